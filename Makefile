@@ -44,7 +44,7 @@ bench: env
 proto: env
 	$(PY) -m tests.generate_api gateway/api
 
-lock: $(VENV)/bin/uv
+lock: $(VENV)/bin/uv pyproject.toml
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock
 
 clean:
