@@ -5,11 +5,19 @@ Each adapter raises IsthmusError alone. `tests/ports` has one suite per port tha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
-from gateway.domain.computation import Computation, State
+from gateway.domain.computation import Computation, Receipt, SealedShare, State
+from gateway.domain.contract import Contract
+from gateway.domain.offer import Space
+from gateway.domain.plan import Verdict
+from gateway.domain.result import Table
+from gateway.domain.session import Approval, Failure, Refusal, RunEvent
+
+Chains = Sequence[Sequence[str]]
 
 
 class Clock(Protocol):
@@ -94,3 +102,87 @@ class Watchers(Protocol):
     def changed(self, computation: Computation) -> None: ...
 
     def follow(self, id: str) -> AsyncIterator[Computation]: ...
+
+
+class Documents(Protocol):
+    """Signed documents, verified as they are read. Raises IsthmusError (UNAUTHENTICATED, APPROVALS_INVALID …)."""
+
+    def sign(self, contract: Contract) -> str: ...
+
+    async def contract(self, token: str) -> SignedContract: ...
+
+    async def approval(self, token: str, contract: SignedContract) -> SignedApproval: ...
+
+    async def receipt(self, token: str, contract: SignedContract, entity: str) -> Receipt: ...
+
+
+class Opener(Protocol):
+    """Opens what was sealed to this gateway as a recipient."""
+
+    def key(self) -> str:
+        """The public key (base64) that contracts name."""
+        ...
+
+    def open(
+        self, contract: SignedContract, approvals: Sequence[SignedApproval], shares: Sequence[SealedShare]
+    ) -> Table:
+        """The table; raises IsthmusError(INCONSISTENT_SHARES)."""
+        ...
+
+
+class SpaceLine(Protocol):
+    """One space as the initiator talks to it; its own space has a line too, so that both go the same way."""
+
+    async def check(self, draft: bytes) -> Verdict: ...
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal: ...
+
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+        """Events until Completed or Failure; raises IsthmusError when the space cannot be reached."""
+        ...
+
+    async def conclude(
+        self, session: str, digest: str, state: State, failure: Failure | None, receipts: Sequence[str]
+    ) -> None: ...
+
+
+class Agent(Protocol):
+    """This space's own agent, as its gateway sees it."""
+
+    def offer(self) -> str | None:
+        """The signed offer of the agent that is connected, or None."""
+        ...
+
+    async def check(self, draft: bytes) -> Verdict: ...
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal: ...
+
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]: ...
+
+    async def stop(self, session: str, failure: Failure) -> None: ...
+
+
+class Federation(Protocol):
+    """Everybody this gateway knows, itself included."""
+
+    def spaces(self) -> Mapping[str, Space]: ...
+
+    def line(self, entity: str) -> SpaceLine: ...
+
+    def chains(self, entities: Sequence[str]) -> Chains:
+        """The statements that prove these spaces, to be pushed along with a contract."""
+        ...
+
+
+class Tunnels(Protocol):
+    """Session traffic between this space's agent and the other spaces of the session."""
+
+    def open(self, contract: Contract) -> None:
+        """Get ready to carry this session; frames that come early wait, within bounds."""
+        ...
+
+    def start(self, session: str) -> None:
+        """Dial the spaces that this one has to dial."""
+        ...
+
+    async def close(self, session: str) -> None: ...
