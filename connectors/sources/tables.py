@@ -76,7 +76,7 @@ class Report:
 
 
 class DatasetSource:
-    """Reads one file. Raises SourceError and nothing else, but ValueError for a configuration that cannot be."""
+    """Reads one file. Raises SourceError, and ValueError for a configuration that cannot be."""
 
     def __init__(self, config: SourceConfig) -> None:
         self._config = config
@@ -115,7 +115,7 @@ class DatasetSource:
     def check(self) -> Report:
         """Counts rows and what breaks the description, over all columns."""
         with self._table() as (table, fetch):
-            (rows,) = fetch(table.aggregate(rows=table.count()))[0]
+            rows = int(fetch(table.aggregate(rows=table.count()))[0][0] or 0)
             present = [column for column in self._columns.values() if self._physical(column.name) in table]
             missing = [
                 Problem("missing column", name, 0)
@@ -127,8 +127,8 @@ class DatasetSource:
     def read(self, columns: Sequence[str], filters: Sequence[Filter] = ()) -> list[Row]:
         """Rows in the file's order, cells in the order of `columns`: int for integers, None for empty.
 
-        Raises SourceError: what `check_filters` raises, UNKNOWN_COLUMN, SOURCE_UNREADABLE for a file that cannot
-        be read, INPUT_OUT_OF_RANGE for one that breaks its description in a column that is used.
+        Raises SourceError: what `check_filters` raises, UNKNOWN_COLUMN, SOURCE_UNREADABLE for a file that
+        cannot be read, INPUT_OUT_OF_RANGE for one that breaks its description in a column in use.
         """
         for index, name in enumerate(columns):
             if name not in self._columns:
@@ -146,7 +146,8 @@ class DatasetSource:
                     raise self._broken("the source lacks the column", column.name)
             for problem in self._problems(table, fetch, used):
                 raise self._broken(problem.rule, problem.column)
-            kept = table.filter(predicates(filters, lambda name: self._value(table, name)))
+            wanted = predicates(filters, lambda name: self._value(table, name))
+            kept = table.filter(wanted) if wanted else table
             cells = {f"c{i}": self._value(kept, name) for i, name in enumerate(columns)}
             return fetch(kept.select(**cells))
 
@@ -238,7 +239,7 @@ class DatasetSource:
                 return rows
 
             yield table, fetch
-        except duckdb.Error as error:
+        except (duckdb.Error, ibis.common.exceptions.IbisError) as error:
             line = re.search(r"Line: ([0-9]+)", str(error))
             at = f" at line {line.group(1)}" if line else ""
             raise self._unreadable(f"its content cannot be read{at}", type(error).__name__) from None

@@ -23,8 +23,8 @@ KEY_BITS = 60
 MIN_SALT = 16
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# Unicode's block of combining diacritical marks: the accents of Latin, Greek and Cyrillic letters. Vowel signs
-# of other scripts are combining too, but they are letters and stay.
+# Unicode's block of combining diacritical marks: the accents of Latin, Greek and Cyrillic letters.
+# Vowel signs of other scripts are combining too, but they are letters and stay.
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
@@ -59,7 +59,7 @@ def parse_day(value: str) -> date:
 
 
 def linkage_key(values: Sequence[str], salt: bytes) -> int:
-    """First 60 bits of HMAC-SHA256 under `salt` over the normalised values, each with its length before it."""
+    """First 60 bits of HMAC-SHA256 under `salt` over normalised values, each with its length before it."""
     if len(salt) < MIN_SALT:
         raise ValueError(f"a salt has at least {MIN_SALT} bytes")
     encoded = [value.encode() for value in values]
