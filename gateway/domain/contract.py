@@ -34,6 +34,7 @@ class Input:
 
     dataset: str
     edition: str
+    snapshot: str
     row_bound: int
 
 
@@ -98,8 +99,8 @@ class Contract:
         seen.update(dict.fromkeys(provider.entity for provider in self.providers))
         return tuple(seen)
 
-    def seat_of(self, entity: str) -> Seat | None:
-        return next((seat for seat in self.seats if seat.entity == entity), None)
+    def seats_of(self, entity: str) -> tuple[Seat, ...]:
+        return tuple(seat for seat in self.seats if seat.entity == entity)
 
     def provider_of(self, entity: str) -> Provider | None:
         return next((provider for provider in self.providers if provider.entity == entity), None)

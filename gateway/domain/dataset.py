@@ -50,10 +50,15 @@ class Terms:
 
 @record
 class Edition:
-    """One immutable, dated state; `row_bound` is the public size that its people are padded to."""
+    """One immutable, dated state.
+
+    `row_bound` is the public size that its people are padded to; `snapshot` is an HMAC over its rows under
+    a key that only the owner has, so that the owner notices a change and nobody can guess at the rows.
+    """
 
     id: str
     created: int
+    snapshot: str
     row_bound: int
 
 

@@ -1,22 +1,9 @@
-"""What one space offers to a federation: datasets, seats, programs. Signed by its agent.
-
-The cost model gives what one party sends, as a linear form in public sizes, and the number of rounds.
-"""
+"""What one space offers to a federation: datasets, seats, programs. Signed by its agent."""
 
 from __future__ import annotations
 
 from gateway.domain.dataset import Dataset
 from gateway.domain.records import record
-
-
-@record
-class CostModel:
-    """Elements (8 bytes each) that one party sends: fixed + per_row × N + per_cell × cells; and rounds."""
-
-    rounds: int
-    fixed: int
-    per_row: int
-    per_cell: int
 
 
 @record
@@ -38,3 +25,24 @@ class Offer:
     seats: int
     engine: str
     codec: int
+
+
+@record
+class Operator:
+    """Who runs a space: `group` and `affiliates` say whose hands it is in (seats are counted per hands)."""
+
+    entity: str
+    name: str
+    group: str
+    affiliates: tuple[str, ...] = ()
+    jurisdiction: str = ""
+
+
+@record
+class Space:
+    """One space as the federation sees it: verified operator, verified offer, and the offer's age."""
+
+    operator: Operator
+    offer: Offer
+    seen: int
+    reachable: bool = True

@@ -68,6 +68,14 @@ class Limits:
 
 
 @record
+class Seats:
+    """How many parties compute, and, where the requester wants to say so, at whose gateways (entity IDs)."""
+
+    count: int = 3
+    at: tuple[str, ...] = ()
+
+
+@record
 class Query:
     title: str
     purpose: str
@@ -76,6 +84,6 @@ class Query:
     link_on: tuple[str, ...]
     statistic: Statistic
     limits: Limits = Limits()
-    seats: int = 3
+    seats: Seats = Seats()
     # Demonstrations only: one party shows a sample of its receive buffer. Owners must allow it.
     demo_view: bool = False
