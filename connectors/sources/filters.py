@@ -47,9 +47,7 @@ def check_filters(filters: Sequence[Filter], columns: Mapping[str, Column]) -> N
             )
         if wanted.between is not None:
             if column.type is ColumnType.CODE:
-                raise _wrong_type(
-                    f"{where}.between", f"{column.name} holds codes, which have no order; use one_of"
-                )
+                raise _wrong_type(f"{where}.between", f"{column.name} holds codes, which have no order; use one_of")
             low, high = wanted.between.low, wanted.between.high
             _check_value(column, low, f"{where}.between.low")
             _check_value(column, high, f"{where}.between.high")
@@ -96,9 +94,7 @@ def _check_value(column: Column, value: Value, field: str) -> None:
 
 
 def _wrong_type(field: str, public: str) -> SourceError:
-    return SourceError(
-        Reason.WRONG_FILTER_TYPE, public, field=field, advice="See the column's type in the catalogue."
-    )
+    return SourceError(Reason.WRONG_FILTER_TYPE, public, field=field, advice="See the column's type in the catalogue.")
 
 
 def predicates(filters: Sequence[Filter], value: Callable[[str], Any]) -> list[Any]:

@@ -55,8 +55,7 @@ def link_locally(
                 raise ValueError("a row has other cells than its columns")
             key = _key(row, key_columns, salt)
             codes = tuple(
-                _index(row[len(key_columns) + i], column, indices[i])
-                for i, column in enumerate(group_columns)
+                _index(row[len(key_columns) + i], column, indices[i]) for i, column in enumerate(group_columns)
             )
             on, first = people.get(key, (0, codes))
             people[key] = (on | 1 << index, first)

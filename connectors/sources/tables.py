@@ -8,6 +8,7 @@ calls: keeping them off an event loop is the caller's affair.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,8 @@ class SourceConfig:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """How many rows break one rule in one column; `lines` are the first of them, as a text editor counts a
-    CSV's lines (header 1), or row numbers from 1 in Parquet. A missing column counts no rows."""
+    CSV's lines (header 1) while no cell has a line break in it, or row numbers from 1 in Parquet. A missing
+    column counts no rows."""
 
     rule: str
     column: str
@@ -180,9 +182,7 @@ class DatasetSource:
             return formed & text.try_cast("date").notnull() & (text >= "0001-01-01")
         return formed
 
-    def _problems(
-        self, table: Any, fetch: Callable[[Any], list[Row]], columns: Sequence[Column]
-    ) -> list[Problem]:
+    def _problems(self, table: Any, fetch: Callable[[Any], list[Row]], columns: Sequence[Column]) -> list[Problem]:
         """Rules per column: key and code columns are never empty; what is not empty fits its type."""
         broken: list[tuple[str, str, Any]] = []
         for column in columns:
@@ -216,9 +216,7 @@ class DatasetSource:
         import ibis
 
         path = str(self.path)
-        engine = ibis.duckdb.connect(
-            threads=2, autoinstall_known_extensions=False, autoload_known_extensions=False
-        )
+        engine = ibis.duckdb.connect(threads=2, autoinstall_known_extensions=False, autoload_known_extensions=False)
         try:
             quoted = path.replace("'", "''")
             for setting in (
@@ -228,8 +226,15 @@ class DatasetSource:
             ):
                 engine.raw_sql(f"SET {setting}")
             if self.path.suffix == ".csv":
+                # The sniffer would widen a table, or skip lines, to make odd rows fit.
                 table = engine.read_csv(
-                    path, all_varchar=True, header=True, delim=",", quote='"', escape='"', encoding="utf-8"
+                    path,
+                    auto_detect=False,
+                    columns=dict.fromkeys(self._header(), "VARCHAR"),
+                    header=True,
+                    delim=",",
+                    quote='"',
+                    escape='"',
                 )
             else:
                 table = engine.read_parquet(path)
@@ -245,6 +250,17 @@ class DatasetSource:
             raise self._unreadable(f"its content cannot be read{at}", type(error).__name__) from None
         finally:
             engine.disconnect()
+
+    def _header(self) -> list[str]:
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                names = next(csv.reader(file, strict=True), [])
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise self._unreadable("its header cannot be read", type(error).__name__) from None
+        # DuckDB takes names that differ in case alone for one.
+        if not names or not all(names) or len({name.lower() for name in names}) != len(names):
+            raise self._unreadable("its header is missing, or has a name that is empty or there twice")
+        return names
 
     def _unreadable(self, what: str, private: str = "") -> SourceError:
         return SourceError(

@@ -120,9 +120,7 @@ def test_a_pair_that_never_overlaps_takes_its_cells_out_and_still_counts() -> No
         ("neworleans_8lists_n185", ("B", "E", "F", "G"), "BEFG", "neworleans_5lists_n185"),
     ],
 )
-def test_merging_lists_commutes_with_tabulating(
-    whole: str, lists: tuple[str, ...], into: str, merged: str
-) -> None:
+def test_merging_lists_commutes_with_tabulating(whole: str, lists: tuple[str, ...], into: str, merged: str) -> None:
     expected = table(merged)
     assert table(whole).merge(lists, into).reorder(expected.lists) == expected
 
@@ -220,9 +218,7 @@ def test_branch_and_bound_finds_the_least_bic_of_sparse_tables_too(counts: list[
         assert answer.lo is None or overlaps.observed <= answer.lo <= answer.point
 
 
-@pytest.mark.parametrize(
-    ("models", "field"), [(["minimum-bic", "best"], "models[1]"), (["minimum-bic"], "models")]
-)
+@pytest.mark.parametrize(("models", "field"), [(["minimum-bic", "best"], "models[1]"), (["minimum-bic"], "models")])
 def test_an_unknown_model_or_one_alone_is_refused(models: list[str], field: str) -> None:
     with pytest.raises(IsthmusError) as refusal:
         estimate(table("uk_2013_5lists"), models)

@@ -106,9 +106,7 @@ def test_lists_differ_in_the_order_of_the_people_they_share(folder: Path) -> Non
     assert [one for one in first if one in both] != [one for one in second if one in both]
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_people(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_people(folder: Path, tmp_path: Path) -> None:
     again = data.write_lists(tmp_path / "again", SEED)
     other = data.write_lists(tmp_path / "other", SEED + 1)
     for name, path in again.items():

@@ -72,6 +72,17 @@ def test_parquet_gives_the_same_rows_and_digest_as_csv(tmp_path: Path) -> None:
     assert other.snapshot(KEY) == source(tmp_path).snapshot(KEY)
 
 
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    windows = source(tmp_path, b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode(), "windows.csv")
+    assert windows.read(ALL) == source(tmp_path).read(ALL)
+    assert windows.check() == source(tmp_path).check()
+
+
+def test_a_table_without_rows_is_read_as_such(tmp_path: Path) -> None:
+    empty = source(tmp_path, GOOD.splitlines()[0] + "\n")
+    assert (empty.check().rows, empty.check().problems, empty.read(ALL)) == (0, (), [])
+
+
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
@@ -101,9 +112,11 @@ def test_filters_keep_what_they_say(tmp_path: Path, filters: list[Filter], expec
         (Filter("children", equals="2"), Reason.WRONG_FILTER_TYPE, "filters[0].equals"),
         (Filter("children", equals=True), Reason.WRONG_FILTER_TYPE, "filters[0].equals"),
         (Filter("born", equals="1990"), Reason.WRONG_FILTER_TYPE, "filters[0].equals"),
-        (Filter("born", between=Between("1990-01-01", 5)), Reason.WRONG_FILTER_TYPE, "filters[0].between.high"),
+        (Filter("born", between=Between("1990-01-01", 5)),
+         Reason.WRONG_FILTER_TYPE, "filters[0].between.high"),
         (Filter("name", equals="Ana"), Reason.WRONG_FILTER_TYPE, "filters[0].column"),
-        (Filter("born", between=Between("1991-01-01", "1990-01-01")), Reason.MALFORMED_QUERY, "filters[0].between"),
+        (Filter("born", between=Between("1991-01-01", "1990-01-01")),
+         Reason.MALFORMED_QUERY, "filters[0].between"),
         (Filter("form"), Reason.MALFORMED_QUERY, "filters[0]"),
         (Filter("form", equals="Labour", one_of=("Labour",)), Reason.MALFORMED_QUERY, "filters[0]"),
         (Filter("form", one_of=()), Reason.MALFORMED_QUERY, "filters[0].one_of"),
@@ -184,6 +197,10 @@ SECRET = "Zuzanna"
         b"name,born,form,children,referred\nZuzanna,1990-01-01,Labour\xff\xfe,2,2012-05-06\n",
         b'name,born,form,children,referred\n"Zuzanna,1990-01-01,Labour,2,2012-05-06\n' * 3,
         GOOD.encode() + b"Zuzanna,1990-01-01\n",
+        GOOD.replace("children", "name").encode(),
+        GOOD.replace("children", "").encode(),
+        GOOD.encode("utf-16"),
+        b"",
         GOOD.encode() + b"Zuzanna,1990-01-01,Labour,1,2012-05-06,extra\n",
     ],
 )
@@ -194,6 +211,14 @@ def test_a_csv_that_cannot_be_read_is_refused_without_quoting_it(tmp_path: Path,
         assert refusal.value.reason is Reason.SOURCE_UNREADABLE
         assert SECRET not in str(refusal.value) + refusal.value.private
         assert refusal.value.__cause__ is None
+
+
+def test_a_title_above_the_header_is_not_skipped_silently(tmp_path: Path) -> None:
+    titled = source(tmp_path, "Zuzanna's list\n" + GOOD)
+    with pytest.raises(SourceError, match="unreadable"):
+        titled.check()
+    with pytest.raises(SourceError, match="lacks the column"):
+        titled.read(ALL)
 
 
 def test_a_half_written_parquet_file_is_refused(tmp_path: Path) -> None:

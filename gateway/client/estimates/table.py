@@ -28,9 +28,7 @@ class OverlapTable:
     def __post_init__(self) -> None:
         k = len(self.lists)
         if not 2 <= k <= MAX_LISTS:
-            raise _refuse(
-                f"an estimate needs 2 to {MAX_LISTS} lists and got {k}", "lists", "Merge lists or name more."
-            )
+            raise _refuse(f"an estimate needs 2 to {MAX_LISTS} lists and got {k}", "lists", "Merge lists or name more.")
         if len(set(self.lists)) != k or not all(self.lists):
             raise _refuse("each list needs a name of its own", "lists", "Rename the lists.")
         if len(self.counts) != 2**k - 1:
@@ -50,9 +48,7 @@ class OverlapTable:
             raise _refuse("the table counts nobody", "counts", "Check the sources and their filters.")
 
     @classmethod
-    def from_patterns(
-        cls, lists: Sequence[str], patterns: Iterable[tuple[Sequence[int], int]]
-    ) -> OverlapTable:
+    def from_patterns(cls, lists: Sequence[str], patterns: Iterable[tuple[Sequence[int], int]]) -> OverlapTable:
         """From (pattern, count) pairs; a pattern is a 0 or 1 per list; absent patterns are zeros."""
         counts = [0] * max(2 ** len(lists) - 1, 0)
         seen: set[int] = set()
@@ -76,9 +72,7 @@ class OverlapTable:
         """From CSV with a column of 0 and 1 per list and a last column `count`; `#` opens a comment."""
         rows = list(csv.reader(line for line in text.splitlines() if line and not line.startswith("#")))
         if not rows or rows[0][-1] != "count":
-            raise _refuse(
-                "the table has no header that ends in `count`", "header", "Write: list,list,…,count."
-            )
+            raise _refuse("the table has no header that ends in `count`", "header", "Write: list,list,…,count.")
         patterns: list[tuple[list[int], int]] = []
         for number, row in enumerate(rows[1:]):
             if len(row) != len(rows[0]) or not all(value.strip().isdecimal() for value in row):
