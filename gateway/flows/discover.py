@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,14 +42,3 @@ class Discover:
                 advice="See `isthmus datasets` for full names",
             )
         return found[0]
-
-
-async def refresh_for_ever(refresh: object, every: float, stopped: asyncio.Event) -> None:
-    """Call `refresh` every so often until `stopped`; it keeps its own last good copies."""
-    while not stopped.is_set():
-        await refresh()  # type: ignore[operator]
-        try:
-            async with asyncio.timeout(every):
-                await stopped.wait()
-        except TimeoutError:
-            continue
