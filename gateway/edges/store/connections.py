@@ -180,9 +180,11 @@ def _misconfigured(what: str) -> IsthmusError:
 
 
 def _failed(verb: str, problem: Exception) -> IsthmusError:
+    # The driver's own words, their first line alone: PostgreSQL quotes the failing row on the next.
+    words = str(getattr(problem, "orig", None) or problem).partition("\n")[0]
     return IsthmusError(
         Reason.INTERNAL,
         f"the store of this space cannot be {verb} at the moment",
-        private=f"{type(problem).__name__}: {problem}",
+        private=f"{type(problem).__name__}: {words}",
         advice="Look at the state and try again; if it stays so, ask this space's operator, whose log names the cause",
     )
