@@ -1,8 +1,9 @@
 """Who is who: entity IDs, public keys, verified entities, pinned anchors. Nouns only.
 
 Invariants:
-- an entity ID has exactly one spelling (lower-case host, no port, no percent-encoding, no trailing slash), so that equality
-  of strings is equality of entities, and a prefix ends where a host or a path segment ends;
+- an entity ID has exactly one spelling (lower-case host, no port, no percent-encoding, no trailing slash),
+  so that equality of strings is equality of entities, and a prefix ends where a host or a path segment
+  ends;
 - a `Jwk` is public, and its `kid` is computed (RFC 7638), never taken from whoever sent it;
 - an `Entity` is only ever made by `gateway.rules.trust` from a verified chain.
 """
@@ -104,7 +105,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Entity:
-    """A data space as its verified chain describes it; believed until `expires_at` (seconds since the epoch)."""
+    """A data space as its verified chain describes it; believed until `expires_at` (epoch seconds)."""
 
     entity_id: EntityId
     operator: str

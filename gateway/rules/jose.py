@@ -1,10 +1,11 @@
 """Compact JWS and the JSON inside it, read strictly and once, before any key is looked at.
 
 Invariants:
-- one reading: whoever verifies the signature gets the segments parsed here, so no second, laxer parser can see another token;
+- one reading: whoever verifies the signature gets the segments parsed here, so no second, laxer parser can
+  see another token;
 - nothing but `TokenProblem` leaves this module, whatever bytes come in, in time linear in their number;
-- a text that passes has one meaning: no duplicate names, no NaN, no integer beyond 2^53 - 1, no lone surrogate,
-  no second base64url spelling.
+- a text that passes has one meaning: no duplicate names, no NaN, no integer beyond 2^53 - 1, no lone
+  surrogate, no second base64url spelling.
 
 Sources: RFC 7515 section 7.1, RFC 8725 sections 2 and 3, RFC 7493 (I-JSON).
 """
@@ -68,7 +69,7 @@ class TokenProblem(IsthmusError):
             Reason.UNAUTHENTICATED,
             "These credentials were not accepted",
             private=f"{problem}: {detail}",
-            advice="Ask for a new token and check this machine's clock; the operator finds the reason in the audit log.",
+            advice="Ask for a new token and check this machine's clock; the audit log holds the reason.",
         )
         self.problem = problem
 
@@ -191,17 +192,21 @@ def _bounded_integer(text: str) -> int:
 
 
 def is_thumbprint(value: object) -> bool:
-    """Whether `value` is spelled as a SHA-256 in base64url: every `kid`, `x5t#S256`, `rqh` and `ath` is one."""
+    """Whether `value` is spelled as a SHA-256 in base64url, as `kid`, `x5t#S256`, `rqh` and `ath` are."""
     return isinstance(value, str) and _THUMBPRINT.fullmatch(value) is not None
 
 
 def _read_header(header: dict[str, Any]) -> tuple[str, str, str, tuple[str, ...]]:
     unknown = header.keys() - _ALLOWED_HEADERS
     if unknown:
-        raise TokenProblem(Problem.HEADER, f"header parameters that no token of ours has: {sorted(unknown)!r:.200}")
+        raise TokenProblem(
+            Problem.HEADER, f"header parameters that no token of ours has: {sorted(unknown)!r:.200}"
+        )
     missing = _REQUIRED_HEADERS - header.keys()
     if missing:
-        raise TokenProblem(Problem.TYP if "typ" in missing else Problem.HEADER, f"no {sorted(missing)} in the header")
+        raise TokenProblem(
+            Problem.TYP if "typ" in missing else Problem.HEADER, f"no {sorted(missing)} in the header"
+        )
     alg, kid, typ = header["alg"], header["kid"], header["typ"]
     if not isinstance(alg, str) or alg not in ALGORITHMS:
         raise TokenProblem(Problem.ALGORITHM, f"algorithm {alg!r:.50}")
