@@ -164,9 +164,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Channel:
-    """What the channel shows of the call: the client certificate's thumbprint, the request's hash, the full
-    method.
-    """
+    """What the channel shows of the call: client certificate, hash of the request, full method."""
 
     certificate_thumbprint: str | None = None
     request_hash: str | None = None
@@ -192,16 +190,12 @@ def payload_digest(payload: bytes) -> str:
 
 
 def request_hash(received: bytes) -> str:
-    """`rqh` of a request, over its bytes as received; also `ath` over an access token's ASCII (as RFC 9449
-    has it).
-    """
+    """`rqh` over a request's bytes as received; also `ath` over an access token's ASCII (RFC 9449)."""
     return b64url(hashlib.sha256(received).digest())
 
 
 def check_shape(profile: Profile, claims: Mapping[str, Any]) -> None:
-    """Every claim that the profile needs is there and of its type; claims it does not know are ignored (RFC
-    7519 section 4).
-    """
+    """Every claim that the profile needs is there, of its type; unknown ones are ignored (RFC 7519 4)."""
     needed: dict[str, Check] = {"iss": is_text, "sub": is_text, "iat": is_integer, **profile.required}
     if profile.lifetime is not None:
         needed["exp"] = is_integer
