@@ -6,11 +6,13 @@ held against, and the attacker's.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
@@ -21,8 +23,10 @@ from gateway.domain.identity import Anchor, EntityId, Jwk, b64url, parse_entity_
 from gateway.edges.certificates import Authority, create_authority
 from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
 from gateway.edges.keys import SigningKey, new_signing_key
-from gateway.edges.tokens import Verifier
+from gateway.edges.tokens import Verified, Verifier
 from gateway.rules.gateway_metadata import GatewayMetadata
+from gateway.rules.jose import TokenProblem
+from gateway.rules.tokens import request_hash
 
 NOW = 1_800_000_000
 ANCHOR = parse_entity_id("https://anchor.example")
@@ -168,7 +172,7 @@ def _changed(claims: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in {**claims, **changes}.items() if value is not Absent}
 
 
-def header_of(typ: str, key: SigningKey, **changes: Any) -> dict[str, Any]:
+def header_of(typ: str, key: SigningKey, /, **changes: Any) -> dict[str, Any]:
     return _changed({"alg": key.jwk.alg, "kid": key.kid, "typ": typ}, changes)
 
 
@@ -199,3 +203,30 @@ class FixedDirectory:
 
     def keys(self, issuer: str, kid: str, typ: str) -> Sequence[Jwk]:
         return self.answer
+
+
+THUMBPRINT = b64url(hashlib.sha256(b"certificate").digest())
+RQH = request_hash(b"request bytes as received")
+
+
+async def at(bench: Bench, compact: str, **changes: Any) -> Verified:
+    call: dict[str, Any] = {"issuer": CARE, "certificate_thumbprint": THUMBPRINT, **changes}
+    return await bench.verifier.verify(compact, "at+jwt", CARE, **call)
+
+
+async def request(bench: Bench, compact: str, **changes: Any) -> Verified:
+    call: dict[str, Any] = {"issuer": POLICE, "request_hash": RQH, "method": METHOD, **changes}
+    return await bench.verifier.verify(compact, "isthmus-request+jwt", CARE, **call)
+
+
+async def refused_at(bench: Bench, compact: str, **changes: Any) -> TokenProblem:
+    with pytest.raises(TokenProblem) as caught:
+        await at(bench, compact, **changes)
+    return caught.value
+
+
+def forged(bench: Bench, *, header: dict[str, Any] | None = None, secret: Any = None, **claims: Any) -> str:
+    key = bench.care.tokens
+    return forge(
+        header_of("at+jwt", key, **(header or {})), at_claims(THUMBPRINT, **claims), secret or key.secret
+    )
