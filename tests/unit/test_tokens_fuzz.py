@@ -46,8 +46,21 @@ claim_names = st.sampled_from(
     [*at_claims(THUMBPRINT), "nbf", "act", "authorization_details", "jwks", "metadata"]
 )
 statement_names = st.sampled_from(
-    "iss sub iat exp nbf aud jwks metadata metadata_policy metadata_policy_crit constraints crit"
-    " authority_hints".split()
+    [
+        "iss",
+        "sub",
+        "iat",
+        "exp",
+        "nbf",
+        "aud",
+        "jwks",
+        "metadata",
+        "metadata_policy",
+        "metadata_policy_crit",
+        "constraints",
+        "crit",
+        "authority_hints",
+    ]
 )
 
 
