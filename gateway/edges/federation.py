@@ -1,0 +1,109 @@
+"""Signs statements, verifies chains with the pinned anchors, and keeps whose keys are believed now.
+
+Invariants: a key is in the directory for its entity's own issuer, its own kinds of token, and until its chain
+expires; an entity only enters through a verified chain; an older statement never replaces a newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.domain.identity import Anchor, Entity, EntityId, Jwk
+from gateway.edges.keys import SigningKey
+from gateway.edges.tokens import Clock, sign, signature_holds
+from gateway.rules.gateway_metadata import ENTITY_TYPE, GatewayMetadata
+from gateway.rules.jose import Problem, TokenProblem
+from gateway.rules.jwks import jwk_set
+from gateway.rules.tokens import DAY, profile_of
+from gateway.rules.trust import LEAF_LIFETIME, STATEMENT, verify_chain
+
+SUBORDINATE_LIFETIME = 30 * DAY
+
+
+def entity_configuration(
+    entity_id: EntityId,
+    metadata: GatewayMetadata,
+    authority_hints: Sequence[EntityId],
+    key: SigningKey,
+    now: int,
+    *,
+    further_keys: Sequence[Jwk] = (),
+    lifetime: int = LEAF_LIFETIME,
+) -> str:
+    """The leaf's own statement, fresh. `further_keys` are federation keys published ahead of their use."""
+    claims = _claims(entity_id, entity_id, (key.jwk, *further_keys), now, lifetime)
+    claims["authority_hints"] = list(authority_hints)
+    claims["metadata"] = {ENTITY_TYPE: metadata.to_json()}
+    return sign(STATEMENT.typ, claims, key)
+
+
+def subordinate_statement(
+    anchor_id: EntityId,
+    subject: EntityId,
+    subject_keys: Sequence[Jwk],
+    key: SigningKey,
+    now: int,
+    *,
+    lifetime: int = SUBORDINATE_LIFETIME,
+    metadata_policy: Mapping[str, Any] | None = None,
+) -> str:
+    """A superior's statement that `subject_keys` are the federation keys of `subject`.
+
+    `metadata_policy` maps parameters of `isthmus_gateway` to operators.
+    """
+    claims = _claims(anchor_id, subject, subject_keys, now, lifetime)
+    if metadata_policy:
+        claims["metadata_policy"] = {ENTITY_TYPE: dict(metadata_policy)}
+    return sign(STATEMENT.typ, claims, key)
+
+
+def _claims(
+    issuer: EntityId, subject: EntityId, keys: Sequence[Jwk], now: int, lifetime: int
+) -> dict[str, Any]:
+    return {
+        "iss": issuer,
+        "sub": subject,
+        "iat": now,
+        "exp": now + lifetime,
+        "jwks": jwk_set(tuple(keys)),
+    }
+
+
+class Federation:
+    """The entities that are believed, this space's own among them; a `KeyDirectory` for the verifier."""
+
+    def __init__(self, anchors: Sequence[Anchor], clock: Clock) -> None:
+        self._anchors = tuple(anchors)
+        self._clock = clock
+        self._entities: dict[str, Entity] = {}
+
+    def admit(self, chain: Sequence[str]) -> Entity:
+        """Verifies a pushed chain and believes its entity from now on. Raises TokenProblem."""
+        entity = verify_chain(chain, self._anchors, self._clock(), signature_holds)
+        known = self._entities.get(entity.entity_id)
+        if known is not None and entity.issued_at < known.issued_at:
+            raise TokenProblem(
+                Problem.CHAIN, f"{entity.entity_id}'s statement is older than the one already believed"
+            )
+        self._entities[entity.entity_id] = entity
+        return entity
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """The entity, if its chain has not expired."""
+        entity = self._entities.get(entity_id)
+        return entity if entity is not None and self._clock() < entity.expires_at else None
+
+    def entities(self) -> list[Entity]:
+        """All that are believed now, by entity ID."""
+        now = self._clock()
+        return sorted(
+            (entity for entity in self._entities.values() if now < entity.expires_at),
+            key=lambda entity: entity.entity_id,
+        )
+
+    def keys(self, issuer: str, kid: str, typ: str) -> list[Jwk]:
+        entity = self.entity(issuer)
+        if entity is None:
+            return []
+        return [key for key in entity.keys(profile_of(typ).signed_with) if key.kid == kid]
