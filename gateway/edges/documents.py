@@ -19,8 +19,9 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer
 from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import Verified, Verifier, sign
-from gateway.ports import Clock, Ids
+from gateway.ports import Clock, Ids, Once
 from gateway.rules.contract import audience, read_contract
+from gateway.rules.jose import parse_compact
 from gateway.rules.records import from_bytes, to_plain
 
 OFFER = "isthmus-offer+jwt"
@@ -111,6 +112,36 @@ class Writer:
         return claims
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Port `Documents`: reads everybody's documents and signs contracts in the gateway's name."""
+
+    reader: Reader
+    writer: Writer
+
+    def sign(self, contract: Contract) -> str:
+        return self.writer.contract(contract)
+
+    async def contract(self, token: str) -> SignedContract:
+        return await self.reader.contract(token)
+
+    async def approval(self, token: str, contract: SignedContract) -> SignedApproval:
+        return await self.reader.approval(token, contract)
+
+    async def receipt(self, token: str, contract: SignedContract, entity: str) -> Receipt:
+        return await self.reader.receipt(token, contract, entity)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStore:
+    """What the verifier asks of a store, over port `Once`."""
+
+    once: Once
+
+    async def consume(self, issuer: str, typ: str, jti: str, expires_at: int) -> bool:
+        return await self.once.consume(typ, issuer, jti, expires_at)
+
+
 def approvals_invalid(public: str, space: str = "") -> IsthmusError:
     return IsthmusError(
         Reason.APPROVALS_INVALID, public, space=space, advice="Have the contract approved again by every space"
@@ -123,7 +154,5 @@ def _body(verified: Verified, kind: type[ApprovalBody]) -> dict[str, Any]:
 
 def _unverified(token: str, claim: str) -> str | None:
     """A claim read before the signature is checked, only to say what the verifier must then find."""
-    from gateway.rules.jose import parse_compact
-
     value = parse_compact(token, 512 * 1024).claims.get(claim)
     return value if isinstance(value, str) else None

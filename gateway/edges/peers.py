@@ -7,8 +7,7 @@ last good offer with its age; retries are for idempotent calls alone, with jitte
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -17,7 +16,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from gateway.api.peer.v1 import peer_pb2 as pb
 from gateway.domain.computation import State
-from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.errors import IsthmusError
 from gateway.domain.identity import Entity, host_of
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent

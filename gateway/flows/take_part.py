@@ -19,6 +19,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Completed, Failure, Progress, Refusal, RunEvent
 from gateway.ports import Agent, Chains, Clock, ComputationStore, Documents, Tunnels, Watchers
+from gateway.rules.jose import parse_compact
 from gateway.rules.lifecycle import LIVE, Event, next_state
 
 CONCLUSION_WITHIN = 1.5
@@ -225,8 +226,6 @@ class TakePart:
 
 def _issuer(token: str, signed: SignedContract) -> str:
     """Whose receipt this says it is; the reader then verifies that it is."""
-    from gateway.rules.jose import parse_compact
-
     issuer = parse_compact(token, 64 * 1024).claims.get("iss")
     if issuer not in signed.body.entities():
         raise IsthmusError(Reason.APPROVALS_INVALID, "a receipt comes from a space that took no part")

@@ -199,14 +199,10 @@ def is_thumbprint(value: object) -> bool:
 def _read_header(header: dict[str, Any]) -> tuple[str, str, str, tuple[str, ...]]:
     unknown = header.keys() - _ALLOWED_HEADERS
     if unknown:
-        raise TokenProblem(
-            Problem.HEADER, f"header parameters that no token of ours has: {sorted(unknown)!r:.200}"
-        )
+        raise TokenProblem(Problem.HEADER, f"header parameters that no token of ours has: {sorted(unknown)!r:.200}")
     missing = _REQUIRED_HEADERS - header.keys()
     if missing:
-        raise TokenProblem(
-            Problem.TYP if "typ" in missing else Problem.HEADER, f"no {sorted(missing)} in the header"
-        )
+        raise TokenProblem(Problem.TYP if "typ" in missing else Problem.HEADER, f"no {sorted(missing)} in the header")
     alg, kid, typ = header["alg"], header["kid"], header["typ"]
     if not isinstance(alg, str) or alg not in ALGORITHMS:
         raise TokenProblem(Problem.ALGORITHM, f"algorithm {alg!r:.50}")

@@ -44,9 +44,7 @@ def judge(
     return verify_chain(chain, anchors, now, signature_holds, **options)
 
 
-def refused(
-    chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW
-) -> TokenProblem:
+def refused(chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW) -> TokenProblem:
     with pytest.raises(TokenProblem) as caught:
         judge(chain, anchors, now)
     return caught.value
@@ -110,9 +108,7 @@ def test_11_an_anchor_is_pinned_by_its_key_not_by_its_name() -> None:
     assert refused([GOOD[0], posing]).problem is Problem.SIGNATURE
 
 
-@pytest.mark.parametrize(
-    "prefix", ["https://police.example", "https://care.exampl", "https://care.example/nl"]
-)
+@pytest.mark.parametrize("prefix", ["https://police.example", "https://care.exampl", "https://care.example/nl"])
 def test_11_an_anchor_vouches_only_within_its_prefixes(prefix: str) -> None:
     assert refused(GOOD, [anchor_of(ANCHOR_KEY, parse_entity_id(prefix))]).problem is Problem.CHAIN
 
@@ -333,9 +329,7 @@ def deep(
     middle = parse_compact(
         subordinate_statement(middle_id, CARE, [CARE_SPACE.federation.jwk], middle_key, NOW), 65536
     ).claims
-    top = parse_compact(
-        subordinate_statement(ANCHOR, middle_id, [middle_key.jwk], ANCHOR_KEY, NOW), 65536
-    ).claims
+    top = parse_compact(subordinate_statement(ANCHOR, middle_id, [middle_key.jwk], ANCHOR_KEY, NOW), 65536).claims
     change_middle(middle)
     change_top(top)
     return [leaf, sign(TYP, middle, middle_key), sign(TYP, top, ANCHOR_KEY)]

@@ -1,0 +1,236 @@
+"""The agent's answers: check, propose, run, stop. Everything is verified here again, over signed bytes.
+
+Invariants: the same contract always gets the same approval; a contract's digest is consumed once, durably,
+before its session starts; session keys live in this process's memory alone; what is refused is in the audit
+log with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.engine import programs
+from connectors.engine.cost import Shape
+from connectors.engine.wire import ELEMENT_BYTES
+from connectors.holdings import Holding, read_rows
+from connectors.launch.subprocesses import PartyPool
+from connectors.rules.approval import OwnPart, check_draft, check_proposal
+from connectors.session import Session, SessionKeys
+from gateway.domain.approval import ApprovalBody, SeatKey, SignedContract
+from gateway.domain.audit import Fact
+from gateway.domain.contract import Contract
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Operator
+from gateway.domain.plan import Decision, Verdict
+from gateway.domain.session import Approval, Failure, Refusal, RunEvent
+from gateway.edges.documents import Reader, Writer
+from gateway.edges.federation import Federation
+from gateway.edges.store.database import Database
+from gateway.ports import Clock
+from gateway.rules import queries, sealing
+from gateway.rules.jose import TokenProblem
+from gateway.rules.records import from_bytes
+from gateway.rules.roster import roster
+
+MAX_WAITING_KEYS = 1024
+
+
+@dataclass(slots=True)
+class Agent:
+    own: OwnPart
+    holdings: Mapping[str, Holding]
+    trust: Federation
+    reader: Reader
+    writer: Writer
+    database: Database
+    pool: PartyPool
+    clock: Clock
+    # Session keys of approvals that have not run yet, by contract digest.
+    _keys: dict[str, SessionKeys] = field(default_factory=dict)
+    _sessions: dict[str, Session] = field(default_factory=dict)
+    _proposing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def offer(self) -> str:
+        """What this space offers, signed afresh."""
+        return self.writer.offer(self.own.offer)
+
+    def check(self, draft: bytes) -> Verdict:
+        """The dry run: public metadata alone; writes nothing."""
+        try:
+            contract = from_bytes(Contract, draft, what="draft", reason=Reason.CONTRACT_INVALID)
+            queries.checked(contract.query, what="draft")
+            check_draft(contract, self.own)
+        except IsthmusError as problem:
+            return Verdict(
+                self.own.entity,
+                Decision.REFUSED,
+                reason=problem.reason.value,
+                text=problem.public,
+                advice=problem.advice,
+            )
+        if not contract.seats_of(self.own.entity):
+            return Verdict(self.own.entity, Decision.ALLOWED)
+        cost = programs.PROGRAMS[contract.program.name].cost(
+            json.loads(contract.program.parameters),
+            [provider.row_bound for provider in contract.providers],
+            Shape(contract.m, contract.t),
+        )
+        sent = cost.elements * ELEMENT_BYTES // contract.m
+        return Verdict(self.own.entity, Decision.ALLOWED, cost.rounds, sent)
+
+    async def propose(self, token: str, chains: Sequence[Sequence[str]]) -> Approval | Refusal:
+        """A signed approval with fresh session keys, or the veto with its reason."""
+        about = "contract"
+        try:
+            operators = self._believe(chains)
+            contract = await self.reader.contract(token)
+            about = contract.digest
+            async with self._proposing:
+                if (known := await self.database.approvals.get(contract.digest)) is not None:
+                    return Approval(known)
+                check_proposal(contract.body, self.own, operators, self.clock.now())
+                return await self._approve(contract)
+        except IsthmusError as problem:
+            await self._refused("contract.refused", about, problem)
+            return Refusal(
+                problem.reason.value, problem.public, problem.field, problem.advice, problem.space or self.own.entity
+            )
+
+    async def prepare(self, token: str, approvals: Sequence[str], chains: Sequence[Sequence[str]]) -> Session:
+        """Verify everything again and consume the digest; the session that comes back may run.
+
+        Raises IsthmusError; nothing of it has started then.
+        """
+        about = "contract"
+        try:
+            operators = self._believe(chains)
+            contract = await self.reader.contract(token)
+            about = contract.digest
+            check_proposal(contract.body, self.own, operators, self.clock.now())
+            signed = [await self.reader.approval(approval, contract) for approval in approvals]
+            keys = roster(contract, signed)
+            own = await self.database.approvals.get(contract.digest)
+            if own is None or own not in approvals:
+                raise IsthmusError(
+                    Reason.APPROVALS_INVALID,
+                    "this space did not approve the contract with these keys",
+                    space=self.own.entity,
+                    advice="Propose the contract first",
+                )
+            if not await self.database.once.consume("contract", contract.body.initiator, contract.digest, None):
+                raise IsthmusError(
+                    Reason.CONTRACT_CONSUMED,
+                    "this contract was run before",
+                    space=self.own.entity,
+                    advice="Ask again: a new contract is made",
+                )
+            private = self._keys.pop(contract.digest, None)
+            if private is None:
+                raise IsthmusError(
+                    Reason.CONTRACT_CONSUMED,
+                    "the agent was started again since it approved, and its session keys are gone",
+                    space=self.own.entity,
+                    advice="Ask again: a new contract is made",
+                )
+        except IsthmusError as problem:
+            await self._refused("session.refused", about, problem)
+            raise
+        await self._note("session.started", contract, "contract consumed")
+        session = Session(
+            entity=self.own.entity,
+            contract=contract,
+            roster=keys,
+            keys=private,
+            pool=self.pool,
+            read_rows=lambda: read_rows(contract.body, self.own.entity, self.holdings),
+            spend=lambda: self._note("session.output", contract, "output shares leave for the recipients"),
+            receipt=lambda outputs, summary: self._receipt(contract, outputs, summary),
+        )
+        self._sessions[contract.body.session] = session
+        return session
+
+    async def run(self, session: Session) -> AsyncIterator[RunEvent]:
+        """The session's events; how it ended is in the audit log."""
+        contract = session.contract
+        try:
+            async for event in session.run():
+                if isinstance(event, Failure):
+                    await self._note("session.failed", contract, f"{event.reason} by {event.culprit}: {event.text}")
+                yield event
+        finally:
+            self._sessions.pop(contract.body.session, None)
+
+    def stop(self, session: str, failure: Failure) -> None:
+        """The initiator, or the gateway, says that the session has ended."""
+        if (running := self._sessions.get(session)) is not None:
+            running.stop(failure)
+
+    def stop_all(self, text: str) -> None:
+        for session in list(self._sessions):
+            self.stop(session, Failure(Reason.PEER_UNREACHABLE.value, self.own.entity, "session", text, "Ask again"))
+
+    def _believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
+        """Admit the pushed chains, verified against this agent's own anchors; the operators they prove.
+
+        A chain older than the one already believed is passed over: the newer one counts.
+        """
+        for chain in chains:
+            try:
+                self.trust.admit(chain)
+            except TokenProblem as problem:
+                if "older" not in problem.private:
+                    raise
+        return {
+            entity.entity_id: Operator(
+                entity.entity_id, entity.operator, entity.operator_group, tuple(entity.affiliates), entity.jurisdiction
+            )
+            for entity in self.trust.entities()
+        }
+
+    async def _approve(self, contract: SignedContract) -> Approval:
+        if len(self._keys) >= MAX_WAITING_KEYS:
+            self._keys.pop(next(iter(self._keys)))  # the oldest has certainly expired or been outrun
+        seats = {seat.pid: sealing.fresh_key() for seat in contract.body.seats_of(self.own.entity)}
+        provides = contract.body.provider_of(self.own.entity) is not None
+        provider = sealing.fresh_key() if provides else (b"", b"")
+        body = ApprovalBody(
+            contract.digest,
+            tuple(SeatKey(pid, base64.b64encode(public).decode()) for pid, (_, public) in sorted(seats.items())),
+            base64.b64encode(provider[1]).decode(),
+        )
+        token = self.writer.approval(contract.body, body)
+        now = self.clock.now()
+        fact = Fact(now, "contract.approved", self.own.entity, contract.digest, f"session {contract.body.session}")
+        self._keys[contract.digest] = SessionKeys({pid: pair[0] for pid, pair in seats.items()}, provider[0])
+        return Approval(await self.database.approvals.keep(contract.digest, token, [fact]))
+
+    async def _receipt(self, contract: SignedContract, outputs: list[str], summary: dict[str, Any]) -> str:
+        head = await self.database.audit.append([self._fact("session.completed", contract, "receipt signed")])
+        limits = contract.body.limits
+        return self.writer.receipt(
+            contract.body,
+            contract.digest,
+            {
+                "outputs": outputs,
+                "minimum_cell": limits.minimum_cell,
+                "zero_is_small": limits.zero_is_small,
+                "tree_size": head.size,
+                "tree_head": head.root,
+                **summary,
+            },
+        )
+
+    async def _note(self, kind: str, contract: SignedContract, detail: str) -> None:
+        await self.database.audit.append([self._fact(kind, contract, detail)])
+
+    def _fact(self, kind: str, contract: SignedContract, detail: str) -> Fact:
+        return Fact(self.clock.now(), kind, contract.body.initiator, contract.digest, detail[:1000])
+
+    async def _refused(self, kind: str, about: str, problem: IsthmusError) -> None:
+        detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
+        await self.database.audit.append([Fact(self.clock.now(), kind, self.own.entity, about, detail[:1000])])

@@ -1,0 +1,213 @@
+"""Builds an agent from its configuration and keeps its line to the gateway open."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import grpc
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from connectors.agent import Agent
+from connectors.config import AgentConfig
+from connectors.engine import programs
+from connectors.engine.wire import CODEC
+from connectors.holdings import open_holdings
+from connectors.launch.subprocesses import PartyPool
+from connectors.rules.approval import OwnPart
+from connectors.session import Session
+from gateway.api.agent.v1 import agent_pb2 as pb
+from gateway.config import database_url, load
+from gateway.domain.errors import IsthmusError
+from gateway.domain.identity import host_of
+from gateway.domain.offer import Offer, ProgramOffer
+from gateway.domain.session import Failure
+from gateway.edges import keys
+from gateway.edges.clock import SystemClock, SystemIds
+from gateway.edges.documents import Reader, Writer
+from gateway.edges.federation import Federation
+from gateway.edges.grpc import peer_convert as convert
+from gateway.edges.logging import configure_logging
+from gateway.edges.peers import CHANNEL_OPTIONS
+from gateway.edges.store.database import Database
+from gateway.edges.tokens import Verifier
+
+SERVICE = "/isthmus.agent.v1.AgentService/"
+ENGINE = "mpyc 0.11"
+log = structlog.get_logger()
+
+
+class LineLost(Exception):
+    """The line to the gateway broke; it is dialled again."""
+
+
+class Line:
+    """The agent's connection to its own gateway: asks come in, answers go out, numbered alike."""
+
+    def __init__(self, agent: Agent, channel: grpc.aio.Channel) -> None:
+        self._agent, self._channel = agent, channel
+        self._outgoing: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def hold(self) -> None:
+        """Until the line breaks: raises LineLost."""
+        self._outgoing.put_nowait(pb.ConnectRequest(hello=pb.Hello(offer=self._agent.offer())))
+        call = self._channel.stream_stream(
+            SERVICE + "Connect",
+            request_serializer=pb.ConnectRequest.SerializeToString,
+            response_deserializer=pb.ConnectResponse.FromString,
+        )
+        stream = call(self._answers())
+        try:
+            async for message in stream:
+                self._spawn(self._answer(message))
+        except grpc.RpcError as error:
+            raise LineLost(str(error.code())) from None
+        finally:
+            stream.cancel()
+            self._agent.stop_all("the agent lost its gateway")
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        raise LineLost("the gateway closed the line")
+
+    async def _answers(self) -> AsyncIterator[pb.ConnectRequest]:
+        while True:
+            yield await self._outgoing.get()
+
+    async def _answer(self, message: pb.ConnectResponse) -> None:
+        number = message.number
+        try:
+            match message.WhichOneof("message"):
+                case "check":
+                    checked = convert.checked_to(self._agent.check(message.check.draft))
+                    self._say(pb.ConnectRequest(number=number, checked=checked))
+                case "propose":
+                    chains = convert.chains_from(message.propose.chains)
+                    answer = await self._agent.propose(message.propose.contract, chains)
+                    self._say(pb.ConnectRequest(number=number, proposed=convert.proposed_to(answer)))
+                case "run":
+                    await self._run(message)
+                case "stop":
+                    failure = convert.failure_from(message.stop.failure)
+                    self._agent.stop(message.stop.session, failure)
+                case _:
+                    return
+        except IsthmusError as problem:
+            refusal = convert.refusal_to(convert.refusal_of(problem, self._agent.own.entity))
+            self._say(pb.ConnectRequest(number=number, refused=refusal))
+
+    async def _run(self, message: pb.ConnectResponse) -> None:
+        chains = convert.chains_from(message.run.chains)
+        session = await self._agent.prepare(message.run.contract, tuple(message.run.approvals), chains)
+        self._spawn(self._carry(session))
+        async for event in self._agent.run(session):
+            self._say(pb.ConnectRequest(number=message.number, ran=convert.event_to(event)))
+        self._say(pb.ConnectRequest(number=message.number, done=pb.Done()))
+
+    async def _carry(self, session: Session) -> None:
+        """The session's frames, both ways, until the gateway closes the stream or the session's time is up."""
+
+        async def frames() -> AsyncIterator[pb.CarryRequest]:
+            yield pb.CarryRequest(open={"session": session.contract.body.session})
+            async for frame in session.outgoing():
+                yield pb.CarryRequest(frame=convert.frame_to(frame))
+
+        call = self._channel.stream_stream(
+            SERVICE + "Carry",
+            request_serializer=pb.CarryRequest.SerializeToString,
+            response_deserializer=pb.CarryResponse.FromString,
+        )
+        stream = call(frames(), timeout=session.contract.body.deadlines.total + 5)
+        try:
+            async for message in stream:
+                await session.deliver(convert.frame_from(message.frame))
+        except grpc.RpcError as error:
+            entity = self._agent.own.entity
+            text = f"the tunnel between agent and gateway broke: {error.code()}"
+            session.stop(Failure("AGENT_UNREACHABLE", entity, "session", text, f"The operator of {entity} looks into it"))
+        finally:
+            stream.cancel()
+
+    def _say(self, message: pb.ConnectRequest) -> None:
+        self._outgoing.put_nowait(message)
+
+    def _spawn(self, work: object) -> None:
+        task = asyncio.create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("an answer failed", error=repr(problem))
+
+
+async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
+    """`isthmus agent serve`. `embedded`: end when standard input closes, because the gateway started us."""
+    settings = load(AgentConfig, path)
+    configure_logging(settings.log.level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if embedded:
+        loop.add_reader(sys.stdin.fileno(), _read_until_closed, stop)
+    async with AsyncExitStack() as stack:
+        pool = PartyPool(settings.seats)
+        pool.start()  # parties warm up while sources are read
+        stack.push_async_callback(pool.close)
+        holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets)
+        clock, ids = SystemClock(), SystemIds()
+        trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
+        database = await stack.enter_async_context(
+            await Database.open(database_url(settings.database, path.parent))
+        )
+        reader = Reader(Verifier(trust, clock.now))
+        writer = Writer(settings.entity, keys.load_signing_key(settings.keys.contract), clock, ids)
+        offer = Offer(
+            datasets=tuple(holdings[name].dataset for name in sorted(holdings)),
+            programs=tuple(
+                ProgramOffer(name, module.VERSION, programs.digest(name), module.LEAKAGE)
+                for name, module in sorted(programs.PROGRAMS.items())
+            ),
+            seats=settings.seats,
+            engine=ENGINE,
+            codec=CODEC,
+        )
+        own = OwnPart(settings.entity, offer, {name: holding.spaces for name, holding in holdings.items()})
+        agent = Agent(own, holdings, trust, reader, writer, database, pool, clock)
+        tls = grpc.ssl_channel_credentials(
+            settings.tls.ca.read_bytes(), keys.read_secret(settings.tls.key), settings.tls.certificate.read_bytes()
+        )
+        named = ("grpc.ssl_target_name_override", host_of(settings.entity))
+        channel = grpc.aio.secure_channel(settings.gateway, tls, options=(*CHANNEL_OPTIONS, named))
+        stack.push_async_callback(channel.close)
+        dial = asyncio.create_task(_dial_for_ever(agent, channel))
+        stack.push_async_callback(_cancelled, dial)
+        log.info("agent serves", entity=settings.entity, datasets=len(holdings), seats=settings.seats)
+        await stop.wait()
+
+
+async def _dial_for_ever(agent: Agent, channel: grpc.aio.Channel) -> None:
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(LineLost), wait=wait_random_exponential(multiplier=0.2, max=5.0)
+    ):
+        with attempt:
+            await Line(agent, channel).hold()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _read_until_closed(stop: asyncio.Event) -> None:
+    if not sys.stdin.buffer.raw.read(1024):  # type: ignore[attr-defined]
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop.set()

@@ -1,0 +1,97 @@
+"""The agent's configuration: one TOML file, and one per dataset with its policy. Frozen, unknown keys refused.
+
+Invariant: secrets come by path; a path is relative to the file that names it.
+"""
+
+from __future__ import annotations
+
+from gateway.config import AnchorConfig, Beside, Entity, LogConfig, Strict
+from gateway.domain.dataset import ColumnType
+
+
+class AgentKeys(Strict):
+    """The contract key, which signs offers, approvals and receipts, and never lies with the gateway."""
+
+    contract: Beside
+
+
+class AgentTls(Strict):
+    """The space's CA certificate, and the agent's own certificate for its line to the gateway."""
+
+    ca: Beside
+    certificate: Beside
+    key: Beside
+
+
+class AgentConfig(Strict):
+    """`gateway` is host:port of the own gateway; `statement` the anchor's statement about this space."""
+
+    entity: Entity
+    gateway: str
+    database: str
+    seats: int = 1
+    keys: AgentKeys
+    tls: AgentTls
+    anchors: tuple[AnchorConfig, ...]
+    datasets: tuple[Beside, ...] = ()
+    log: LogConfig = LogConfig()
+
+
+class CodeConfig(Strict):
+    value: str
+    label: str = ""
+
+
+class ColumnConfig(Strict):
+    name: str
+    type: ColumnType
+    label: str = ""
+    standard: str = ""
+    codes: tuple[CodeConfig, ...] = ()
+
+
+class DerivedConfig(Strict):
+    """A column that the owner derives: the year of a date."""
+
+    column: str
+    year_of: str
+
+
+class EditionConfig(Strict):
+    """`row_bound` is public: what the number of people is padded to. Rows above it are refused."""
+
+    id: str
+    created: int
+    row_bound: int
+
+
+class PolicyConfig(Strict):
+    """Who may ask what of this dataset. `spaces` are entity IDs of initiators; "*" allows every peer."""
+
+    spaces: tuple[str, ...] = ("*",)
+    purposes: tuple[str, ...]
+    legal_bases: tuple[str, ...]
+    statistics: tuple[str, ...]
+    minimum_cell: int = 11
+    exact_statistics: tuple[str, ...] = ()
+    zero_is_small: bool = False
+    minimum_seats: int = 3
+    demo_view: bool = False
+
+
+class DatasetConfig(Strict):
+    """One dataset. `snapshot_key` is a file of at least 32 random bytes that pins its rows."""
+
+    id: str
+    title: str
+    description: str = ""
+    vocabulary: str = ""
+    coverage: str = ""
+    folder: Beside
+    file: str
+    snapshot_key: Beside
+    key_columns: tuple[str, ...]
+    columns: tuple[ColumnConfig, ...]
+    derived: tuple[DerivedConfig, ...] = ()
+    edition: EditionConfig
+    policy: PolicyConfig

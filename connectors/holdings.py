@@ -1,0 +1,157 @@
+"""The datasets that this agent holds: described, checked against their sources, read for a contract.
+
+Invariants: what is offered was checked; rows are read for the edition that the contract names or not at
+all; only keys, list memberships and code indices leave this module. Plain blocking calls.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.config import DatasetConfig
+from connectors.sources.linking import LinkedRows, link_locally
+from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
+from gateway.config import load
+from gateway.domain.contract import Contract
+from gateway.domain.dataset import Code, Column, Dataset, Edition, Terms
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId, host_of
+from gateway.edges.keys import read_secret
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    dataset: Dataset
+    source: DatasetSource
+    # Entity IDs of the spaces that may initiate; "*" for every peer.
+    spaces: tuple[str, ...]
+    snapshot_key: bytes = field(repr=False)
+
+
+def open_holdings(entity: EntityId, paths: Sequence[Path]) -> dict[str, Holding]:
+    """Holdings by dataset name. Raises IsthmusError naming dataset, field and what breaks the description."""
+    holdings = {}
+    for path in paths:
+        holding = _open(entity, load(DatasetConfig, path))
+        if holding.dataset.name in holdings:
+            raise IsthmusError(Reason.CONFIGURATION, f"{path} describes {holding.dataset.name} again", field="id")
+        holdings[holding.dataset.name] = holding
+    return holdings
+
+
+def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> LinkedRows:
+    """This provider's people for `contract`, linked at home, keyed for this session alone.
+
+    Raises IsthmusError: EDITION_CHANGED when a source is not what was approved, ROWS_EXCEED_BOUND, and what
+    the source raises.
+    """
+    provider = contract.provider_of(entity)
+    if provider is None:
+        raise IsthmusError(Reason.CONTRACT_INVALID, "this space provides nothing to the contract", space=entity)
+    inputs = {item.dataset: item for item in provider.inputs}
+    count_by = contract.query.statistic.count_by
+    groups = () if count_by is None else count_by.columns
+    lists: list[tuple[int, Sequence[tuple[str | int | None, ...]]]] = []
+    keys: tuple[Column, ...] = ()
+    grouped: tuple[Column, ...] = ()
+    for index, source in enumerate(contract.query.sources):
+        if source.dataset not in inputs:
+            continue
+        holding = holdings[source.dataset]
+        keys = _columns(holding.dataset, contract.query.link_on)
+        grouped = _columns(holding.dataset, groups)
+        names = [*contract.query.link_on, *groups]
+        _same_edition(holding, inputs[source.dataset].snapshot)
+        lists.append((index, holding.source.read(names, source.filters)))
+        # Again, since a file may have been replaced between the look and the reading.
+        _same_edition(holding, inputs[source.dataset].snapshot)
+    linked = link_locally(lists, keys, grouped, salt=contract.session.encode())
+    if len(linked.keys) > provider.row_bound:
+        raise IsthmusError(
+            Reason.ROWS_EXCEED_BOUND,
+            "the datasets have more people than their editions' bounds",
+            space=entity,
+            advice="Their owner has to publish an edition with a larger row_bound",
+        )
+    return linked
+
+
+def _same_edition(holding: Holding, snapshot: str) -> None:
+    if holding.source.snapshot(holding.snapshot_key) != snapshot:
+        raise IsthmusError(
+            Reason.EDITION_CHANGED,
+            f"{holding.dataset.name} is not what it was when its edition was offered",
+            field="providers",
+            space=f"https://{holding.dataset.space_host}",
+            advice="Its owner publishes the change as a new edition (the agent does when it starts); then ask again",
+        )
+
+
+def _columns(dataset: Dataset, names: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(column for name in names if (column := dataset.column(name)) is not None)
+
+
+def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
+    name = f"spaces/{host_of(entity)}/datasets/{settings.id}"
+    columns = tuple(
+        Column(
+            column.name,
+            column.type,
+            column.label,
+            column.standard,
+            tuple(Code(code.value, code.label or code.value) for code in column.codes),
+        )
+        for column in settings.columns
+    )
+    derived = tuple(YearOf(item.column, item.year_of) for item in settings.derived)
+    try:
+        source = DatasetSource(SourceConfig(settings.folder, settings.file, columns, settings.key_columns, derived))
+    except ValueError as wrong:
+        raise IsthmusError(Reason.CONFIGURATION, f"{name}: {wrong}", field="columns", space=entity) from None
+    report = source.check()
+    if report.problems:
+        first = report.problems[0]
+        lines = f", first in line {first.lines[0]}" if first.lines else ""
+        raise IsthmusError(
+            Reason.SOURCE_UNREADABLE,
+            f"{name}: {first.rule} in {first.column} ({first.rows} rows{lines})",
+            field=first.column,
+            space=entity,
+            advice="Correct the file or its description",
+        )
+    if report.rows > settings.edition.row_bound:
+        raise IsthmusError(
+            Reason.ROWS_EXCEED_BOUND,
+            f"{name} has more rows than its row_bound of {settings.edition.row_bound}",
+            field="edition.row_bound",
+            space=entity,
+            advice=f"Set it to at least {2 ** math.ceil(math.log2(report.rows))}",
+        )
+    key = read_secret(settings.snapshot_key)
+    policy = settings.policy
+    dataset = Dataset(
+        name=name,
+        title=settings.title,
+        description=settings.description,
+        vocabulary=settings.vocabulary,
+        columns=columns,
+        key_columns=settings.key_columns,
+        coverage=settings.coverage,
+        terms=Terms(
+            policy.purposes,
+            policy.legal_bases,
+            policy.statistics,
+            policy.minimum_cell,
+            policy.exact_statistics,
+            policy.zero_is_small,
+            policy.minimum_seats,
+            policy.demo_view,
+        ),
+        edition=Edition(
+            settings.edition.id, settings.edition.created, source.snapshot(key), settings.edition.row_bound
+        ),
+    )
+    return Holding(dataset, source, policy.spaces, key)

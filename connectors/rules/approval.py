@@ -1,0 +1,118 @@
+"""Whether this space approves a contract: its own rules, over signed bytes, whoever brought them.
+
+Invariant: the agent does not trust its gateway to have checked anything; the same rules run at the dry run
+(what public metadata can say), at Propose and again at Run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.domain.contract import Contract
+from gateway.domain.dataset import Dataset
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Offer, Operator
+from gateway.rules import planning, policy
+from gateway.rules.contract import check_contract, check_parameters, invalid
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPart:
+    """What this space offers, and per dataset the spaces that may initiate."""
+
+    entity: str
+    offer: Offer
+    spaces: Mapping[str, Sequence[str]]
+
+    def dataset(self, name: str) -> Dataset | None:
+        return next((dataset for dataset in self.offer.datasets if dataset.name == name), None)
+
+
+def check_draft(draft: Contract, own: OwnPart) -> None:
+    """What can be said from public metadata; raises IsthmusError with what would pass."""
+    datasets = _own_datasets(draft, own)
+    for dataset in datasets:
+        allowed = own.spaces[dataset.name]
+        if "*" not in allowed and draft.initiator not in allowed:
+            raise IsthmusError(
+                Reason.POLICY_REFUSED,
+                f"{dataset.name} is not open to questions from {draft.initiator}",
+                field="initiator",
+                space=own.entity,
+                advice="Ask its steward to add that space to the policy",
+            )
+    for index, source in enumerate(draft.query.sources):
+        dataset = own.dataset(source.dataset)
+        if dataset is not None:
+            planning.check_source(draft.query, index, dataset)
+    policy.check_terms(draft, datasets)
+    if len(draft.seats_of(own.entity)) > own.offer.seats:
+        raise IsthmusError(
+            Reason.SEATS_REFUSED,
+            f"{len(draft.seats_of(own.entity))} seats were asked of a space that offers {own.offer.seats}",
+            space=own.entity,
+            advice="Ask for fewer seats here",
+        )
+    _check_program(draft, own)
+
+
+def check_proposal(contract: Contract, own: OwnPart, operators: Mapping[str, Operator], now: int) -> None:
+    """Everything: the contract's own rules, then this space's. Raises IsthmusError."""
+    check_contract(contract, operators, now)
+    if own.entity not in contract.entities():
+        raise invalid("the contract gives this space no part", space=own.entity)
+    check_draft(contract, own)
+
+
+def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:
+    """The datasets that the contract wants of this space, in exactly the editions that it offers."""
+    provider = draft.provider_of(own.entity)
+    named = [source.dataset for source in draft.query.sources if own.dataset(source.dataset) is not None]
+    if provider is None:
+        if named:
+            raise invalid("the contract names a dataset of this space, and not the space as provider", space=own.entity)
+        return []
+    datasets = []
+    for item in provider.inputs:
+        dataset = own.dataset(item.dataset)
+        offered = None if dataset is None else dataset.edition
+        if dataset is None or offered is None or (item.edition, item.snapshot, item.row_bound) != (
+            offered.id,
+            offered.snapshot,
+            offered.row_bound,
+        ):
+            raise IsthmusError(
+                Reason.EDITION_CHANGED,
+                f"{item.dataset} in edition {item.edition} is not what this space offers now",
+                field="providers",
+                space=own.entity,
+                advice="Make the plan again: the catalogue has the present edition",
+            )
+        datasets.append(dataset)
+    return datasets
+
+
+def _check_program(draft: Contract, own: OwnPart) -> None:
+    program = draft.program
+    known = {(offer.name, offer.version): offer.digest for offer in own.offer.programs}
+    if (
+        known.get((program.name, program.version)) != program.digest
+        or (program.engine, program.codec) != (own.offer.engine, own.offer.codec)
+    ):  # fmt: skip
+        raise IsthmusError(
+            Reason.PROGRAM_MISMATCH,
+            f"this space does not run program {program.name} {program.version} with the contract's digest",
+            field="program",
+            space=own.entity,
+            advice="All spaces of a session have to run the same release",
+        )
+    codes = None
+    for dataset in (own.dataset(source.dataset) for source in draft.query.sources):
+        if dataset is not None:
+            count_by = draft.query.statistic.count_by
+            names = () if count_by is None else count_by.columns
+            codes = {name: planning.code_values(dataset, name) for name in names}
+            check_parameters(draft, codes)
+    if codes is None:
+        check_parameters(draft, None)

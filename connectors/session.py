@@ -1,0 +1,324 @@
+"""One session at one agent: its parties, its inputs, its frames, until the receipt or the first failure.
+
+Invariants: nothing here believes the gateway: whoever runs this has verified contract and approvals; an
+output share leaves only after the audit log says that it will; the first failure decides, names its culprit,
+and leaves no party behind. A silent party is stalled after the contract's stall deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.engine.errors import InputRejected
+from connectors.engine.inputs import seal_inputs
+from connectors.engine.pipe import FromParty, PipeBroken, ToParty
+from connectors.engine.rows import InputRows
+from connectors.launch.subprocesses import Party, PartyPool
+from connectors.sources.linking import LinkedRows
+from gateway.domain.approval import SignedContract
+from gateway.domain.computation import SealedShare
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.session import PROVIDER_BASE, Completed, Failure, Frame, Heartbeat, Progress, RunEvent, ViewSample
+from gateway.rules.roster import Roster
+
+HEARTBEAT_SECONDS = 1.0
+WATCH_SECONDS = 0.25
+SENT_AHEAD = 256
+
+# A party's reason codes, as everybody else knows them.
+_REASONS = {
+    "BAD_INPUT": Reason.PROTOCOL_VIOLATION,
+    "BAD_FRAME": Reason.PROTOCOL_VIOLATION,
+    "FRAME_TOO_LARGE": Reason.PROTOCOL_VIOLATION,
+    "WRONG_LENGTH": Reason.PROTOCOL_VIOLATION,
+    "ELEMENT_OUT_OF_RANGE": Reason.PROTOCOL_VIOLATION,
+    "UNDECLARED_PAYLOAD": Reason.PROTOCOL_VIOLATION,
+    "INCONSISTENT_SHARES": Reason.INCONSISTENT_SHARES,
+    "PROGRAM_MISMATCH": Reason.PROGRAM_MISMATCH,
+    "DEADLINE": Reason.DEADLINE_EXCEEDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKeys:
+    """The private halves (raw X25519) of the keys in this space's approval; never written to disk."""
+
+    seats: Mapping[int, bytes] = field(repr=False)
+    provider: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Seat:
+    pid: int
+    party: Party
+    seen: float
+    phase: str = "start"
+    done: bool = False
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+class Ended(Exception):
+    """The session ends here with this failure."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+@dataclass(slots=True)
+class Session:
+    entity: str
+    contract: SignedContract
+    roster: Roster
+    keys: SessionKeys
+    pool: PartyPool
+    # Reads this space's rows; called in a thread, and only if it is a provider.
+    read_rows: Callable[[], LinkedRows]
+    # Writes down that output shares leave now, durably, before they do.
+    spend: Callable[[], Awaitable[None]]
+    # Signs the receipt over the digests of the sealed output shares and the summary of the run.
+    receipt: Callable[[list[str], dict[str, Any]], Awaitable[str]]
+    _seats: dict[int, _Seat] = field(default_factory=dict)
+    _events: asyncio.Queue[RunEvent] = field(default_factory=asyncio.Queue)
+    _outgoing: asyncio.Queue[Frame | None] = field(default_factory=lambda: asyncio.Queue(SENT_AHEAD))
+    _outputs: list[str] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _stopped: bool = False
+
+    async def run(self) -> AsyncIterator[RunEvent]:
+        """Events until Completed or Failure. Everything it started is gone when it returns."""
+        try:
+            for seat in self.contract.body.seats_of(self.entity):
+                party = await self.pool.take()
+                self._seats[seat.pid] = _Seat(seat.pid, party, asyncio.get_running_loop().time())
+                party.send(ToParty.JOB, json.dumps(self._job(seat.pid)).encode())
+            for held in self._seats.values():
+                self._spawn(self._listen(held), held.pid)
+            if self._seats:
+                self._spawn(self._watch(), None)
+            self._spawn(self._beat(), None)
+            work = asyncio.create_task(self._work())
+            self._tasks.add(work)
+            while True:
+                event = await self._events.get()
+                yield event
+                if isinstance(event, Completed | Failure):
+                    return
+        except IsthmusError as problem:
+            yield _failure(problem.reason, self.entity, "start", problem.public, problem.advice)
+        finally:
+            self._stopped = True
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for held in self._seats.values():
+                await self.pool.give_back(held.party)
+            # What is still to be sent may be: other parties wait for it.
+            while self._outgoing.full() and not self._seats:
+                self._outgoing.get_nowait()
+            asyncio.get_running_loop().call_soon(self._end_outgoing)
+
+    def stop(self, failure: Failure) -> None:
+        """Somebody else ended the session."""
+        self._events.put_nowait(failure)
+
+    async def deliver(self, frame: Frame) -> None:
+        """A frame from another space for one of the parties here."""
+        held = self._seats.get(frame.destination)
+        if held is None or self._stopped:
+            return
+        if frame.source >= PROVIDER_BASE:
+            held.party.send(ToParty.INPUT, bytes([frame.source - PROVIDER_BASE]) + frame.sealed)
+        else:
+            held.party.send(ToParty.PEER, bytes([frame.source]) + frame.sealed)
+        await held.party.drained()
+
+    async def outgoing(self) -> AsyncIterator[Frame]:
+        """Frames for other spaces; ends after the last one."""
+        while (frame := await self._outgoing.get()) is not None:
+            yield frame
+
+    def _end_outgoing(self) -> None:
+        try:
+            self._outgoing.put_nowait(None)
+        except asyncio.QueueFull:
+            asyncio.get_running_loop().call_later(0.05, self._end_outgoing)
+
+    def _spawn(self, work: Any, pid: int | None) -> None:
+        async def guarded() -> None:
+            phase = self._seats[pid].phase if pid is not None else "session"
+            try:
+                await work
+            except Ended as ended:
+                self._events.put_nowait(ended.failure)
+            except IsthmusError as problem:
+                self._events.put_nowait(_failure(problem.reason, self.entity, phase, problem.public, problem.advice))
+            except (PipeBroken, OSError):
+                text = f"party {pid} of this space cannot be spoken to"
+                self._events.put_nowait(_failure(Reason.PARTY_DIED, self.entity, phase, text, _ask(self.entity)))
+
+        self._tasks.add(asyncio.create_task(guarded()))
+
+    async def _work(self) -> None:
+        """Share the inputs, wait for the parties, sign the receipt."""
+        try:
+            if self.contract.body.provider_of(self.entity) is not None:
+                self._events.put_nowait(Progress("input", 0.0))
+                await self._share()
+            while not all(held.done for held in self._seats.values()):
+                await asyncio.sleep(0.005)
+            summaries = [held.summary for held in self._seats.values()]
+            summary = {
+                "bytes_sent": sum(item["bytes_sent"] for item in summaries),
+                "rounds": max((item["rounds"] for item in summaries), default=0),
+                "seconds": max((float(item["seconds"]) for item in summaries), default=0.0),
+            }
+            token = await self.receipt(sorted(self._outputs), summary)
+            views = tuple(
+                ViewSample(held.pid, sample["step"], sample["from"], tuple(sample["elements"]))
+                for held in self._seats.values()
+                for sample in (held.summary.get("view") or ())
+            )
+            self._events.put_nowait(Completed(token, views))
+        except IsthmusError as problem:
+            failure = _failure(problem.reason, self.entity, "input", problem.public, problem.advice)
+            self._events.put_nowait(failure)
+
+    async def _share(self) -> None:
+        """This provider's people, linked, encoded, shared and sealed to each seat, in chunks."""
+        linked = await asyncio.to_thread(self.read_rows)
+        body = self.contract.body
+        index = next(i for i, provider in enumerate(body.providers) if provider.entity == self.entity)
+        try:
+            chunks = await asyncio.to_thread(
+                seal_inputs,
+                transcript=self.roster.transcript,
+                entity=self.entity,
+                private_key=self.keys.provider,
+                seats=self.roster.seats,
+                program=body.program.name,
+                parameters=json.loads(body.program.parameters),
+                bound=body.providers[index].row_bound,
+                rows=InputRows(linked.keys, linked.lists, linked.codes),
+            )
+        except InputRejected as rejected:
+            raise IsthmusError(
+                Reason.INPUT_OUT_OF_RANGE,
+                f"the rows do not fit the contract: {rejected.field}",
+                private=rejected.detail,
+                field=rejected.field,
+                space=self.entity,
+                advice="The owner finds the rows with a check of the dataset",
+            ) from None
+        for pid, sealed in chunks.items():
+            for chunk in sealed:
+                await self._send(Frame(PROVIDER_BASE + index, pid, chunk))
+
+    async def _send(self, frame: Frame) -> None:
+        if frame.destination in self._seats:
+            await self.deliver(frame)
+        else:
+            await self._outgoing.put(frame)
+
+    async def _listen(self, held: _Seat) -> None:
+        """One party's messages, until it is done; its end before that is a death."""
+        loop = asyncio.get_running_loop()
+        async for kind, body in held.party.messages():
+            held.seen = loop.time()
+            match kind:
+                case FromParty.PEER:
+                    await self._send(Frame(held.pid, body[0], body[1:]))
+                case FromParty.PROGRESS:
+                    said = json.loads(body)
+                    held.phase = str(said["phase"])
+                    self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
+                case FromParty.OUTPUT_READY:
+                    await self.spend()
+                    held.party.send(ToParty.GO)
+                case FromParty.OUTPUT:
+                    for recipient, sealed in json.loads(body).items():
+                        self._outputs.append(hashlib.sha256(base64.b64decode(sealed)).hexdigest())
+                        self._events.put_nowait(SealedShare(held.pid, recipient, sealed))
+                case FromParty.DONE:
+                    held.summary = json.loads(body)
+                    held.done = True
+                    return
+                case FromParty.FAILED:
+                    raise Ended(self._blame(held, json.loads(body)))
+        text = f"party {held.pid} at {self.entity} died in the phase {held.phase}"
+        raise Ended(_failure(Reason.PARTY_DIED, self.entity, held.phase, text, _ask(self.entity)))
+
+    async def _watch(self) -> None:
+        """A party that gives no sign of life within the stall deadline has stalled."""
+        loop = asyncio.get_running_loop()
+        stall = self.contract.body.deadlines.stall
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for held in self._seats.values():
+                if not held.done and loop.time() - held.seen > stall:
+                    text = f"party {held.pid} at {self.entity} gave no sign of life for {stall} s"
+                    raise Ended(_failure(Reason.PARTY_STALLED, self.entity, held.phase, text, _ask(self.entity)))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self._events.put_nowait(Heartbeat())
+
+    def _blame(self, held: _Seat, said: Mapping[str, Any]) -> Failure:
+        """A party's FAILED with its culprit as the entity that the contract seats there."""
+        culprit = said.get("culprit") or {}
+        body = self.contract.body
+        if "pid" in culprit:
+            entity = body.seats[culprit["pid"]].entity
+        elif "provider" in culprit:
+            entity = body.providers[culprit["provider"]].entity
+        else:
+            entity = "" if said["reason"] == "DEADLINE" else self.entity
+        reason = _REASONS.get(str(said["reason"]), Reason.INTERNAL)
+        return _failure(reason, entity, str(said["phase"]), f"party {held.pid}: {said['detail']}", _ask(entity))
+
+    def _job(self, pid: int) -> dict[str, Any]:
+        body = self.contract.body
+        return {
+            "session": body.session,
+            "transcript": self.roster.transcript.hex(),
+            "pid": pid,
+            "m": body.m,
+            "t": body.t,
+            "program": {"name": body.program.name, "version": body.program.version, "digest": body.program.digest},
+            "parameters": json.loads(body.program.parameters),
+            "providers": [
+                {
+                    "entity": provider.entity,
+                    "rows": provider.row_bound,
+                    "session_key": _text(self.roster.providers[provider.entity]),
+                }
+                for provider in body.providers
+            ],
+            "seats": [
+                {"pid": seat.pid, "entity": seat.entity, "session_key": _text(self.roster.seats[seat.pid])}
+                for seat in body.seats
+            ],
+            "private_key": _text(self.keys.seats[pid]),
+            "recipients": [{"name": recipient.name, "key": recipient.key} for recipient in body.recipients],
+            "deadline_seconds": body.deadlines.total,
+            "demo_view": body.demo_view,
+        }
+
+
+def _text(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+def _ask(entity: str) -> str:
+    return f"The operator of {entity} has to look into it" if entity else "Ask again"
+
+
+def _failure(reason: Reason, culprit: str, phase: str, text: str, action: str) -> Failure:
+    return Failure(reason.value, culprit, phase, text, action)

@@ -1,0 +1,233 @@
+"""Builds a gateway from its configuration and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from gateway import config
+from gateway.api.agent.v1 import agent_pb2
+from gateway.api.client.v1 import catalogue_pb2, computations_pb2, tokens_pb2
+from gateway.api.peer.v1 import peer_pb2
+from gateway.domain.caller import Rights
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import Entity
+from gateway.domain.session import Failure
+from gateway.edges import keys
+from gateway.edges.agents import AgentLine
+from gateway.edges.certificates import Credentials
+from gateway.edges.clock import SystemClock, SystemIds
+from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
+from gateway.edges.federation import Federation, entity_configuration
+from gateway.edges.grpc import serve
+from gateway.edges.grpc.client_api import CatalogueService, ComputationService, Grant, TokenService
+from gateway.edges.grpc.gate import Gate
+from gateway.edges.grpc.peer_api import PeerService
+from gateway.edges.logging import configure_logging
+from gateway.edges.opener import RecipientKey
+from gateway.edges.peers import PeerLine
+from gateway.edges.spaces import Spaces
+from gateway.edges.store.database import Database
+from gateway.edges.tokens import Verifier
+from gateway.edges.tunnel import Tunnel
+from gateway.edges.watchers import LocalWatchers
+from gateway.flows.discover import Discover
+from gateway.flows.drive import Drive, Stopped
+from gateway.flows.recover import Recover
+from gateway.flows.submit import Submit
+from gateway.flows.take_part import TakePart
+from gateway.rules.gateway_metadata import GatewayMetadata
+from gateway.rules.jwks import parse_jwk
+from gateway.rules.lifecycle import Event
+
+log = structlog.get_logger()
+STATEMENT_EVERY = 3600  # seconds after which the own statement is made anew; it lives a day
+SWEEP_EVERY = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that listens."""
+
+    port: int
+    spaces: Spaces
+
+
+class OwnChain:
+    """This space's chain: its own statement, fresh, and the anchor's statement about it."""
+
+    def __init__(self, made: Callable[[], str], superior: str, clock: SystemClock) -> None:
+        self._made, self._superior, self._clock = made, superior, clock
+        self._chain: tuple[str, ...] = ()
+        self._at = 0
+
+    def __call__(self) -> tuple[str, ...]:
+        if self._clock.now() - self._at > STATEMENT_EVERY:
+            self._chain, self._at = (self._made(), self._superior), self._clock.now()
+        return self._chain
+
+
+@asynccontextmanager
+async def running(path: Path) -> AsyncIterator[Running]:
+    """A gateway with all its parts, listening; stopped and drained on the way out."""
+    settings = config.load(config.GatewayConfig, path)
+    entity = settings.entity
+    clock, ids = SystemClock(), SystemIds()
+    federation_key = keys.load_signing_key(settings.keys.federation)
+    token_key = keys.load_signing_key(settings.keys.token)
+    recipient = RecipientKey(_raw(keys.load_agreement_key(settings.keys.recipient).secret))
+    own_ca = settings.tls.ca.read_bytes()
+    trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
+
+    def statement() -> str:
+        metadata = GatewayMetadata(
+            endpoint=settings.endpoint,
+            operator=settings.operator.name,
+            operator_group=settings.operator.group,
+            affiliates=tuple(settings.operator.affiliates),
+            jurisdiction=settings.operator.jurisdiction,
+            token_keys=(token_key.jwk,),
+            contract_keys=(parse_jwk(json.loads(settings.keys.contract.read_text())),),
+            tls_ca=own_ca.decode(),
+            seats=settings.operator.seats,
+        )
+        hints = [anchor.entity for anchor in settings.anchors]
+        return entity_configuration(entity, metadata, hints, federation_key, clock.now())
+
+    own_chain = OwnChain(statement, settings.statement.read_text().strip(), clock)
+    trust.admit(own_chain())
+    chains = {peer.entity: tuple(json.loads(peer.chain.read_text())) for peer in settings.peers}
+    for chain in chains.values():
+        trust.admit(chain)
+
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            await Database.open(config.database_url(settings.database, path.parent))
+        )
+        verifier = Verifier(trust, clock.now, ReplayStore(database.once))
+        documents = Desk(Reader(verifier), Writer(entity, token_key, clock, ids))
+        addresses = {peer.entity: peer.address for peer in settings.peers}
+        to_peers = Credentials(settings.tls.client_certificate.read_bytes(), keys.read_secret(settings.tls.client_key))
+
+        def dial(peer: Entity) -> PeerLine:
+            return PeerLine(entity, peer, addresses[peer.entity_id], to_peers, token_key, clock, ids)
+
+        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, chains)
+        stack.push_async_callback(spaces.close)
+
+        async def breach(session: str, culprit: str, text: str) -> None:
+            log.error("tunnel", session=session, space=culprit, problem=text)
+            failure = Failure(
+                Reason.PROTOCOL_VIOLATION.value, culprit, "session", text, f"Ask the operator of {culprit}"
+            )
+            await agent.stop(session, failure)
+
+        tunnel = Tunnel(entity, spaces.tunnel, breach)
+        agent = AgentLine(entity, tunnel, spaces.offered)
+        watchers = LocalWatchers()
+        store = database.computations
+        take_part = TakePart(entity, clock, store, agent, documents, tunnel, watchers)
+        spaces.take_part_as(take_part)
+        drive = Drive(entity, clock, store, spaces, documents, recipient, watchers)
+        submit = Submit(entity, clock, ids, store, spaces, documents, recipient, drive.start)
+        grants = {
+            client.id: Grant(client.scopes, Rights(client.datasets, client.statistics, client.purposes))
+            for client in settings.clients
+        }
+        gate = Gate(entity, own_ca, trust, verifier, database.audit, clock, frozenset(grants))
+        services = {
+            catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces), spaces),
+            computations_pb2.DESCRIPTOR: ComputationService(
+                entity, clock, submit, drive, store, documents, recipient, watchers
+            ),
+            tokens_pb2.DESCRIPTOR: TokenService(entity, token_key, clock, ids, grants),
+            peer_pb2.DESCRIPTOR: PeerService(take_part, agent, tunnel, own_chain, spaces.admit),
+            agent_pb2.DESCRIPTOR: agent,
+        }
+        handlers = [
+            serve.handlers(service, implementation, gate)
+            for file, implementation in services.items()
+            for service in file.services_by_name.values()
+        ]
+        recover = Recover(entity, clock, store, watchers)
+        await recover.end_what_is_left()
+        roots = own_ca + b"".join(peer.tls_ca.encode() for peer in trust.entities() if peer.entity_id != entity)
+        server, port = await serve.listen(
+            settings.listen, settings.tls.certificate.read_bytes(), keys.read_secret(settings.tls.key), roots, handlers
+        )
+        stack.push_async_callback(server.stop, 1.0)
+        stopping = Failure(Reason.CANCELLED.value, entity, "session", "the home gateway was stopped", "Ask again")
+        stack.push_async_callback(drive.drain, Stopped(Event.CANCEL, stopping))
+        tasks = [asyncio.create_task(spaces.refresh_for_ever()), asyncio.create_task(_sweep(recover, database, clock))]
+        stack.push_async_callback(_cancelled, tasks)
+        log.info("gateway listens", entity=entity, port=port)
+        yield Running(port, spaces)
+
+
+async def serve_until_stopped(path: Path) -> None:
+    """`isthmus gateway serve`: the gateway, and its agent as a child where the configuration embeds one."""
+    settings = config.load(config.GatewayConfig, path)
+    configure_logging(settings.log.level)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(running(path))
+        if settings.agent is not None:
+            await stack.enter_async_context(_embedded(settings.agent.config, stop))
+        await stop.wait()
+
+
+@asynccontextmanager
+async def _embedded(agent_config: Path, stop: asyncio.Event) -> AsyncIterator[None]:
+    """The agent as a child; it ends when its standard input closes, so it cannot outlive this process."""
+    command = (sys.executable, "-m", "gateway", "agent", "serve", "--config", str(agent_config), "--embedded")
+    child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=dict(os.environ))
+    watch = asyncio.create_task(_ended(child, stop))
+    try:
+        yield
+    finally:
+        watch.cancel()
+        if child.stdin is not None:
+            child.stdin.close()
+        try:
+            async with asyncio.timeout(5):
+                await child.wait()
+        except TimeoutError:
+            child.kill()
+            await child.wait()
+
+
+async def _ended(child: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
+    code = await child.wait()
+    log.error("the embedded agent ended, so the gateway stops", code=code)
+    stop.set()
+
+
+async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> None:
+    """What nobody ran in time is expired; what may be forgotten is."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        with suppress(IsthmusError):
+            await recover.expire()
+            await database.once.forget(clock.now())
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _raw(secret: X25519PrivateKey) -> bytes:
+    return secret.private_bytes_raw()
