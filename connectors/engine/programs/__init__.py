@@ -1,0 +1,27 @@
+"""The programs that a contract can name, each with its digest.
+
+Invariant: the digest covers every source file of the engine and the program's own, so two parties with one digest run the same code.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from connectors.engine.programs import group_count, overlap
+
+PROGRAMS: dict[str, ModuleType] = {program.NAME: program for program in (overlap, group_count)}
+
+
+@cache
+def digest(name: str) -> str:
+    """SHA-256 (hex) over the engine's and the program's source files, each with its name and length. KeyError if unknown."""
+    here = Path(__file__).parent
+    module = Path(str(PROGRAMS[name].__file__))
+    shared = [here / "__init__.py", here / "parameters.py"]
+    state = hashlib.sha256(b"isthmus program v1")
+    for path in (*sorted(here.parent.glob("*.py")), *shared, module):
+        source = path.read_bytes()
+        state.update(f"\n{path.parent.name}/{path.name} {len(source)}\n".encode())
+        state.update(source)
+    return state.hexdigest()

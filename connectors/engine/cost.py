@@ -1,0 +1,37 @@
+"""What a protocol costs: rounds, elements on the wire.
+
+Invariant: the costs are exact, not estimates; a test compares them with what a session sends.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """m parties, threshold t = (m - 1) / 2."""
+
+    m: int
+    t: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Rounds one after the other; elements sent by all parties together; the longest vector in one message."""
+
+    rounds: int = 0
+    elements: int = 0
+    largest: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.rounds + other.rounds, self.elements + other.elements, max(self.largest, other.largest)
+        )
+
+    def times(self, n: int) -> "Cost":
+        """n of it, one after the other."""
+        return Cost(self.rounds * n, self.elements * n, self.largest if n else 0)
+
+
+def levels(n: int) -> int:
+    """Depth of a binary tree over n leaves."""
+    return max(n - 1, 0).bit_length()

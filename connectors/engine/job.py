@@ -1,0 +1,140 @@
+"""The job of a party process, as its agent gives it.
+
+Invariants: nothing is computed for a job that does not hold together: m in {3, 5, 7}, t = (m - 1) / 2, one seat per pid, the private key is that of
+this party's seat, the program is here in exactly this version and digest, and its parameters and bounds are taken.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from connectors.engine import programs
+from connectors.engine.cost import Cost, Shape
+from connectors.engine.errors import Abort, InputRejected, SessionAborted
+from connectors.engine.rows import MAX_ROWS
+from gateway.rules.sealing import public_of
+
+_FIELDS = {
+    "session", "transcript", "pid", "m", "t", "program", "parameters", "providers", "seats", "private_key", "recipients",
+    "deadline_seconds", "demo_view",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    entity: str
+    bound: int
+    session_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    session: str
+    transcript: bytes
+    pid: int
+    shape: Shape
+    program: ModuleType
+    parameters: Mapping[str, object]
+    providers: tuple[Provider, ...]
+    seats: Mapping[int, bytes]
+    private_key: bytes = field(repr=False)
+    recipients: Mapping[str, bytes]
+    deadline_seconds: float
+    demo_view: bool
+    cost: Cost
+    columns: int
+
+
+def read(body: bytes) -> Job:
+    """Raises SessionAborted with BAD_JOB or PROGRAM_MISMATCH."""
+    try:
+        raw = json.loads(body)
+        if set(raw) != _FIELDS:
+            raise _bad(f"the job's fields are not the expected ones: {sorted(set(raw) ^ _FIELDS)}")
+        program = _program(raw["program"])
+        shape = Shape(_whole(raw["m"], "m"), _whole(raw["t"], "t"))
+        if shape.m not in (3, 5, 7) or shape.t != (shape.m - 1) // 2:
+            raise _bad(f"{shape.m} parties with threshold {shape.t}; an odd number from 3 to 7 with threshold (m - 1) / 2 is possible")
+        seats = {_whole(seat["pid"], "seats.pid"): _key(seat["session_key"]) for seat in raw["seats"]}
+        pid, private_key = _whole(raw["pid"], "pid"), _key(raw["private_key"])
+        if sorted(seats) != list(range(shape.m)) or len(raw["seats"]) != shape.m:
+            raise _bad("the seats are not one per pid")
+        if seats.get(pid) != public_of(private_key):
+            raise _bad("the private key is not that of this party's seat")
+        providers = tuple(
+            Provider(_text(p["entity"]), _whole(p["rows"], "providers.rows"), _key(p["session_key"]))
+            for p in raw["providers"]
+        )
+        bounds = [provider.bound for provider in providers]
+        if not 1 <= len(providers) <= 255 or min(bounds) < 1 or sum(bounds) > MAX_ROWS:
+            raise _bad(f"{len(providers)} providers with {sum(bounds)} rows; 1 to 255 with at most {MAX_ROWS} are possible")
+        recipients = {_text(r["name"]): _key(r["key"]) for r in raw["recipients"]}
+        if not recipients or len(recipients) != len(raw["recipients"]):
+            raise _bad("there is no recipient, or one is named twice")
+        deadline = raw["deadline_seconds"]
+        if not isinstance(deadline, int | float) or not 0 < deadline <= 86400:
+            raise _bad("the deadline is not a number of seconds up to a day")
+        transcript = bytes.fromhex(raw["transcript"])
+        if len(transcript) != 32 or not isinstance(raw["demo_view"], bool):
+            raise _bad("the transcript is not 32 bytes, or demo_view neither true nor false")
+        parameters = raw["parameters"]
+        cost, columns = program.cost(parameters, bounds, shape), program.columns(parameters)
+    except InputRejected as exc:
+        raise _bad(f"parameters.{exc.field}: {exc.detail}") from exc
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise _bad(f"the job cannot be read: {exc!r}") from exc
+    return Job(
+        session=_text(raw["session"]),
+        transcript=transcript,
+        pid=pid,
+        shape=shape,
+        program=program,
+        parameters=parameters,
+        providers=providers,
+        seats=seats,
+        private_key=private_key,
+        recipients=recipients,
+        deadline_seconds=float(deadline),
+        demo_view=raw["demo_view"],
+        cost=cost,
+        columns=columns,
+    )
+
+
+def _program(named: Mapping[str, object]) -> ModuleType:
+    module = programs.PROGRAMS.get(str(named["name"]))
+    if module is None or module.VERSION != named["version"] or programs.digest(module.NAME) != named["digest"]:
+        raise SessionAborted(
+            Abort.PROGRAM_MISMATCH, f"this party has no program {named['name']} {named['version']} with the contract's digest",
+            phase="job",
+        )  # fmt: skip
+    return module
+
+
+def _bad(detail: str) -> SessionAborted:
+    return SessionAborted(Abort.BAD_JOB, detail, phase="job")
+
+
+def _whole(value: object, name: str) -> int:
+    if type(value) is not int:
+        raise _bad(f"{name} is not a whole number")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise _bad("a name in the job is not a text")
+    return value
+
+
+def _key(value: str) -> bytes:
+    try:
+        key = base64.b64decode(value, validate=True)
+    except binascii.Error as exc:
+        raise _bad("a key in the job is not base64") from exc
+    if len(key) != 32:
+        raise _bad("a key in the job is not 32 bytes long")
+    return key

@@ -1,0 +1,291 @@
+"""A party process: `python -m connectors.engine.party`. One job, then exit.
+
+Invariants: it talks to its agent over stdin and stdout alone (pipe.py), opens no socket and no file; it holds no key but its session's; it dies
+when stdin closes; whatever goes wrong is told as FAILED with reason and culprit, and output shares leave only after the agent's GO.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any, NoReturn
+
+from connectors.engine import pipe, stock
+from connectors.engine.errors import Abort, Culprit, SessionAborted
+from connectors.engine.field import Array
+from connectors.engine.inputs import Inbox
+from connectors.engine.job import Job, read
+from connectors.engine.pipe import FromParty, ToParty
+from connectors.engine.randomness import KEY_BYTES
+from connectors.engine.runtime import Engine
+from connectors.engine.wire import ELEMENT_BYTES
+from connectors.rules.session_keys import BadSessionKey, pair_keys
+from gateway.rules.sealing import seal_output
+
+HEARTBEAT_SECONDS = 0.5
+EARLY_BYTES = 64 << 20  # frames that come before the job
+VIEW_ELEMENTS = 64
+_STEP_OF_PROGRESS = 0.02
+
+
+class Writer:
+    """stdout, without blocking: what the pipe does not take is kept. Threads may write heartbeats."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor, self._rest, self._lock = descriptor, bytearray(), threading.Lock()
+        self._watched = False
+
+    def write(self, kind: FromParty, body: bytes = b"") -> None:
+        with self._lock:
+            self._rest += pipe.frame(kind, body)
+            self._flush()
+        if self._rest and not self._watched:
+            self._watched = True
+            asyncio.get_running_loop().add_writer(self._descriptor, self._on_writable)
+
+    def write_json(self, kind: FromParty, body: object) -> None:
+        self.write(kind, json.dumps(body).encode())
+
+    def beat(self) -> None:
+        """A heartbeat, unless the agent is behind with reading: then it sees that frames come."""
+        with self._lock:
+            if not self._rest:
+                self._rest += pipe.frame(FromParty.HEARTBEAT)
+            self._flush()
+
+    def drain(self) -> None:
+        """Write everything, blocking."""
+        with self._lock:
+            os.set_blocking(self._descriptor, True)
+            self._flush()
+
+    def _on_writable(self) -> None:
+        with self._lock:
+            self._flush()
+            if not self._rest:
+                self._watched = False
+                asyncio.get_running_loop().remove_writer(self._descriptor)
+
+    def _flush(self) -> None:
+        try:
+            while self._rest:
+                del self._rest[: os.write(self._descriptor, memoryview(self._rest)[: 1 << 16])]
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody reads any more: the agent is gone
+            os._exit(2)
+
+
+class Session(asyncio.Protocol):
+    """Frames of the agent in, the run of one job out."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer, self._frames = writer, pipe.Frames()
+        loop = asyncio.get_running_loop()
+        self.job: asyncio.Future[Job] = loop.create_future()
+        self._inputs: asyncio.Future[None] = loop.create_future()
+        self._go: asyncio.Future[None] = loop.create_future()
+        self._early: list[tuple[int, bytes]] = []
+        self._early_bytes = 0
+        self._engine: Engine | None = None
+        self._inboxes: list[Inbox] = []
+        self._view: dict[tuple[str, int], dict[str, Any]] = {}
+        self._told = ("", -1.0)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for kind, body in self._frames.feed(data):
+                self._take(kind, body)
+        except pipe.PipeBroken as exc:
+            self._fail(SessionAborted(Abort.BAD_JOB, f"the agent's pipe: {exc}"))
+        except SessionAborted as exc:
+            self._fail(exc)
+
+    def connection_lost(self, exc: Exception | None) -> NoReturn:
+        os._exit(2)  # the agent is gone, and with it every reason to go on
+
+    def _take(self, kind: int, body: bytes) -> None:
+        if kind == ToParty.JOB:
+            if self.job.done():
+                raise SessionAborted(Abort.BAD_JOB, "a second job came; a party serves one", phase="job")
+            self.job.set_result(read(body))
+        elif kind == ToParty.GO:
+            if not self._go.done():
+                self._go.set_result(None)
+        elif kind in (ToParty.PEER, ToParty.INPUT) and body:
+            if self._engine is not None:
+                self._deliver(kind, body)
+                return
+            self._early_bytes += len(body)
+            if self._early_bytes > EARLY_BYTES:
+                raise SessionAborted(Abort.FRAME_TOO_LARGE, "too much arrived before the job", phase="job")
+            self._early.append((kind, body))
+        else:
+            raise SessionAborted(Abort.BAD_JOB, f"the agent sent a frame of unknown kind {kind}")
+
+    def _deliver(self, kind: int, body: bytes) -> None:
+        origin = body[0]
+        if kind == ToParty.PEER:
+            channel = self._engine.channels.get(origin) if self._engine else None
+            if channel is None:
+                raise SessionAborted(Abort.BAD_FRAME, f"a frame came from {origin}, which is no peer", Culprit("pid", origin))
+            channel.feed(body[1:])
+            return
+        if origin >= len(self._inboxes):
+            raise SessionAborted(Abort.BAD_INPUT, f"input came from provider {origin}, which the job does not name")
+        self._inboxes[origin].feed(body[1:])
+        if all(inbox.complete for inbox in self._inboxes) and not self._inputs.done():
+            self._inputs.set_result(None)
+
+    async def run(self) -> None:
+        job = await self.job
+        try:
+            async with asyncio.timeout(job.deadline_seconds):
+                await self._run(job)
+        except TimeoutError as exc:
+            late = self._engine.laggards() if self._engine else []
+            culprit = Culprit("pid", late[0]) if len(late) == 1 else None
+            if not self._inputs.done():
+                missing = [i for i, inbox in enumerate(self._inboxes) if not inbox.complete]
+                culprit = Culprit("provider", missing[0]) if len(missing) == 1 else None
+            raise SessionAborted(Abort.DEADLINE, f"not done within {job.deadline_seconds:g} s", culprit, self._phase()) from exc
+
+    async def _run(self, job: Job) -> None:
+        started = time.monotonic()
+        try:
+            pairs = pair_keys(job.private_key, job.pid, job.transcript, job.seats)
+        except BadSessionKey as exc:
+            raise SessionAborted(Abort.BAD_JOB, str(exc), Culprit("pid", exc.pid), "job") from exc
+        groups = KEY_BYTES << job.shape.m  # more than all group keys
+        cap = max(ELEMENT_BYTES * job.cost.largest, groups)
+        engine = Engine(
+            job.pid, job.shape, pairs, cap, self._post, self._look if job.demo_view else _look_away, self._progress
+        )
+        self._inboxes = [
+            Inbox(
+                i,
+                entity=provider.entity,
+                public_key=provider.session_key,
+                transcript=job.transcript,
+                pid=job.pid,
+                private_key=job.private_key,
+                columns=job.columns,
+                bound=provider.bound,
+            )
+            for i, provider in enumerate(job.providers)
+        ]
+        self._engine = engine
+        stock.install(engine)
+        early, self._early = self._early, []
+        for kind, body in early:
+            self._deliver(kind, body)
+        await engine.start()
+        await self._inputs
+        result = await job.program.run(engine, job.parameters, [inbox.matrix() for inbox in self._inboxes])
+        engine.finish()
+        self._writer.write(FromParty.OUTPUT_READY)
+        await self._go
+        shares = [int(share) for share in result]
+        sealed = {
+            name: base64.b64encode(
+                seal_output(key, job.private_key, job.transcript, job.pid, name, shares)
+            ).decode()
+            for name, key in job.recipients.items()
+        }
+        self._writer.write_json(FromParty.OUTPUT, sealed)
+        channels = engine.channels.values()
+        self._writer.write_json(
+            FromParty.DONE,
+            {
+                "bytes_sent": sum(channel.bytes_sent for channel in channels),
+                "messages": sum(channel.messages_sent for channel in channels),
+                "rounds": engine.rounds,
+                "seconds": round(time.monotonic() - started, 6),
+                "view": list(self._view.values()) if job.demo_view else None,
+            },
+        )
+
+    def _post(self, peer: int, sealed: bytes) -> None:
+        self._writer.write(FromParty.PEER, bytes([peer]) + sealed)
+
+    def _progress(self, step: str, rounds: int) -> None:
+        phase, fraction = step.partition(":")[0], min(1.0, rounds / (1 + self.job.result().cost.rounds))
+        if phase != self._told[0] or fraction - self._told[1] >= _STEP_OF_PROGRESS:
+            self._told = (phase, fraction)
+            self._writer.write_json(FromParty.PROGRESS, {"phase": phase, "fraction": round(fraction, 4)})
+
+    def _look(self, step: str, peer: int, elements: Array) -> None:
+        """Keep the beginning of what a peer sent first in each step, as it lay in the receive buffer."""
+        if (step, peer) not in self._view:
+            shown = [str(element) for element in elements[:VIEW_ELEMENTS]]
+            self._view[step, peer] = {"step": step, "from": peer, "count": int(elements.size), "elements": shown}
+
+    def _phase(self) -> str:
+        return self._engine.phase if self._engine and self._inputs.done() else "input"
+
+    def _fail(self, failure: SessionAborted) -> None:
+        """Something the agent passed on ends the session, whatever is being waited for."""
+        if self._engine is not None:
+            self._engine.fail(failure)
+        for future in (self.job, self._inputs, self._go):
+            if not future.done():
+                future.set_exception(failure)
+
+
+def _look_away(step: str, peer: int, elements: Array) -> None:
+    pass
+
+
+def _refuse_pickles(event: str, args: tuple[object, ...]) -> None:
+    if event == "pickle.find_class":
+        raise SessionAborted(Abort.UNDECLARED_PAYLOAD, "something in this process tried to load a pickle")
+
+
+async def serve(writer: Writer) -> int:
+    session = Session(writer)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: session, sys.stdin)
+    writer.write(FromParty.READY_FOR_JOB)
+    try:
+        await session.run()
+        code = 0
+    except SessionAborted as exc:
+        _tell(writer, exc)
+        code = 1
+    except Exception as exc:  # an engine's defect must not look like a dead peer
+        _tell(writer, SessionAborted(Abort.INTERNAL, f"{type(exc).__name__}: {exc}", phase=session._phase()))
+        code = 1
+    writer.drain()
+    return code
+
+
+def _tell(writer: Writer, failure: SessionAborted) -> None:
+    culprit = {failure.culprit.role: failure.culprit.index} if failure.culprit else None
+    writer.write_json(
+        FromParty.FAILED,
+        {"culprit": culprit, "reason": failure.reason, "phase": failure.phase, "detail": failure.detail},
+    )
+
+
+def _heartbeats(writer: Writer) -> None:
+    while True:
+        time.sleep(HEARTBEAT_SECONDS)
+        writer.beat()
+
+
+def main() -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes stdin
+    sys.addaudithook(_refuse_pickles)
+    descriptor = os.dup(1)
+    os.dup2(2, 1)  # a stray print goes to stderr, not between frames
+    writer = Writer(descriptor)
+    threading.Thread(target=_heartbeats, args=(writer,), daemon=True).start()
+    os._exit(asyncio.run(serve(writer)))
+
+
+if __name__ == "__main__":
+    main()

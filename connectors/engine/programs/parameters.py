@@ -1,0 +1,41 @@
+"""Reading a program's parameters. Invariant: unknown names, wrong types and values out of range are refused by name."""
+
+from collections.abc import Sequence
+
+from connectors.engine.errors import InputRejected
+from connectors.engine.rows import Parameters
+from connectors.engine.tables import Limits
+
+MAX_CELLS = 4096
+MAX_MINIMUM = 1 << 20
+
+
+def known(parameters: Parameters, names: Sequence[str]) -> None:
+    for name in parameters:
+        if name not in names:
+            raise InputRejected(name, f"is no parameter of this program; it takes {', '.join(names)}")
+
+
+def strings(value: object, name: str, most: int) -> tuple[str, ...]:
+    """A list of 1 to `most` different strings."""
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise InputRejected(name, "is not a list of names")
+    if not 1 <= len(value) <= most:
+        raise InputRejected(name, f"has {len(value)} entries; 1 to {most} are possible")
+    if len(set(value)) != len(value):
+        raise InputRejected(name, "names an entry twice")
+    return tuple(value)
+
+
+def limits(parameters: Parameters, cells: int) -> Limits:
+    """minimum_cell, zero_is_small and structural_zeros. The minimum has no default: a caller says it."""
+    minimum = parameters.get("minimum_cell")
+    if type(minimum) is not int or not 0 <= minimum <= MAX_MINIMUM:
+        raise InputRejected("minimum_cell", f"is not a whole number from 0 to {MAX_MINIMUM}")
+    zero_is_small = parameters.get("zero_is_small", False)
+    if not isinstance(zero_is_small, bool):
+        raise InputRejected("zero_is_small", "is neither true nor false")
+    structural = parameters.get("structural_zeros", [])
+    if not isinstance(structural, list | tuple) or not all(type(c) is int and 0 <= c < cells for c in structural):
+        raise InputRejected("structural_zeros", f"is not a list of cell numbers below {cells}")
+    return Limits(minimum, zero_is_small, frozenset(structural))

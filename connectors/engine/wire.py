@@ -1,0 +1,132 @@
+"""What parties send each other: labelled vectors of field elements, sealed.
+
+Invariants: a frame is a program counter (8 bytes, little-endian) and a payload, sealed with the pair's directional key, so
+the channel decides the sender before a byte is read; a frame is as long as the receiver's own protocol step says, at most
+`cap`, comes once per counter, and holds nothing but fixed-width little-endian elements below p. Anything else ends the
+session and names the sender.
+"""
+
+import asyncio
+import struct
+from collections.abc import Callable
+
+import numpy as np
+
+from connectors.engine.errors import Abort, Culprit, SessionAborted
+from connectors.engine.field import Array, in_field
+from connectors.rules.session_keys import TAG_BYTES, BadFrame, Opener, Sealer
+
+COUNTER_BYTES = 8
+ELEMENT_BYTES = 8
+EARLY_FRAMES = 512  # a peer cannot be further ahead than the longest chain of steps that does not need us
+
+
+def encode(elements: Array) -> bytes:
+    return elements.astype("<u8", copy=False).tobytes()
+
+
+def decode(payload: bytes, sender: int) -> Array:
+    """The elements of a payload whose length was checked. Raises SessionAborted for an element >= p."""
+    elements = np.frombuffer(payload, dtype="<u8").astype(np.uint64, copy=False)
+    if not in_field(elements):
+        raise SessionAborted(
+            Abort.ELEMENT_OUT_OF_RANGE, f"party {sender} sent an element outside the field", Culprit("pid", sender)
+        )
+    return elements
+
+
+class Channel:
+    """This party's side of the connection with one peer, in the place of MPyC's MessageExchanger.
+
+    `post` takes sealed frames away; `fail` is told of the first violation. Frames that arrive before the step that
+    wants them are kept, up to EARLY_FRAMES.
+    """
+
+    def __init__(
+        self,
+        peer: int,
+        sealer: Sealer,
+        opener: Opener,
+        cap: int,
+        post: Callable[[int, bytes], None],
+        fail: Callable[[SessionAborted], None],
+    ) -> None:
+        self.peer, self.cap = peer, cap
+        self.bytes_sent = self.messages_sent = 0
+        self._sealer, self._opener, self._post, self._fail = sealer, opener, post, fail
+        self._early: dict[int, bytes] = {}
+        self._waiting: dict[int, tuple[int, asyncio.Future[bytes]]] = {}
+        self._last = -1
+        self._failure: SessionAborted | None = None
+
+    @property
+    def owes(self) -> bool:
+        """Whether a step waits for this peer."""
+        return bool(self._waiting)
+
+    @property
+    def has_leftovers(self) -> bool:
+        return bool(self._early)
+
+    def send(self, counter: int, payload: bytes) -> None:
+        sealed = self._sealer.seal(struct.pack("<q", counter) + payload)
+        self.bytes_sent += len(sealed)
+        self.messages_sent += 1
+        self._post(self.peer, sealed)
+
+    def receive(self, counter: int, length: int) -> asyncio.Future[bytes]:
+        """The payload of `length` bytes that the peer sends under `counter`."""
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._last = counter
+        if self._failure is not None:
+            future.set_exception(self._failure)
+        elif counter in self._early:
+            self._deliver(self._early.pop(counter), length, future)
+        else:
+            self._waiting[counter] = (length, future)
+        return future
+
+    def feed(self, sealed: bytes) -> None:
+        """A frame came for this channel."""
+        if self._failure is not None:
+            return
+        try:
+            if len(sealed) > self.cap + COUNTER_BYTES + TAG_BYTES:
+                raise self._violation(Abort.FRAME_TOO_LARGE, f"sent a frame of {len(sealed)} bytes")
+            try:
+                frame = self._opener.open(sealed)
+            except BadFrame as exc:
+                raise self._violation(Abort.BAD_FRAME, "sent a frame that is not its next one") from exc
+            if len(frame) < COUNTER_BYTES:
+                raise self._violation(Abort.WRONG_LENGTH, "sent a frame without a counter")
+            (counter,) = struct.unpack_from("<q", frame)
+            payload = frame[COUNTER_BYTES:]
+            if counter in self._waiting:
+                self._deliver(payload, *self._waiting.pop(counter))
+            elif counter <= self._last or counter in self._early or len(self._early) >= EARLY_FRAMES:
+                raise self._violation(Abort.UNDECLARED_PAYLOAD, "sent a frame that no step asks for")
+            else:
+                self._early[counter] = payload
+        except SessionAborted as exc:
+            self._fail(exc)
+
+    def abort(self, failure: SessionAborted) -> None:
+        """End every wait on this peer, now and later, with `failure`."""
+        self._failure = self._failure or failure
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(failure)
+        self._waiting.clear()
+
+    def _deliver(self, payload: bytes, length: int, future: "asyncio.Future[bytes]") -> None:
+        if len(payload) == length:
+            if not future.done():
+                future.set_result(payload)
+            return
+        failure = self._violation(Abort.WRONG_LENGTH, f"sent {len(payload)} bytes where {length} are due")
+        if not future.done():
+            future.set_exception(failure)
+        self._fail(failure)
+
+    def _violation(self, reason: Abort, what: str) -> SessionAborted:
+        return SessionAborted(reason, f"party {self.peer} {what}", Culprit("pid", self.peer))
