@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import grpc
 import structlog
@@ -16,7 +18,6 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from connectors.agent import Agent
 from connectors.config import AgentConfig
 from connectors.engine import programs
-from connectors.engine.wire import CODEC
 from connectors.holdings import open_holdings
 from connectors.launch.subprocesses import PartyPool
 from connectors.rules.approval import OwnPart
@@ -38,7 +39,8 @@ from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
 
 SERVICE = "/isthmus.agent.v1.AgentService/"
-ENGINE = "mpyc 0.11"
+# What a session is spoken in: the runtime, and the version of the codec of `engine/wire.py`.
+ENGINE, CODEC = "mpyc 0.11", 1
 log = structlog.get_logger()
 
 
@@ -130,15 +132,17 @@ class Line:
         except grpc.RpcError as error:
             entity = self._agent.own.entity
             text = f"the tunnel between agent and gateway broke: {error.code()}"
-            session.stop(Failure("AGENT_UNREACHABLE", entity, "session", text, f"The operator of {entity} looks into it"))
+            session.stop(
+                Failure("AGENT_UNREACHABLE", entity, "session", text, f"The operator of {entity} looks into it")
+            )
         finally:
             stream.cancel()
 
     def _say(self, message: pb.ConnectRequest) -> None:
         self._outgoing.put_nowait(message)
 
-    def _spawn(self, work: object) -> None:
-        task = asyncio.create_task(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -165,9 +169,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets)
         clock, ids = SystemClock(), SystemIds()
         trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
-        database = await stack.enter_async_context(
-            await Database.open(database_url(settings.database, path.parent))
-        )
+        database = await stack.enter_async_context(await Database.open(database_url(settings.database, path.parent)))
         reader = Reader(Verifier(trust, clock.now))
         writer = Writer(settings.entity, keys.load_signing_key(settings.keys.contract), clock, ids)
         offer = Offer(
@@ -187,7 +189,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         )
         named = ("grpc.ssl_target_name_override", host_of(settings.entity))
         channel = grpc.aio.secure_channel(settings.gateway, tls, options=(*CHANNEL_OPTIONS, named))
-        stack.push_async_callback(channel.close)
+        stack.push_async_callback(channel.close, None)
         dial = asyncio.create_task(_dial_for_ever(agent, channel))
         stack.push_async_callback(_cancelled, dial)
         log.info("agent serves", entity=settings.entity, datasets=len(holdings), seats=settings.seats)
@@ -208,6 +210,6 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 def _read_until_closed(stop: asyncio.Event) -> None:
-    if not sys.stdin.buffer.raw.read(1024):  # type: ignore[attr-defined]
+    if not os.read(sys.stdin.fileno(), 1024):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         stop.set()

@@ -59,7 +59,7 @@ class _Seat:
     party: Party
     seen: float
     phase: str = "start"
-    done: bool = False
+    done: asyncio.Event = field(default_factory=asyncio.Event)
     summary: dict[str, Any] = field(default_factory=dict)
 
 
@@ -171,8 +171,8 @@ class Session:
             if self.contract.body.provider_of(self.entity) is not None:
                 self._events.put_nowait(Progress("input", 0.0))
                 await self._share()
-            while not all(held.done for held in self._seats.values()):
-                await asyncio.sleep(0.005)
+            for held in self._seats.values():
+                await held.done.wait()
             summaries = [held.summary for held in self._seats.values()]
             summary = {
                 "bytes_sent": sum(item["bytes_sent"] for item in summaries),
@@ -247,7 +247,7 @@ class Session:
                         self._events.put_nowait(SealedShare(held.pid, recipient, sealed))
                 case FromParty.DONE:
                     held.summary = json.loads(body)
-                    held.done = True
+                    held.done.set()
                     return
                 case FromParty.FAILED:
                     raise Ended(self._blame(held, json.loads(body)))
@@ -261,7 +261,7 @@ class Session:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for held in self._seats.values():
-                if not held.done and loop.time() - held.seen > stall:
+                if not held.done.is_set() and loop.time() - held.seen > stall:
                     text = f"party {held.pid} at {self.entity} gave no sign of life for {stall} s"
                     raise Ended(_failure(Reason.PARTY_STALLED, self.entity, held.phase, text, _ask(self.entity)))
 

@@ -106,7 +106,9 @@ async def running(path: Path) -> AsyncIterator[Running]:
 
     own_chain = OwnChain(statement, settings.statement.read_text().strip(), clock)
     trust.admit(own_chain())
-    chains = {peer.entity: tuple(json.loads(peer.chain.read_text())) for peer in settings.peers}
+    chains: dict[str, tuple[str, ...]] = {
+        peer.entity: tuple(json.loads(peer.chain.read_text())) for peer in settings.peers
+    }
     for chain in chains.values():
         trust.admit(chain)
 

@@ -43,9 +43,9 @@ def check_draft(draft: Contract, own: OwnPart) -> None:
                 advice="Ask its steward to add that space to the policy",
             )
     for index, source in enumerate(draft.query.sources):
-        dataset = own.dataset(source.dataset)
-        if dataset is not None:
-            planning.check_source(draft.query, index, dataset)
+        named = own.dataset(source.dataset)
+        if named is not None:
+            planning.check_source(draft.query, index, named)
     policy.check_terms(draft, datasets)
     if len(draft.seats_of(own.entity)) > own.offer.seats:
         raise IsthmusError(
@@ -77,10 +77,15 @@ def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:
     for item in provider.inputs:
         dataset = own.dataset(item.dataset)
         offered = None if dataset is None else dataset.edition
-        if dataset is None or offered is None or (item.edition, item.snapshot, item.row_bound) != (
-            offered.id,
-            offered.snapshot,
-            offered.row_bound,
+        if (
+            dataset is None
+            or offered is None
+            or (item.edition, item.snapshot, item.row_bound)
+            != (
+                offered.id,
+                offered.snapshot,
+                offered.row_bound,
+            )
         ):
             raise IsthmusError(
                 Reason.EDITION_CHANGED,

@@ -6,7 +6,6 @@ direction of each pair of parties has its own keys; a party-to-party frame opens
 purposes: HKDF labels separate sealing from randomness.
 """
 
-import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from gateway.rules.sealing import framed, seal, unseal
 
 DIGEST_BYTES = 32
 TAG_BYTES = 16
-_TRANSCRIPT = b"isthmus session transcript v1"
 _FRAME = b"isthmus party frame v1"
 _RANDOMNESS = b"isthmus party randomness v1"
 _INPUT = b"isthmus input share v1"
@@ -41,19 +39,6 @@ class BadSessionKey(ValueError):
     def __init__(self, pid: int) -> None:
         super().__init__(f"the session key of seat {pid} is not a usable X25519 key")
         self.pid = pid
-
-
-def transcript(contract: bytes, seats: Mapping[int, bytes], providers: Mapping[str, bytes]) -> bytes:
-    """T of DESIGN section 5: contract digest, approval digests of seats by pid, then of providers by entity ID.
-
-    All digests are 32 bytes, else ValueError. Entity IDs are ordered by their UTF-8 bytes.
-    """
-    by_seat = [seats[pid] for pid in sorted(seats)]
-    by_provider = [providers[entity] for entity in sorted(providers, key=str.encode)]
-    if any(len(digest) != DIGEST_BYTES for digest in (contract, *by_seat, *by_provider)):
-        raise ValueError("a digest in the transcript is not 32 bytes long")
-    counts = struct.pack("<II", len(by_seat), len(by_provider))
-    return hashlib.sha256(b"".join((_TRANSCRIPT, counts, contract, *by_seat, *by_provider))).digest()
 
 
 class Sealer:

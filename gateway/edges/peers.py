@@ -54,10 +54,13 @@ class PeerLine:
         self._channel = grpc.aio.secure_channel(address, tls, options=(*CHANNEL_OPTIONS, named))
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._channel.close(grace=None)
 
     async def describe(self, chain: Sequence[str]) -> pb.DescribeResponse:
-        return await self._call("Describe", pb.DescribeRequest(chain=chain), pb.DescribeResponse, attempts=1)
+        answer: pb.DescribeResponse = await self._call(
+            "Describe", pb.DescribeRequest(chain=chain), pb.DescribeResponse, attempts=1
+        )
+        return answer
 
     async def check(self, draft: bytes) -> Verdict:
         answer = await self._call("CheckDraft", pb.CheckDraftRequest(draft=draft), pb.CheckDraftResponse)
@@ -70,7 +73,9 @@ class PeerLine:
     async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
         request = pb.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))
         sent = request.SerializeToString()
-        call = self._channel.unary_stream(SERVICE + "Run", response_deserializer=pb.RunResponse.FromString)
+        call = self._channel.unary_stream(
+            SERVICE + "Run", request_serializer=None, response_deserializer=pb.RunResponse.FromString
+        )
         # Never retried: a party is never silently run again.
         stream = call(sent, metadata=self._token("Run", sent))
         try:
@@ -102,7 +107,9 @@ class PeerLine:
             async for frame in outgoing:
                 yield pb.TunnelRequest(frame=convert.frame_to(frame)).SerializeToString()
 
-        call = self._channel.stream_stream(SERVICE + "Tunnel", response_deserializer=pb.TunnelResponse.FromString)
+        call = self._channel.stream_stream(
+            SERVICE + "Tunnel", request_serializer=None, response_deserializer=pb.TunnelResponse.FromString
+        )
         stream = call(messages(), metadata=self._token("Tunnel", first))
         try:
             async for message in stream:
@@ -114,7 +121,9 @@ class PeerLine:
 
     async def _call(self, method: str, request: Message, kind: type[Any], attempts: int = 3) -> Any:
         sent = request.SerializeToString()
-        call = self._channel.unary_unary(SERVICE + method, response_deserializer=kind.FromString)
+        call = self._channel.unary_unary(
+            SERVICE + method, request_serializer=None, response_deserializer=kind.FromString
+        )
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(attempts),

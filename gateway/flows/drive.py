@@ -80,9 +80,10 @@ class Drive:
             await asyncio.wait(self._tasks, timeout=2 * CONCLUDE_WITHIN)
 
     async def _drive(self, computation: Computation, contract: SignedContract) -> None:
-        work = asyncio.create_task(self._work(computation, contract))
+        work: asyncio.Future[None] = asyncio.create_task(self._work(computation, contract))
         stop = self._stops[computation.id]
-        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [work, stop]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         try:
             if not work.done():
                 work.cancel()
@@ -94,8 +95,8 @@ class Drive:
         except IsthmusError as problem:
             await self._end(computation.id, contract, _stopped_by(problem, self.entity))
         except Exception as bug:  # whatever it was, nobody may wait for ever: every space is told
-            problem = IsthmusError(Reason.INTERNAL, "the home gateway failed", private=repr(bug))
-            await self._end(computation.id, contract, _stopped_by(problem, self.entity))
+            internal = IsthmusError(Reason.INTERNAL, "the home gateway failed", private=repr(bug))
+            await self._end(computation.id, contract, _stopped_by(internal, self.entity))
             raise
         finally:
             self._stops.pop(computation.id, None)

@@ -30,7 +30,8 @@ def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Datas
             if wished.minimum_cell < demanded:
                 raise IsthmusError(
                     Reason.POLICY_REFUSED,
-                    f"{dataset.name} releases {statistic} in cells of at least {demanded}, and {wished.minimum_cell} was asked",
+                    f"{dataset.name} releases {statistic} in cells of at least {demanded}, "
+                    f"and {wished.minimum_cell} was asked",
                     field="limits.minimum_cell",
                     space=f"https://{dataset.space_host}",
                     advice=f"Ask for a minimum cell of {demanded} or more",
@@ -46,19 +47,15 @@ def check_terms(draft: contract.Contract, datasets: Iterable[Dataset]) -> None:
     for dataset in datasets:
         terms = dataset.terms
         demanded = demanded_minimum(dataset, asked.statistic.name)
-        refusals = (
-            (asked.purpose not in terms.purposes, "purpose", f"the purpose {asked.purpose}", terms.purposes),
-            (asked.legal_basis not in terms.legal_bases, "legal_basis", f"the legal basis {asked.legal_basis}", terms.legal_bases),
-            (asked.statistic.name not in terms.statistics, "statistic", f"the statistic {asked.statistic.name}", terms.statistics),
-        )  # fmt: skip
-        for refused, field, what, passing in refusals:
-            if refused:
-                raise _refused(
-                    dataset,
-                    field,
-                    f"{dataset.name} does not allow {what}",
-                    f"It allows: {', '.join(passing)}",
-                )
+        wanted = (
+            ("purpose", asked.purpose, terms.purposes),
+            ("legal_basis", asked.legal_basis, terms.legal_bases),
+            ("statistic", asked.statistic.name, terms.statistics),
+        )
+        for field, value, allowed in wanted:
+            if value not in allowed:
+                text = f"{dataset.name} does not allow the {field.replace('_', ' ')} {value}"
+                raise _refused(dataset, field, text, f"It allows: {', '.join(allowed)}")
         if draft.limits.minimum_cell < demanded or (demanded > 1 and not draft.limits.provider_subtraction):
             raise _refused(
                 dataset,

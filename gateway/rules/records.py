@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 @functools.cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
 def to_plain(value: object) -> Any:
     """The record as plain JSON values, with fields that are None left out."""
-    return _adapter(type(value)).dump_python(value, mode="json", exclude_none=True)
+    return _adapter(cast(Any, type(value))).dump_python(value, mode="json", exclude_none=True)
 
 
 def to_bytes(value: object) -> bytes:
@@ -39,7 +39,7 @@ def from_bytes(kind: type[T], data: bytes | str, *, what: str, reason: Reason = 
     Raises IsthmusError with the path of the first offending field.
     """
     try:
-        return cast(T, _adapter(kind).validate_json(data))
+        return cast(T, _adapter(cast(Any, kind)).validate_json(data))
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
         field = _path(first["loc"])

@@ -13,7 +13,7 @@ from connectors.engine import programs
 from connectors.engine.inputs import seal_inputs
 from connectors.engine.pipe import Frames, FromParty, ToParty, frame
 from connectors.engine.rows import InputRows
-from connectors.rules.session_keys import transcript
+from gateway.rules.roster import transcript
 from gateway.rules.sealing import fresh_key, open_output
 from gateway.rules.sharing import reconstruct
 

@@ -205,5 +205,5 @@ class TokenService:
 
 def _outline(message: comp.Computation) -> comp.Computation:
     for field in ("shares", "views", "table", "contract", "approvals"):
-        message.ClearField(field)  # type: ignore[arg-type]
+        message.ClearField(field)
     return message

@@ -197,8 +197,8 @@ def computation_to(item: computation.Computation, table: Table | None) -> comp.C
     ending = item.ending
     return comp.Computation(
         name=item.name,
-        state=comp.Computation.State.Value(f"STATE_{item.state}"),
-        role=comp.Computation.Role.Value(f"ROLE_{item.role}"),
+        state=comp.Computation.State.Value(f"STATE_{item.state}"),  # type: ignore[arg-type]
+        role=comp.Computation.Role.Value(f"ROLE_{item.role}"),  # type: ignore[arg-type]
         requester=item.requester,
         create_time=item.created,
         update_time=item.updated,

@@ -5,6 +5,8 @@ Invariant: only public texts leave; whatever is no IsthmusError becomes INTERNAL
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -78,7 +80,8 @@ def to_status(problem: IsthmusError) -> grpc.Status:
 def from_rpc_error(error: grpc.RpcError, *, space: str = "", whom: str = "the gateway") -> IsthmusError:
     """The refusal that a peer or gateway sent, or PEER_UNREACHABLE when it did not come from one."""
     code, message = error.code(), error.details() or ""
-    for key, value in error.trailing_metadata() or ():
+    trailing: Any = error.trailing_metadata() or ()
+    for key, value in trailing:
         if key == "grpc-status-details-bin":
             problem = _from_details(value, space)
             if problem is not None:

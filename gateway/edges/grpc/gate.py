@@ -61,7 +61,7 @@ class Gate:
 
     def _holder(self, context: grpc.aio.ServicerContext[Any, Any]) -> CertificateHolder:
         """Whom the connection's certificate names, confirmed by that entity's own CA."""
-        presented = context.auth_context().get("x509_pem_cert", ())
+        presented = list(context.auth_context().get("x509_pem_cert", ()))
         if len(presented) != 1:
             raise TokenProblem(Problem.BINDING, f"{len(presented)} client certificates")
         certificate = bytes(presented[0])

@@ -176,7 +176,7 @@ class _Refusals:
             refusal = IsthmusError(
                 Reason.INTERNAL, "something went wrong here", advice="The operator finds the reason in the log"
             )
-        await self._context.abort_with_status(to_status(refusal))
+        await self._context.abort_with_status(to_status(refusal))  # type: ignore[attr-defined]
 
 
 def _where(problem: BaseException) -> str:
