@@ -1,0 +1,96 @@
+"""One provider's lists, linked at home: one row per person, ready to be shared.
+
+Invariants: a person is one row, whatever number of the provider's lists they are on and however often on
+each; rows come out in order of their keys, which tells nothing of the files; names and dates stay here,
+only keys, memberships and code indices leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connectors.sources.errors import SourceError
+from connectors.sources.tables import Row
+from connectors.vocabularies.linkage import linkage_key, normalise
+from gateway.domain.dataset import Column
+from gateway.domain.errors import Reason
+
+# Bits of the membership mask.
+MAX_LISTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedRows:
+    """Columns of equal length: `keys` of 60 bits, ascending; `lists` a bit per list of the query; `codes` an
+    index into the code list per group column. `conflicts` counts people whose rows disagree on a code."""
+
+    keys: list[int]
+    lists: list[int]
+    codes: list[tuple[int, ...]]
+    conflicts: int
+
+
+def link_locally(
+    lists: Sequence[tuple[int, Sequence[Row]]],
+    key_columns: Sequence[Column],
+    group_columns: Sequence[Column],
+    salt: bytes,
+) -> LinkedRows:
+    """Link rows of (key cells, then group cells), each list with its index in the query.
+
+    The code on a person's first list, in the order given, wins. Raises SourceError (INPUT_OUT_OF_RANGE)
+    for a key that cannot be normalised or a code outside its list.
+    """
+    if not key_columns:
+        raise ValueError("people are linked on at least one column")
+    indices = [{code.value: i for i, code in enumerate(column.codes)} for column in group_columns]
+    people: dict[int, tuple[int, tuple[int, ...]]] = {}
+    conflicting: set[int] = set()
+    for index, rows in lists:
+        if not 0 <= index < MAX_LISTS:
+            raise ValueError(f"a list has an index from 0 to {MAX_LISTS - 1}")
+        for row in rows:
+            if len(row) != len(key_columns) + len(group_columns):
+                raise ValueError("a row has other cells than its columns")
+            key = _key(row, key_columns, salt)
+            codes = tuple(
+                _index(row[len(key_columns) + i], column, indices[i]) for i, column in enumerate(group_columns)
+            )
+            on, first = people.get(key, (0, codes))
+            people[key] = (on | 1 << index, first)
+            if codes != first:
+                conflicting.add(key)
+    keys = sorted(people)
+    return LinkedRows(
+        keys=keys,
+        lists=[people[key][0] for key in keys],
+        codes=[people[key][1] for key in keys],
+        conflicts=len(conflicting),
+    )
+
+
+def _key(row: Row, key_columns: Sequence[Column], salt: bytes) -> int:
+    normal: list[str] = []
+    for cell, column in zip(row, key_columns, strict=False):
+        try:
+            normal.append(normalise("" if cell is None else str(cell), column.type))
+        except ValueError as wrong:
+            raise _broken(column.name, str(wrong)) from None
+    return linkage_key(normal, salt)
+
+
+def _index(cell: str | int | None, column: Column, indices: dict[str, int]) -> int:
+    index = indices.get(str(cell)) if cell is not None else None
+    if index is None:
+        raise _broken(column.name, "code not in list")
+    return index
+
+
+def _broken(column: str, what: str) -> SourceError:
+    return SourceError(
+        Reason.INPUT_OUT_OF_RANGE,
+        f"the source breaks its description in {column}: {what}",
+        field=column,
+        advice="Its owner finds the rows with a check of the dataset.",
+    )

@@ -1,0 +1,73 @@
+# Generated from proto/ by `make proto`; a test compares.
+from gateway.api.buf.validate import validate_pb2 as _validate_pb2
+from gateway.api.peer.v1 import peer_pb2 as _peer_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ConnectRequest(_message.Message):
+    __slots__ = ("number", "hello", "checked", "proposed", "ran", "done", "refused")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    CHECKED_FIELD_NUMBER: _ClassVar[int]
+    PROPOSED_FIELD_NUMBER: _ClassVar[int]
+    RAN_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    hello: Hello
+    checked: _peer_pb2.CheckDraftResponse
+    proposed: _peer_pb2.ProposeResponse
+    ran: _peer_pb2.RunResponse
+    done: Done
+    refused: _peer_pb2.Refusal
+    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., checked: _Optional[_Union[_peer_pb2.CheckDraftResponse, _Mapping]] = ..., proposed: _Optional[_Union[_peer_pb2.ProposeResponse, _Mapping]] = ..., ran: _Optional[_Union[_peer_pb2.RunResponse, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., refused: _Optional[_Union[_peer_pb2.Refusal, _Mapping]] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("offer",)
+    OFFER_FIELD_NUMBER: _ClassVar[int]
+    offer: str
+    def __init__(self, offer: _Optional[str] = ...) -> None: ...
+
+class Done(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ConnectResponse(_message.Message):
+    __slots__ = ("number", "check", "propose", "run", "stop")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    PROPOSE_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    check: _peer_pb2.CheckDraftRequest
+    propose: _peer_pb2.ProposeRequest
+    run: _peer_pb2.RunRequest
+    stop: Stop
+    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ...) -> None: ...
+
+class Stop(_message.Message):
+    __slots__ = ("session", "failure")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    failure: _peer_pb2.Failure
+    def __init__(self, session: _Optional[str] = ..., failure: _Optional[_Union[_peer_pb2.Failure, _Mapping]] = ...) -> None: ...
+
+class CarryRequest(_message.Message):
+    __slots__ = ("open", "frame")
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    open: _peer_pb2.TunnelOpen
+    frame: _peer_pb2.Frame
+    def __init__(self, open: _Optional[_Union[_peer_pb2.TunnelOpen, _Mapping]] = ..., frame: _Optional[_Union[_peer_pb2.Frame, _Mapping]] = ...) -> None: ...
+
+class CarryResponse(_message.Message):
+    __slots__ = ("frame",)
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    frame: _peer_pb2.Frame
+    def __init__(self, frame: _Optional[_Union[_peer_pb2.Frame, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,177 @@
+# Generated from proto/ by `make proto`; a test compares.
+from gateway.api.buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ColumnType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COLUMN_TYPE_UNSPECIFIED: _ClassVar[ColumnType]
+    COLUMN_TYPE_TEXT: _ClassVar[ColumnType]
+    COLUMN_TYPE_DATE: _ClassVar[ColumnType]
+    COLUMN_TYPE_INTEGER: _ClassVar[ColumnType]
+    COLUMN_TYPE_CODE: _ClassVar[ColumnType]
+COLUMN_TYPE_UNSPECIFIED: ColumnType
+COLUMN_TYPE_TEXT: ColumnType
+COLUMN_TYPE_DATE: ColumnType
+COLUMN_TYPE_INTEGER: ColumnType
+COLUMN_TYPE_CODE: ColumnType
+
+class ListDatasetsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListDatasetsResponse(_message.Message):
+    __slots__ = ("datasets", "next_page_token", "unreachable")
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_FIELD_NUMBER: _ClassVar[int]
+    datasets: _containers.RepeatedCompositeFieldContainer[Dataset]
+    next_page_token: str
+    unreachable: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., unreachable: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetDatasetRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetDatasetResponse(_message.Message):
+    __slots__ = ("dataset",)
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    dataset: Dataset
+    def __init__(self, dataset: _Optional[_Union[Dataset, _Mapping]] = ...) -> None: ...
+
+class ListSpacesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListSpacesResponse(_message.Message):
+    __slots__ = ("spaces",)
+    SPACES_FIELD_NUMBER: _ClassVar[int]
+    spaces: _containers.RepeatedCompositeFieldContainer[Space]
+    def __init__(self, spaces: _Optional[_Iterable[_Union[Space, _Mapping]]] = ...) -> None: ...
+
+class Dataset(_message.Message):
+    __slots__ = ("name", "title", "description", "vocabulary", "columns", "key_columns", "coverage", "terms", "edition", "seen_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    KEY_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    TERMS_FIELD_NUMBER: _ClassVar[int]
+    EDITION_FIELD_NUMBER: _ClassVar[int]
+    SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    title: str
+    description: str
+    vocabulary: str
+    columns: _containers.RepeatedCompositeFieldContainer[Column]
+    key_columns: _containers.RepeatedScalarFieldContainer[str]
+    coverage: str
+    terms: Terms
+    edition: Edition
+    seen_time: int
+    def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., vocabulary: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., key_columns: _Optional[_Iterable[str]] = ..., coverage: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., edition: _Optional[_Union[Edition, _Mapping]] = ..., seen_time: _Optional[int] = ...) -> None: ...
+
+class Column(_message.Message):
+    __slots__ = ("name", "type", "label", "standard", "codes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    STANDARD_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: ColumnType
+    label: str
+    standard: str
+    codes: _containers.RepeatedCompositeFieldContainer[Code]
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[ColumnType, str]] = ..., label: _Optional[str] = ..., standard: _Optional[str] = ..., codes: _Optional[_Iterable[_Union[Code, _Mapping]]] = ...) -> None: ...
+
+class Code(_message.Message):
+    __slots__ = ("value", "label")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    label: str
+    def __init__(self, value: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
+
+class Terms(_message.Message):
+    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view")
+    PURPOSES_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_CELL_FIELD_NUMBER: _ClassVar[int]
+    EXACT_STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    ZERO_IS_SMALL_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_SEATS_FIELD_NUMBER: _ClassVar[int]
+    DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
+    purposes: _containers.RepeatedScalarFieldContainer[str]
+    legal_bases: _containers.RepeatedScalarFieldContainer[str]
+    statistics: _containers.RepeatedScalarFieldContainer[str]
+    minimum_cell: int
+    exact_statistics: _containers.RepeatedScalarFieldContainer[str]
+    zero_is_small: bool
+    minimum_seats: int
+    demo_view: bool
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ...) -> None: ...
+
+class Edition(_message.Message):
+    __slots__ = ("id", "create_time", "snapshot", "row_bound")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    ROW_BOUND_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    create_time: int
+    snapshot: str
+    row_bound: int
+    def __init__(self, id: _Optional[str] = ..., create_time: _Optional[int] = ..., snapshot: _Optional[str] = ..., row_bound: _Optional[int] = ...) -> None: ...
+
+class Space(_message.Message):
+    __slots__ = ("entity", "operator", "group", "affiliates", "jurisdiction", "seats", "engine", "programs", "seen_time", "reachable")
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    OPERATOR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    AFFILIATES_FIELD_NUMBER: _ClassVar[int]
+    JURISDICTION_FIELD_NUMBER: _ClassVar[int]
+    SEATS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMS_FIELD_NUMBER: _ClassVar[int]
+    SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    entity: str
+    operator: str
+    group: str
+    affiliates: _containers.RepeatedScalarFieldContainer[str]
+    jurisdiction: str
+    seats: int
+    engine: str
+    programs: _containers.RepeatedCompositeFieldContainer[Program]
+    seen_time: int
+    reachable: bool
+    def __init__(self, entity: _Optional[str] = ..., operator: _Optional[str] = ..., group: _Optional[str] = ..., affiliates: _Optional[_Iterable[str]] = ..., jurisdiction: _Optional[str] = ..., seats: _Optional[int] = ..., engine: _Optional[str] = ..., programs: _Optional[_Iterable[_Union[Program, _Mapping]]] = ..., seen_time: _Optional[int] = ..., reachable: _Optional[bool] = ...) -> None: ...
+
+class Program(_message.Message):
+    __slots__ = ("name", "version", "digest", "leakage")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    LEAKAGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: int
+    digest: str
+    leakage: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., leakage: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,101 @@
+# Generated from proto/ by `make proto`; a test compares.
+from gateway.api.buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class JointQuery(_message.Message):
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "limits", "seats", "demo_view")
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    LINK_ON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_BY_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    SEATS_FIELD_NUMBER: _ClassVar[int]
+    DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
+    title: str
+    purpose: str
+    legal_basis: str
+    sources: _containers.RepeatedCompositeFieldContainer[Source]
+    link_on: _containers.RepeatedScalarFieldContainer[str]
+    count_by: CountBy
+    overlap: Overlap
+    limits: Limits
+    seats: Seats
+    demo_view: bool
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ...) -> None: ...
+
+class Source(_message.Message):
+    __slots__ = ("dataset", "filters")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    filters: _containers.RepeatedCompositeFieldContainer[Filter]
+    def __init__(self, dataset: _Optional[str] = ..., filters: _Optional[_Iterable[_Union[Filter, _Mapping]]] = ...) -> None: ...
+
+class Filter(_message.Message):
+    __slots__ = ("column", "equals", "one_of", "between")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    EQUALS_FIELD_NUMBER: _ClassVar[int]
+    ONE_OF_FIELD_NUMBER: _ClassVar[int]
+    BETWEEN_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    equals: Value
+    one_of: Values
+    between: Between
+    def __init__(self, column: _Optional[str] = ..., equals: _Optional[_Union[Value, _Mapping]] = ..., one_of: _Optional[_Union[Values, _Mapping]] = ..., between: _Optional[_Union[Between, _Mapping]] = ...) -> None: ...
+
+class Value(_message.Message):
+    __slots__ = ("text", "integer")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    INTEGER_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    integer: int
+    def __init__(self, text: _Optional[str] = ..., integer: _Optional[int] = ...) -> None: ...
+
+class Values(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[Value]
+    def __init__(self, values: _Optional[_Iterable[_Union[Value, _Mapping]]] = ...) -> None: ...
+
+class Between(_message.Message):
+    __slots__ = ("low", "high")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    low: Value
+    high: Value
+    def __init__(self, low: _Optional[_Union[Value, _Mapping]] = ..., high: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class CountBy(_message.Message):
+    __slots__ = ("columns",)
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, columns: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Overlap(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("minimum_cell", "zero_is_small")
+    MINIMUM_CELL_FIELD_NUMBER: _ClassVar[int]
+    ZERO_IS_SMALL_FIELD_NUMBER: _ClassVar[int]
+    minimum_cell: int
+    zero_is_small: bool
+    def __init__(self, minimum_cell: _Optional[int] = ..., zero_is_small: _Optional[bool] = ...) -> None: ...
+
+class Seats(_message.Message):
+    __slots__ = ("count", "at")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    at: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, count: _Optional[int] = ..., at: _Optional[_Iterable[str]] = ...) -> None: ...

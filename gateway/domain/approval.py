@@ -1,0 +1,42 @@
+"""A signed contract, and a space's approval of it: the keys of its roles in this session, nothing else."""
+
+from __future__ import annotations
+
+from gateway.domain.contract import Contract
+from gateway.domain.records import record
+
+
+@record
+class SeatKey:
+    """The fresh X25519 public key (base64) of one seat for one session."""
+
+    pid: int
+    key: str
+
+
+@record
+class ApprovalBody:
+    """What the agent signs: one key per seat it holds, and one if it provides data ("" if not)."""
+
+    contract_digest: str
+    seats: tuple[SeatKey, ...]
+    provider: str = ""
+
+
+@record
+class SignedApproval:
+    """A verified approval; `digest` is over its signed payload, `token` its signed form."""
+
+    entity: str
+    body: ApprovalBody
+    digest: str
+    token: str
+
+
+@record
+class SignedContract:
+    """A verified contract; `digest` is over its signed payload, `token` its signed form."""
+
+    body: Contract
+    digest: str
+    token: str

@@ -1,0 +1,106 @@
+"""The contract: a plan frozen as signed bytes with one digest. Every space approves exactly these bytes.
+
+Field names are the JSON names (DESIGN section 5). Times are seconds since 1970; the prime is a string
+because JSON numbers end at 2^53.
+"""
+
+from __future__ import annotations
+
+from gateway.domain.query import Query
+from gateway.domain.records import record
+
+
+@record
+class Program:
+    name: str
+    version: int
+    digest: str
+    engine: str
+    codec: int
+    # Canonical JSON text: its shape is the program's own affair.
+    parameters: str
+
+
+@record
+class Seat:
+    pid: int
+    entity: str
+    operator: str
+
+
+@record
+class Input:
+    """One edition of one dataset, as its owner froze it for this contract."""
+
+    dataset: str
+    edition: str
+    snapshot: str
+    row_bound: int
+
+
+@record
+class Provider:
+    """An agent that secret-shares its people; `row_bound` is the public size they are padded to."""
+
+    entity: str
+    inputs: tuple[Input, ...]
+    row_bound: int
+
+
+@record
+class Recipient:
+    """Who reconstructs: `client` holds its own key, `gateway` stands in for a client without one."""
+
+    name: str
+    kind: str
+    key: str
+
+
+@record
+class Limits:
+    minimum_cell: int
+    zero_is_small: bool
+    provider_subtraction: bool
+
+
+@record
+class Deadlines:
+    """Seconds: to connect all channels, without a sign of life, and for the whole session."""
+
+    connect: int
+    stall: int
+    total: int
+
+
+@record
+class Contract:
+    session: str
+    initiator: str
+    requester: str
+    # True when the requester signed the query; otherwise the home gateway vouches for it.
+    requester_signed: bool
+    query: Query
+    program: Program
+    field: str
+    m: int
+    t: int
+    seats: tuple[Seat, ...]
+    providers: tuple[Provider, ...]
+    recipients: tuple[Recipient, ...]
+    limits: Limits
+    deadlines: Deadlines
+    demo_view: bool
+    not_before: int
+    expires: int
+
+    def entities(self) -> tuple[str, ...]:
+        """Every space that must approve, in a fixed order: seats by pid, then providers."""
+        seen = dict.fromkeys(seat.entity for seat in self.seats)
+        seen.update(dict.fromkeys(provider.entity for provider in self.providers))
+        return tuple(seen)
+
+    def seats_of(self, entity: str) -> tuple[Seat, ...]:
+        return tuple(seat for seat in self.seats if seat.entity == entity)
+
+    def provider_of(self, entity: str) -> Provider | None:
+        return next((provider for provider in self.providers if provider.entity == entity), None)

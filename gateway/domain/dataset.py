@@ -1,0 +1,86 @@
+"""Datasets as their owner describes them: never a row, always one immutable edition.
+
+A dataset is named `spaces/{host}/datasets/{id}`; the host is that of the owner's entity ID.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from gateway.domain.records import record
+
+
+class ColumnType(StrEnum):
+    TEXT = "text"
+    DATE = "date"
+    INTEGER = "integer"
+    CODE = "code"
+
+
+@record
+class Code:
+    value: str
+    label: str
+
+
+@record
+class Column:
+    """One column; `codes` is its code list (only for type `code`), `standard` the field of the vocabulary."""
+
+    name: str
+    type: ColumnType
+    label: str = ""
+    standard: str = ""
+    codes: tuple[Code, ...] = ()
+
+
+@record
+class Terms:
+    """What a dataset's policy says in public, so that a dry run can answer from metadata alone."""
+
+    purposes: tuple[str, ...]
+    legal_bases: tuple[str, ...]
+    statistics: tuple[str, ...]
+    minimum_cell: int
+    exact_statistics: tuple[str, ...] = ()
+    zero_is_small: bool = False
+    minimum_seats: int = 3
+    demo_view: bool = False
+
+
+@record
+class Edition:
+    """One immutable, dated state.
+
+    `row_bound` is the public size that its people are padded to; `snapshot` is an HMAC over its rows under
+    a key that only the owner has, so that the owner notices a change and nobody can guess at the rows.
+    """
+
+    id: str
+    created: int
+    snapshot: str
+    row_bound: int
+
+
+@record
+class Dataset:
+    name: str
+    title: str
+    description: str
+    vocabulary: str
+    columns: tuple[Column, ...]
+    key_columns: tuple[str, ...]
+    coverage: str
+    terms: Terms
+    edition: Edition
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def space_host(self) -> str:
+        return self.name.split("/")[1]
+
+    @property
+    def short_name(self) -> str:
+        return self.name.rsplit("/", 1)[-1]

@@ -1,0 +1,48 @@
+"""What one space offers to a federation: datasets, seats, programs. Signed by its agent."""
+
+from __future__ import annotations
+
+from gateway.domain.dataset import Dataset
+from gateway.domain.records import record
+
+
+@record
+class ProgramOffer:
+    """A program as one space would run it: the digest covers engine and program."""
+
+    name: str
+    version: int
+    digest: str
+    leakage: str
+
+
+@record
+class Offer:
+    """Everything a space's agent says of itself in public."""
+
+    datasets: tuple[Dataset, ...]
+    programs: tuple[ProgramOffer, ...]
+    seats: int
+    engine: str
+    codec: int
+
+
+@record
+class Operator:
+    """Who runs a space: `group` and `affiliates` say whose hands it is in (seats are counted per hands)."""
+
+    entity: str
+    name: str
+    group: str
+    affiliates: tuple[str, ...] = ()
+    jurisdiction: str = ""
+
+
+@record
+class Space:
+    """One space as the federation sees it: verified operator, verified offer, and the offer's age."""
+
+    operator: Operator
+    offer: Offer
+    seen: int
+    reachable: bool = True

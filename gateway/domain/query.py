@@ -1,0 +1,89 @@
+"""What a requester asks: sources, owner-side filters, one statistic, purpose, wished limits.
+
+Invariant: exactly one statistic is set and exactly one operator per filter (`gateway.rules.queries`
+checks it). A query names datasets; the plan names their editions.
+"""
+
+from __future__ import annotations
+
+from gateway.domain.records import record
+
+
+@record
+class Between:
+    """Both ends included. Dates are ISO 8601 days, integers are integers."""
+
+    low: str | int
+    high: str | int
+
+
+@record
+class Filter:
+    """Rows that the owner keeps, decided at the owner: `equals`, `one_of` or `between`."""
+
+    column: str
+    equals: str | int | None = None
+    one_of: tuple[str | int, ...] | None = None
+    between: Between | None = None
+
+
+@record
+class Source:
+    dataset: str
+    filters: tuple[Filter, ...] = ()
+
+
+@record
+class CountBy:
+    """People (each once across all sources) by the codes of these columns."""
+
+    columns: tuple[str, ...]
+
+
+@record
+class Overlap:
+    """How many people are on exactly which of the sources' lists; each source is one list."""
+
+
+@record
+class Statistic:
+    count_by: CountBy | None = None
+    overlap: Overlap | None = None
+
+    @property
+    def name(self) -> str:
+        return "count_by" if self.count_by is not None else "overlap"
+
+
+@record
+class Limits:
+    """Wished limits: a requester may only tighten what the owners demand.
+
+    `minimum_cell` None means the strictest minimum of all owners; 0 asks for exact release, which
+    owners grant per statistic or not at all.
+    """
+
+    minimum_cell: int | None = None
+    zero_is_small: bool = False
+
+
+@record
+class Seats:
+    """How many parties compute, and, where the requester wants to say so, at whose gateways (entity IDs)."""
+
+    count: int = 3
+    at: tuple[str, ...] = ()
+
+
+@record
+class Query:
+    title: str
+    purpose: str
+    legal_basis: str
+    sources: tuple[Source, ...]
+    link_on: tuple[str, ...]
+    statistic: Statistic
+    limits: Limits = Limits()
+    seats: Seats = Seats()
+    # Demonstrations only: one party shows a sample of its receive buffer. Owners must allow it.
+    demo_view: bool = False

@@ -1,0 +1,79 @@
+"""What a space reports while it runs a contract, and what one space answers to another."""
+
+from __future__ import annotations
+
+from gateway.domain.computation import SealedShare
+from gateway.domain.records import record
+
+
+@record
+class Heartbeat:
+    """The agent lives; says nothing else."""
+
+
+@record
+class Progress:
+    phase: str
+    fraction: float
+
+
+@record
+class ViewSample:
+    """What one party received at one step (demonstrations only)."""
+
+    pid: int
+    step: str
+    sender: int
+    values: tuple[str, ...]
+
+
+@record
+class Completed:
+    """The agent's signed receipt; nothing comes after it."""
+
+    receipt: str
+    views: tuple[ViewSample, ...] = ()
+
+
+@record
+class Failure:
+    """Why a session ended: a stable reason, whose doing, in which phase, and whose turn it is now."""
+
+    reason: str
+    culprit: str
+    phase: str
+    text: str
+    action: str = ""
+
+
+RunEvent = Heartbeat | Progress | SealedShare | Completed | Failure
+
+
+@record
+class Refusal:
+    """A space's no: stable reason, text for people, the field concerned, what would pass."""
+
+    reason: str
+    text: str
+    field: str = ""
+    advice: str = ""
+    space: str = ""
+
+
+@record
+class Approval:
+    """A space's yes: the signed approval with the session keys of its seats and its provider."""
+
+    token: str
+
+
+@record
+class Frame:
+    """Sealed session traffic. `source` is a pid, or 256 plus the index of a provider."""
+
+    source: int
+    destination: int
+    sealed: bytes
+
+
+PROVIDER_BASE = 256

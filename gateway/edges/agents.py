@@ -1,0 +1,185 @@
+"""This space's own agent, as its gateway sees it: the agent dials in, asks are numbered, answers echo them.
+
+Invariants: one agent is connected at a time, and a newer connection replaces an older one; when the line
+breaks, everybody who waits on it is told at once; what the agent says is passed on, not believed: whoever
+it is for verifies its signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.api.agent.v1 import agent_pb2 as pb
+from gateway.api.peer.v1 import peer_pb2 as peer
+from gateway.domain.caller import Caller
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.plan import Verdict
+from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
+from gateway.edges.grpc import peer_convert as convert
+from gateway.edges.tunnel import Tunnel
+from gateway.ports import Chains
+
+ANSWER_WITHIN = 30.0
+WAITING_EVENTS = 256
+
+Answer = pb.ConnectRequest | None
+
+
+@dataclass(slots=True)
+class _Line:
+    """One connection: what goes out, and who waits for which number."""
+
+    outgoing: asyncio.Queue[pb.ConnectResponse] = field(default_factory=asyncio.Queue)
+    waiting: dict[int, asyncio.Queue[Answer]] = field(default_factory=dict)
+    offer: str = ""
+
+    def broken(self) -> None:
+        for queue in self.waiting.values():
+            while queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
+
+class AgentLine:
+    """Port `Agent`, and the service that the agent dials."""
+
+    def __init__(self, entity: str, tunnel: Tunnel, offered: Callable[[str], Awaitable[None]]) -> None:
+        """`offered(token)` verifies the signed offer that a connecting agent brings; it raises to refuse it."""
+        self._entity = entity
+        self._tunnel = tunnel
+        self._offered = offered
+        self._line: _Line | None = None
+        self._numbers = itertools.count(1)
+
+    def offer(self) -> str | None:
+        return self._line.offer if self._line is not None else None
+
+    async def check(self, draft: bytes) -> Verdict:
+        answer = await self._ask(pb.ConnectResponse(check=peer.CheckDraftRequest(draft=draft)))
+        if answer.WhichOneof("message") != "checked":
+            raise self._nonsense()
+        return convert.checked_from(answer.checked, self._entity)
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
+        request = peer.ProposeRequest(contract=contract, chains=convert.chains_to(chains))
+        answer = await self._ask(pb.ConnectResponse(propose=request))
+        if answer.WhichOneof("message") != "proposed":
+            raise self._nonsense()
+        return convert.proposed_from(answer.proposed, self._entity)
+
+    async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+        """The agent's events; a broken line is a Failure of this space."""
+        request = peer.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))
+        line, number, answers = self._send(pb.ConnectResponse(run=request))
+        try:
+            while True:
+                answer = await answers.get()
+                if answer is None:
+                    yield self._gone()
+                    return
+                match answer.WhichOneof("message"):
+                    case "ran":
+                        yield convert.event_from(answer.ran)
+                    case "refused":
+                        raise convert.error_of(convert.refusal_from(answer.refused, self._entity))
+                    case _:  # done
+                        return
+        finally:
+            line.waiting.pop(number, None)
+
+    async def stop(self, session: str, failure: Failure) -> None:
+        """Tell the agent that a session has ended; without an agent there is nobody to tell."""
+        if self._line is not None:
+            stop = pb.Stop(session=session, failure=convert.failure_to(failure))
+            self._line.outgoing.put_nowait(pb.ConnectResponse(stop=stop))
+
+    # The service that the agent dials.
+
+    async def connect(
+        self, first: pb.ConnectRequest, rest: AsyncIterator[pb.ConnectRequest], caller: Caller
+    ) -> AsyncIterator[pb.ConnectResponse]:
+        line = _Line(offer=first.hello.offer)
+        await self._offered(line.offer)
+        if self._line is not None:
+            self._line.broken()
+        self._line = line
+        reader = asyncio.create_task(self._read(line, rest))
+        try:
+            while True:
+                getter = asyncio.create_task(line.outgoing.get())
+                await asyncio.wait({getter, reader}, return_when=asyncio.FIRST_COMPLETED)
+                if not getter.done():
+                    getter.cancel()
+                    return
+                yield getter.result()
+        finally:
+            reader.cancel()
+            line.broken()
+            if self._line is line:
+                self._line = None
+
+    async def carry(
+        self, first: pb.CarryRequest, rest: AsyncIterator[pb.CarryRequest], caller: Caller
+    ) -> AsyncIterator[pb.CarryResponse]:
+        async def frames() -> AsyncIterator[Frame]:
+            async for message in rest:
+                yield convert.frame_from(message.frame)
+
+        async for frame in self._tunnel.attach(first.open.session, frames()):
+            yield pb.CarryResponse(frame=convert.frame_to(frame))
+
+    async def _read(self, line: _Line, messages: AsyncIterator[pb.ConnectRequest]) -> None:
+        async for message in messages:
+            if message.WhichOneof("message") == "hello":
+                await self._offered(message.hello.offer)
+                line.offer = message.hello.offer
+            elif (queue := line.waiting.get(message.number)) is not None:
+                await queue.put(message)
+
+    def _send(self, message: pb.ConnectResponse) -> tuple[_Line, int, asyncio.Queue[Answer]]:
+        line = self._line
+        if line is None:
+            raise IsthmusError(
+                Reason.AGENT_UNREACHABLE,
+                "this space's agent is not connected to its gateway",
+                space=self._entity,
+                advice="Its operator has to start the agent",
+            )
+        message.number = next(self._numbers)
+        queue: asyncio.Queue[Answer] = asyncio.Queue(WAITING_EVENTS)
+        line.waiting[message.number] = queue
+        line.outgoing.put_nowait(message)
+        return line, message.number, queue
+
+    async def _ask(self, message: pb.ConnectResponse) -> pb.ConnectRequest:
+        line, number, answers = self._send(message)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                answer = await answers.get()
+        except TimeoutError:
+            answer = None
+        finally:
+            line.waiting.pop(number, None)
+        if answer is None:
+            gone = self._gone()
+            raise IsthmusError(Reason.AGENT_UNREACHABLE, gone.text, space=self._entity, advice=gone.action)
+        if answer.WhichOneof("message") == "refused":
+            raise convert.error_of(convert.refusal_from(answer.refused, self._entity))
+        return answer
+
+    def _gone(self) -> Failure:
+        return Failure(
+            Reason.AGENT_UNREACHABLE.value,
+            self._entity,
+            "session",
+            "the space's agent went away or does not answer",
+            f"The operator of {self._entity} has to start it again",
+        )
+
+    def _nonsense(self) -> IsthmusError:
+        return IsthmusError(
+            Reason.PROTOCOL_VIOLATION, "the agent answered something else than it was asked", space=self._entity
+        )

@@ -1,0 +1,129 @@
+"""Signed documents: offers, contracts, approvals, receipts. Reading one is verifying it.
+
+Invariants: a document is verified over the bytes as received and is never re-made; contracts are signed
+with a space's token key by its gateway, everything else here with the contract key by its agent; no
+document is read whose issuer is not who it speaks for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.domain.approval import ApprovalBody, SignedApproval, SignedContract
+from gateway.domain.computation import Receipt
+from gateway.domain.contract import Contract
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Offer
+from gateway.edges.keys import SigningKey
+from gateway.edges.tokens import Verified, Verifier, sign
+from gateway.ports import Clock, Ids
+from gateway.rules.contract import audience, read_contract
+from gateway.rules.records import from_bytes, to_plain
+
+OFFER = "isthmus-offer+jwt"
+CONTRACT = "isthmus-contract+jwt"
+APPROVAL = "isthmus-approval+jwt"
+RECEIPT = "isthmus-receipt+jwt"
+OFFER_LIFETIME = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Verifies documents; needs no secret."""
+
+    verifier: Verifier
+
+    async def offer(self, token: str, entity: str) -> Offer:
+        """The offer of `entity`; raises IsthmusError(UNAUTHENTICATED) unless that space's agent signed it."""
+        verified = await self.verifier.verify(token, OFFER, None, issuer=entity)
+        return from_bytes(Offer, json.dumps(verified.claims.get("offer")), what="offer")
+
+    async def contract(self, token: str) -> SignedContract:
+        """The contract, signed by its initiator's gateway. Whether it may run is `gateway.rules.contract`."""
+        session = _unverified(token, "aud")
+        verified = await self.verifier.verify(token, CONTRACT, session)
+        return SignedContract(read_contract(verified.claims), verified.digest, token)
+
+    async def approval(self, token: str, contract: SignedContract) -> SignedApproval:
+        """One space's approval of exactly `contract`; raises IsthmusError(APPROVALS_INVALID) for another's."""
+        verified = await self.verifier.verify(token, APPROVAL, audience(contract.body.session))
+        body = from_bytes(
+            ApprovalBody,
+            json.dumps(_body(verified, ApprovalBody)),
+            what="approval",
+            reason=Reason.APPROVALS_INVALID,
+        )
+        if body.contract_digest != contract.digest:
+            raise approvals_invalid("an approval is for other bytes than this contract", verified.issuer)
+        return SignedApproval(verified.issuer, body, verified.digest, token)
+
+    async def receipt(self, token: str, contract: SignedContract, entity: str) -> Receipt:
+        """What `entity` signed at the end of the session of `contract`."""
+        verified = await self.verifier.verify(token, RECEIPT, audience(contract.body.session), issuer=entity)
+        claims = verified.claims
+        if claims["contract_digest"] != contract.digest:
+            raise approvals_invalid("a receipt is for another contract", entity)
+        plain = {**claims["receipt"], "space": entity, "contract": contract.digest, "token": token}
+        return from_bytes(Receipt, json.dumps(plain), what="receipt")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Signs documents in the name of `entity` with one of its keys."""
+
+    entity: str
+    key: SigningKey
+    clock: Clock
+    ids: Ids
+
+    def offer(self, offer: Offer) -> str:
+        return sign(OFFER, {**self._envelope(OFFER_LIFETIME), "offer": to_plain(offer)}, self.key)
+
+    def contract(self, contract: Contract) -> str:
+        lifetime = contract.expires - contract.not_before
+        return sign(
+            CONTRACT,
+            {**self._envelope(lifetime), "aud": audience(contract.session), "contract": to_plain(contract)},
+            self.key,
+        )
+
+    def approval(self, contract: Contract, body: ApprovalBody) -> str:
+        claims = {**self._envelope(contract.expires - contract.not_before), "aud": audience(contract.session)}
+        return sign(APPROVAL, {**claims, **to_plain(body)}, self.key)
+
+    def receipt(self, contract: Contract, digest: str, receipt: Mapping[str, Any]) -> str:
+        """`receipt` has the fields of `Receipt` but for space, contract and token, which the envelope says."""
+        claims = self._envelope(None)
+        return sign(
+            RECEIPT,
+            {**claims, "aud": audience(contract.session), "contract_digest": digest, "receipt": dict(receipt)},
+            self.key,
+        )
+
+    def _envelope(self, lifetime: int | None) -> dict[str, Any]:
+        now = self.clock.now()
+        claims: dict[str, Any] = {"iss": self.entity, "iat": now, "jti": self.ids.fresh()}
+        if lifetime is not None:
+            claims["exp"] = now + lifetime
+        return claims
+
+
+def approvals_invalid(public: str, space: str = "") -> IsthmusError:
+    return IsthmusError(
+        Reason.APPROVALS_INVALID, public, space=space, advice="Have the contract approved again by every space"
+    )
+
+
+def _body(verified: Verified, kind: type[ApprovalBody]) -> dict[str, Any]:
+    return {name: value for name, value in verified.claims.items() if name in kind.__dataclass_fields__}
+
+
+def _unverified(token: str, claim: str) -> str | None:
+    """A claim read before the signature is checked, only to say what the verifier must then find."""
+    from gateway.rules.jose import parse_compact
+
+    value = parse_compact(token, 512 * 1024).claims.get(claim)
+    return value if isinstance(value, str) else None

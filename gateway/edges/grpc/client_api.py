@@ -1,0 +1,209 @@
+"""isthmus.client.v1: converts, calls a flow, converts back. Who may call is `rules/access.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from gateway.api.client.v1 import catalogue_pb2 as cat
+from gateway.api.client.v1 import computations_pb2 as comp
+from gateway.api.client.v1 import tokens_pb2 as tok
+from gateway.domain.caller import Caller, Rights
+from gateway.domain.computation import Computation, State
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.result import Table
+from gateway.domain.session import Failure
+from gateway.edges.grpc import convert
+from gateway.edges.keys import SigningKey
+from gateway.edges.tokens import sign
+from gateway.flows.discover import Discover
+from gateway.flows.drive import Drive, Stopped, dispute
+from gateway.flows.submit import Submit
+from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener, Watchers
+from gateway.rules.access import OPERATE
+from gateway.rules.lifecycle import LIVE, Event, next_state
+
+PAGE = 50
+TOKEN_LIFETIME = 300
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueService:
+    discover: Discover
+    federation: Federation
+
+    async def list_datasets(self, request: cat.ListDatasetsRequest, caller: Caller) -> cat.ListDatasetsResponse:
+        page, token = self.discover.datasets(request.page_token, request.page_size or PAGE)
+        unreachable = sorted(e for e, space in self.federation.spaces().items() if not space.reachable)
+        return cat.ListDatasetsResponse(
+            datasets=[convert.dataset_to(dataset, space.seen) for dataset, space in page],
+            next_page_token=token,
+            unreachable=unreachable,
+        )
+
+    async def get_dataset(self, request: cat.GetDatasetRequest, caller: Caller) -> cat.GetDatasetResponse:
+        dataset, space = self.discover.dataset(request.name)
+        return cat.GetDatasetResponse(dataset=convert.dataset_to(dataset, space.seen))
+
+    async def list_spaces(self, request: cat.ListSpacesRequest, caller: Caller) -> cat.ListSpacesResponse:
+        spaces = self.federation.spaces()
+        return cat.ListSpacesResponse(spaces=[convert.space_to(spaces[entity]) for entity in sorted(spaces)])
+
+
+@dataclass(frozen=True, slots=True)
+class ComputationService:
+    entity: str
+    clock: Clock
+    submit: Submit
+    drive: Drive
+    store: ComputationStore
+    documents: Documents
+    opener: Opener
+    watchers: Watchers
+
+    async def validate_computation(
+        self, request: comp.ValidateComputationRequest, caller: Caller
+    ) -> comp.ValidateComputationResponse:
+        plan = await self.submit.validate(caller, convert.query_from(request.query))
+        return comp.ValidateComputationResponse(plan=convert.plan_to(plan))
+
+    async def create_computation(
+        self, request: comp.CreateComputationRequest, caller: Caller
+    ) -> comp.CreateComputationResponse:
+        asked = convert.query_from(request.query)
+        created = await self.submit.create(caller, request.request_id, asked, request.recipient_key)
+        return comp.CreateComputationResponse(computation=convert.computation_to(created, None))
+
+    async def get_computation(self, request: comp.GetComputationRequest, caller: Caller) -> comp.GetComputationResponse:
+        found = await self._own(request.name, caller)
+        return comp.GetComputationResponse(computation=convert.computation_to(found, await self._table(found, caller)))
+
+    async def list_computations(
+        self, request: comp.ListComputationsRequest, caller: Caller
+    ) -> comp.ListComputationsResponse:
+        requester = None if OPERATE in caller.scopes else caller.id
+        size = request.page_size or PAGE
+        found = await self.store.list(requester=requester, after=request.page_token, limit=size + 1)
+        page = found[:size]
+        return comp.ListComputationsResponse(
+            # A list shows states; results are read one by one, by whom they are for.
+            computations=[_outline(convert.computation_to(item, None)) for item in page],
+            next_page_token=page[-1].id if len(found) > size else "",
+        )
+
+    async def watch_computation(
+        self, request: comp.WatchComputationRequest, caller: Caller
+    ) -> AsyncIterator[comp.WatchComputationResponse]:
+        found = await self._own(request.name, caller)
+        # Following begins before the current version is read again, so that no change falls in between.
+        changes = self.watchers.follow(found.id)
+        first = aiter(changes)
+        pending = await self._own(request.name, caller)
+        yield comp.WatchComputationResponse(
+            computation=convert.computation_to(pending, await self._table(pending, caller))
+        )
+        if pending.state not in LIVE:
+            return
+        async for item in first:
+            yield comp.WatchComputationResponse(
+                computation=convert.computation_to(item, await self._table(item, caller))
+            )
+
+    async def cancel_computation(
+        self, request: comp.CancelComputationRequest, caller: Caller
+    ) -> comp.CancelComputationResponse:
+        found = await self._own(request.name, caller)
+        next_state(found.state, Event.CANCEL)  # raises when it has ended
+        failure = Failure(
+            Reason.CANCELLED.value, self.entity, "session", "the requester cancelled the computation", "Ask again"
+        )
+        changes = self.watchers.follow(found.id)
+        if not self.drive.stop(found.id, Stopped(Event.CANCEL, failure)):
+            raise IsthmusError(
+                Reason.ILLEGAL_TRANSITION,
+                "this space takes part in the computation and did not initiate it",
+                field="name",
+                advice="Its requester can cancel it at the initiating space",
+            )
+        async for item in changes:
+            if item.state not in LIVE:
+                found = item
+        return comp.CancelComputationResponse(computation=convert.computation_to(found, None))
+
+    async def acknowledge_result(
+        self, request: comp.AcknowledgeResultRequest, caller: Caller
+    ) -> comp.AcknowledgeResultResponse:
+        found = await self._own(request.name, caller)
+        if not request.consistent:
+            found = await dispute(self.store, self.clock, found)
+            self.watchers.changed(found)
+        return comp.AcknowledgeResultResponse(computation=convert.computation_to(found, None))
+
+    async def _own(self, name: str, caller: Caller) -> Computation:
+        """The caller's computation; one that is not the caller's is as unknown as one that is not there."""
+        found = await self.store.get(name.removeprefix("computations/"))
+        if found is None or (found.requester != caller.id and OPERATE not in caller.scopes):
+            raise IsthmusError(
+                Reason.NOT_FOUND, f"there is no {name}", field="name", advice="`isthmus computations list` shows yours"
+            )
+        return found
+
+    async def _table(self, found: Computation, caller: Caller) -> Table | None:
+        """The table, where this gateway is the recipient and the caller is who asked."""
+        if found.state is not State.RELEASED or found.requester != caller.id:
+            return None
+        contract = await self.documents.contract(found.contract)
+        if not any(recipient.kind == "gateway" for recipient in contract.body.recipients):
+            return None
+        approvals = [await self.documents.approval(token, contract) for token in found.approvals]
+        return self.opener.open(contract, approvals, found.shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What configuration lets one client do."""
+
+    scopes: tuple[str, ...]
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
+class TokenService:
+    """The built-in issuer: PKI mutual TLS as client authentication (RFC 8705 section 2.1)."""
+
+    entity: str
+    key: SigningKey
+    clock: Clock
+    ids: Ids
+    grants: Mapping[str, Grant]
+
+    async def issue_token(self, request: tok.IssueTokenRequest, caller: Caller) -> tok.IssueTokenResponse:
+        grant = self.grants[caller.id]
+        now = self.clock.now()
+        claims = {
+            "iss": self.entity,
+            "sub": caller.id,
+            "aud": self.entity,
+            "client_id": caller.id,
+            "iat": now,
+            "exp": now + TOKEN_LIFETIME,
+            "jti": self.ids.fresh(),
+            "scope": " ".join(grant.scopes),
+            "cnf": {"x5t#S256": caller.certificate},
+            "authorization_details": [
+                {
+                    "type": "isthmus",
+                    "datasets": list(grant.rights.datasets),
+                    "statistics": list(grant.rights.statistics),
+                    "purposes": list(grant.rights.purposes),
+                }
+            ],
+        }
+        token = sign("at+jwt", claims, self.key)
+        return tok.IssueTokenResponse(access_token=token, expire_time=now + TOKEN_LIFETIME)
+
+
+def _outline(message: comp.Computation) -> comp.Computation:
+    for field in ("shares", "views", "table", "contract", "approvals"):
+        message.ClearField(field)  # type: ignore[arg-type]
+    return message

@@ -1,0 +1,257 @@
+"""Between protobuf messages and nouns, for queries, plans, datasets and computations.
+
+Invariant: nothing inward of this module sees a proto message.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from gateway.api.client.v1 import catalogue_pb2 as cat
+from gateway.api.client.v1 import computations_pb2 as comp
+from gateway.api.client.v1 import query_pb2 as qpb
+from gateway.domain import computation, dataset, plan, query
+from gateway.domain.offer import Space
+from gateway.domain.result import Row, Table
+from gateway.rules import queries
+from gateway.rules.records import to_bytes
+
+
+def query_from(message: qpb.JointQuery) -> query.Query:
+    """The typed query; raises IsthmusError(MALFORMED_QUERY)."""
+    kind = message.WhichOneof("statistic")
+    asked = query.Query(
+        title=message.title,
+        purpose=message.purpose,
+        legal_basis=message.legal_basis,
+        sources=tuple(
+            query.Source(source.dataset, tuple(_filter_from(item) for item in source.filters))
+            for source in message.sources
+        ),
+        link_on=tuple(message.link_on),
+        statistic=query.Statistic(
+            count_by=query.CountBy(tuple(message.count_by.columns)) if kind == "count_by" else None,
+            overlap=query.Overlap() if kind == "overlap" else None,
+        ),
+        limits=query.Limits(
+            message.limits.minimum_cell if message.limits.HasField("minimum_cell") else None,
+            message.limits.zero_is_small,
+        ),
+        seats=query.Seats(message.seats.count or 3, tuple(message.seats.at)),
+        demo_view=message.demo_view,
+    )
+    return queries.checked(asked)
+
+
+def query_to(asked: query.Query) -> qpb.JointQuery:
+    message = qpb.JointQuery(
+        title=asked.title,
+        purpose=asked.purpose,
+        legal_basis=asked.legal_basis,
+        sources=[
+            qpb.Source(dataset=source.dataset, filters=[_filter_to(item) for item in source.filters])
+            for source in asked.sources
+        ],
+        link_on=asked.link_on,
+        limits=qpb.Limits(minimum_cell=asked.limits.minimum_cell, zero_is_small=asked.limits.zero_is_small),
+        seats=qpb.Seats(count=asked.seats.count, at=asked.seats.at),
+        demo_view=asked.demo_view,
+    )
+    if asked.statistic.count_by is not None:
+        message.count_by.CopyFrom(qpb.CountBy(columns=asked.statistic.count_by.columns))
+    else:
+        message.overlap.CopyFrom(qpb.Overlap())
+    return message
+
+
+def _filter_from(message: qpb.Filter) -> query.Filter:
+    match message.WhichOneof("operator"):
+        case "equals":
+            return query.Filter(message.column, equals=_value_from(message.equals))
+        case "one_of":
+            return query.Filter(message.column, one_of=tuple(_value_from(value) for value in message.one_of.values))
+        case _:
+            between = query.Between(_value_from(message.between.low), _value_from(message.between.high))
+            return query.Filter(message.column, between=between)
+
+
+def _filter_to(item: query.Filter) -> qpb.Filter:
+    if item.between is not None:
+        between = qpb.Between(low=_value_to(item.between.low), high=_value_to(item.between.high))
+        return qpb.Filter(column=item.column, between=between)
+    if item.one_of is not None:
+        return qpb.Filter(column=item.column, one_of=qpb.Values(values=[_value_to(value) for value in item.one_of]))
+    return qpb.Filter(column=item.column, equals=_value_to("" if item.equals is None else item.equals))
+
+
+def _value_from(message: qpb.Value) -> str | int:
+    return int(message.integer) if message.WhichOneof("kind") == "integer" else str(message.text)
+
+
+def _value_to(value: str | int) -> qpb.Value:
+    return qpb.Value(text=value) if isinstance(value, str) else qpb.Value(integer=value)
+
+
+_COLUMN_TYPES = {
+    dataset.ColumnType.TEXT: cat.COLUMN_TYPE_TEXT,
+    dataset.ColumnType.DATE: cat.COLUMN_TYPE_DATE,
+    dataset.ColumnType.INTEGER: cat.COLUMN_TYPE_INTEGER,
+    dataset.ColumnType.CODE: cat.COLUMN_TYPE_CODE,
+}
+
+
+def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
+    terms = item.terms
+    return cat.Dataset(
+        name=item.name,
+        title=item.title,
+        description=item.description,
+        vocabulary=item.vocabulary,
+        columns=[
+            cat.Column(
+                name=column.name,
+                type=_COLUMN_TYPES[column.type],
+                label=column.label,
+                standard=column.standard,
+                codes=[cat.Code(value=code.value, label=code.label) for code in column.codes],
+            )
+            for column in item.columns
+        ],
+        key_columns=item.key_columns,
+        coverage=item.coverage,
+        terms=cat.Terms(
+            purposes=terms.purposes,
+            legal_bases=terms.legal_bases,
+            statistics=terms.statistics,
+            minimum_cell=terms.minimum_cell,
+            exact_statistics=terms.exact_statistics,
+            zero_is_small=terms.zero_is_small,
+            minimum_seats=terms.minimum_seats,
+            demo_view=terms.demo_view,
+        ),
+        edition=cat.Edition(
+            id=item.edition.id,
+            create_time=item.edition.created,
+            snapshot=item.edition.snapshot,
+            row_bound=item.edition.row_bound,
+        ),
+        seen_time=seen,
+    )
+
+
+def space_to(item: Space) -> cat.Space:
+    return cat.Space(
+        entity=item.operator.entity,
+        operator=item.operator.name,
+        group=item.operator.group,
+        affiliates=item.operator.affiliates,
+        jurisdiction=item.operator.jurisdiction,
+        seats=item.offer.seats,
+        engine=item.offer.engine,
+        programs=[
+            cat.Program(name=p.name, version=p.version, digest=p.digest, leakage=p.leakage) for p in item.offer.programs
+        ],
+        seen_time=item.seen,
+        reachable=item.reachable,
+    )
+
+
+_DECISIONS = {
+    plan.Decision.ALLOWED: comp.Verdict.DECISION_ALLOWED,
+    plan.Decision.REFUSED: comp.Verdict.DECISION_REFUSED,
+    plan.Decision.UNREACHABLE: comp.Verdict.DECISION_UNREACHABLE,
+}
+
+
+def plan_to(made: plan.Plan) -> comp.Plan:
+    draft = made.draft
+    return comp.Plan(
+        draft=to_bytes(draft).decode(),
+        seats=[comp.PlannedSeat(pid=seat.pid, entity=seat.entity, operator=seat.operator) for seat in draft.seats],
+        threshold=draft.t,
+        editions=[
+            comp.PlannedEdition(dataset=item.dataset, edition=item.edition, row_bound=item.row_bound)
+            for provider in draft.providers
+            for item in provider.inputs
+        ],
+        smallest_group=made.smallest_group,
+        learners=[comp.Learner(who=learner.who, what=learner.what) for learner in made.learns],
+        forecast=comp.Forecast(
+            seconds=made.forecast.seconds, bytes_per_party=made.forecast.bytes_per_party, rounds=made.forecast.rounds
+        ),
+        verdicts=[
+            comp.Verdict(
+                space=verdict.space,
+                decision=_DECISIONS[verdict.decision],
+                reason=verdict.reason,
+                text=verdict.text,
+                advice=verdict.advice,
+            )
+            for verdict in made.verdicts
+        ],
+        minimum_cell=draft.limits.minimum_cell,
+    )
+
+
+def computation_to(item: computation.Computation, table: Table | None) -> comp.Computation:
+    ending = item.ending
+    return comp.Computation(
+        name=item.name,
+        state=comp.Computation.State.Value(f"STATE_{item.state}"),
+        role=comp.Computation.Role.Value(f"ROLE_{item.role}"),
+        requester=item.requester,
+        create_time=item.created,
+        update_time=item.updated,
+        contract=item.contract,
+        contract_digest=item.contract_digest,
+        approvals=item.approvals,
+        spaces=[
+            comp.SpaceStatus(space=space.space, status=space.status, phase=space.phase, fraction=space.fraction)
+            for space in item.spaces
+        ],
+        ending=None
+        if ending is None
+        else comp.Ending(
+            reason=ending.reason, space=ending.space, phase=ending.phase, text=ending.text, action=ending.action
+        ),
+        shares=[
+            comp.SealedShare(pid=share.pid, recipient=share.recipient, sealed=base64.b64decode(share.sealed))
+            for share in item.shares
+        ],
+        table=None if table is None else table_to(table),
+        receipts=[receipt_to(receipt) for receipt in item.receipts],
+        views=[
+            comp.View(pid=view.pid, space=view.space, step=view.step, sender=view.sender, values=view.values)
+            for view in item.views
+        ],
+        session_seconds=item.seconds,
+        query=item.query,
+    )
+
+
+def receipt_to(item: computation.Receipt) -> comp.Receipt:
+    return comp.Receipt(
+        space=item.space,
+        contract_digest=item.contract,
+        outputs=item.outputs,
+        minimum_cell=item.minimum_cell,
+        zero_is_small=item.zero_is_small,
+        tree_size=item.tree_size,
+        tree_head=item.tree_head,
+        bytes_sent=item.bytes_sent,
+        rounds=item.rounds,
+        seconds=item.seconds,
+        token=item.token,
+    )
+
+
+def table_to(table: Table) -> comp.Table:
+    return comp.Table(
+        columns=table.columns,
+        rows=[comp.Row(codes=row.codes, count=row.count, suppressed=row.suppressed) for row in table.rows],
+    )
+
+
+def table_from(message: comp.Table) -> Table:
+    rows = (Row(tuple(row.codes), None if row.suppressed else int(row.count)) for row in message.rows)
+    return Table(tuple(message.columns), tuple(rows))

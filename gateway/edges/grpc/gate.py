@@ -1,0 +1,152 @@
+"""The one chain in front of every rpc: certificate → token → caller → access table → deadline.
+
+Invariants: nobody gets past without a certificate of a CA that is pinned for the entity it names; a client
+brings an `at+jwt` bound to that certificate, a gateway an `isthmus-request+jwt` over the very bytes that
+came; every refusal is in the audit log with its private reason and leaves with its public text alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from gateway.domain.audit import Fact
+from gateway.domain.caller import Caller, CallerKind, Rights
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId
+from gateway.edges.certificates import CertificateHolder, Role, claimed_uri, entity_in, holder_of
+from gateway.edges.federation import Federation
+from gateway.edges.tokens import Verifier
+from gateway.ports import AuditLog, Clock
+from gateway.rules import access
+from gateway.rules.jose import Problem, TokenProblem
+from gateway.rules.tokens import request_hash
+
+ISSUE_TOKEN = "/isthmus.client.v1.TokenService/IssueToken"  # noqa: S105  (a method's name)
+LEAST_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Everything that is known about who may come in."""
+
+    entity: EntityId
+    own_ca: bytes
+    trust: Federation
+    verifier: Verifier
+    audit: AuditLog
+    clock: Clock
+    known_clients: frozenset[str]
+
+    async def admit(self, rpc: str, received: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+        """The caller, or IsthmusError with the refusal written to the audit log. `received` is the request
+        (of a stream: its first message) as it came."""
+        subject = "nobody"
+        try:
+            holder = self._holder(context)
+            subject = _subject(holder)
+            caller = await self._caller(rpc, received, holder, _token(context))
+            access.allow(rpc, caller)
+            return caller
+        except IsthmusError as problem:
+            await self.refused(rpc, subject, problem)
+            raise
+
+    async def refused(self, rpc: str, subject: str, problem: IsthmusError) -> None:
+        """An audit record of what was refused and why."""
+        detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
+        await self.audit.append([Fact(self.clock.now(), "call.refused", subject, rpc, detail[:1000])])
+
+    def _holder(self, context: grpc.aio.ServicerContext[Any, Any]) -> CertificateHolder:
+        """Whom the connection's certificate names, confirmed by that entity's own CA."""
+        presented = context.auth_context().get("x509_pem_cert", ())
+        if len(presented) != 1:
+            raise TokenProblem(Problem.BINDING, f"{len(presented)} client certificates")
+        certificate = bytes(presented[0])
+        claimed = entity_in(claimed_uri(certificate))
+        if claimed == self.entity:
+            return holder_of(certificate, self.entity, self.own_ca, self.clock.now())
+        peer = self.trust.entity(claimed)
+        if peer is None:
+            raise TokenProblem(Problem.BINDING, f"certificate of {claimed!r:.200}, which is not believed here")
+        return holder_of(certificate, peer.entity_id, peer.tls_ca.encode(), self.clock.now())
+
+    async def _caller(self, rpc: str, received: bytes, holder: CertificateHolder, token: str | None) -> Caller:
+        if holder.role is Role.AGENT and holder.entity_id == self.entity:
+            return Caller(CallerKind.AGENT, self.entity, certificate=holder.thumbprint)
+        if holder.role is Role.CLIENT and holder.entity_id == self.entity:
+            return await self._client(rpc, holder, token)
+        if holder.role is Role.GATEWAY and holder.entity_id != self.entity:
+            if token is None:
+                raise TokenProblem(Problem.MALFORMED, "no isthmus-request+jwt came with the call")
+            await self.verifier.verify(
+                token,
+                "isthmus-request+jwt",
+                self.entity,
+                issuer=holder.entity_id,
+                request_hash=request_hash(received),
+                method=rpc,
+            )
+            return Caller(CallerKind.PEER, holder.entity_id, certificate=holder.thumbprint)
+        raise TokenProblem(Problem.BINDING, f"a {holder.role} of {holder.entity_id} has nothing to ask here")
+
+    async def _client(self, rpc: str, holder: CertificateHolder, token: str | None) -> Caller:
+        if holder.client_id not in self.known_clients:
+            raise TokenProblem(Problem.BINDING, f"client {holder.client_id} is not configured here")
+        if rpc == ISSUE_TOKEN:
+            return Caller(CallerKind.HOLDER, holder.client_id, certificate=holder.thumbprint)
+        if token is None:
+            raise TokenProblem(Problem.MALFORMED, "no at+jwt came with the call")
+        verified = await self.verifier.verify(
+            token, "at+jwt", self.entity, issuer=self.entity, certificate_thumbprint=holder.thumbprint
+        )
+        claims = verified.claims
+        if claims["client_id"] != holder.client_id:
+            raise TokenProblem(Problem.BINDING, f"a token of {claims['client_id']!r:.100} came from {holder.client_id}")
+        return Caller(
+            CallerKind.CLIENT,
+            holder.client_id,
+            scopes=frozenset(str(claims.get("scope", "")).split()),
+            rights=_rights(claims.get("authorization_details", [])),
+            certificate=holder.thumbprint,
+        )
+
+
+def seconds_allowed(rpc: str, remaining: float | None, *, streams: bool) -> float:
+    """How long a call may take: its deadline, cut to what the access table allows (THREATS row 17)."""
+    longest = access.TABLE[rpc].longest
+    if remaining is None:
+        if streams:
+            return longest
+        raise IsthmusError(
+            Reason.NO_DEADLINE, "the call has no deadline", advice=f"Set one of at most {longest:.0f} seconds"
+        )
+    return max(LEAST_SECONDS, min(remaining, longest))
+
+
+def _token(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
+    """The bearer token; two `authorization` headers are none (THREATS row 14)."""
+    values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
+    if not values:
+        return None
+    value = values[0] if isinstance(values[0], str) else ""
+    if len(values) > 1 or not value.startswith("Bearer "):
+        raise TokenProblem(Problem.MALFORMED, f"{len(values)} authorization headers, or no bearer token")
+    return value.removeprefix("Bearer ")
+
+
+def _rights(details: object) -> Rights:
+    """The one `isthmus` entry of RFC 9396 authorization_details; anything else grants nothing."""
+    entries = [item for item in details if item.get("type") == "isthmus"] if isinstance(details, list) else []
+    if len(entries) != 1:
+        return Rights((), (), ())
+    lists = [entries[0].get(name, []) for name in ("datasets", "statistics", "purposes")]
+    if not all(isinstance(item, list) and all(isinstance(value, str) for value in item) for item in lists):
+        return Rights((), (), ())
+    return Rights(*(tuple(item) for item in lists))
+
+
+def _subject(holder: CertificateHolder) -> str:
+    return f"{holder.entity_id}/clients/{holder.client_id}" if holder.client_id else f"{holder.entity_id} {holder.role}"

@@ -1,0 +1,191 @@
+"""From service descriptors to a listening server: one port, mutual TLS, the gate in front of every rpc.
+
+Invariants: requests reach the gate as the bytes that came, and are parsed and validated once, after it; an
+implementation is called with a message and a caller and returns a message (or yields them); whatever it
+raises leaves as a status of `edges/grpc/errors.py`, and anything but IsthmusError as a generic text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import protovalidate
+import structlog
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from gateway.domain.caller import Caller
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.grpc.errors import to_status
+from gateway.edges.grpc.gate import Gate, seconds_allowed
+
+MAX_MESSAGE = 5 * 1024 * 1024
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.max_metadata_size", 64 * 1024),
+    ("grpc.absolute_max_metadata_size", 128 * 1024),
+    ("grpc.max_concurrent_streams", 512),
+    ("grpc.so_reuseport", 0),
+    # A peer that stops answering pings is gone; clients may ping, not flood.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+log = structlog.get_logger()
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+def handlers(service: ServiceDescriptor, implementation: object, gate: Gate) -> grpc.GenericRpcHandler[Any, Any]:
+    """A handler for every rpc of `service`; `implementation` has a method of the same name in snake case."""
+    methods = {method.name: _handler(method, implementation, gate) for method in service.methods}
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+async def listen(
+    address: str, certificate: bytes, key: bytes, roots: bytes, services: Sequence[grpc.GenericRpcHandler[Any, Any]]
+) -> tuple[grpc.aio.Server, int]:
+    """A started server and its port. Raises IsthmusError(CONFIGURATION) when the address cannot be bound."""
+    server = grpc.aio.server(options=OPTIONS)
+    server.add_generic_rpc_handlers(tuple(services))
+    credentials = grpc.ssl_server_credentials([(key, certificate)], roots, require_client_auth=True)
+    try:
+        port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise IsthmusError(
+            Reason.CONFIGURATION,
+            f"the address {address} cannot be listened on",
+            field="listen",
+            advice="Another process may hold the port: choose another, or stop it",
+        )
+    await server.start()
+    return server, port
+
+
+def _handler(method: MethodDescriptor, implementation: object, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
+    rpc = f"/{method.containing_service.full_name}/{method.name}"
+    call = getattr(implementation, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
+    request_type = GetMessageClass(method.input_type)
+    if method.client_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            _stream_stream(rpc, call, request_type, gate), response_serializer=_serialize
+        )
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(
+            _unary_stream(rpc, call, request_type, gate), response_serializer=_serialize
+        )
+    return grpc.unary_unary_rpc_method_handler(
+        _unary_unary(rpc, call, request_type, gate), response_serializer=_serialize
+    )
+
+
+def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+    async def handle(received: bytes, context: _Context) -> Any:
+        async with _Refusals(rpc, gate, context) as refusals:
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=False)
+            caller = refusals.caller = await gate.admit(rpc, received, context)
+            async with asyncio.timeout(seconds):
+                return await call(parse(kind, received), caller)
+
+    return handle
+
+
+def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+    async def handle(received: bytes, context: _Context) -> AsyncIterator[Any]:
+        async with _Refusals(rpc, gate, context) as refusals:
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
+            caller = refusals.caller = await gate.admit(rpc, received, context)
+            async with asyncio.timeout(seconds):
+                async for message in call(parse(kind, received), caller):
+                    yield message
+
+    return handle
+
+
+def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+    async def handle(requests: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
+        async with _Refusals(rpc, gate, context) as refusals:
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
+            async with asyncio.timeout(FIRST_MESSAGE_WITHIN):
+                first = await anext(aiter(requests), b"")
+            caller = refusals.caller = await gate.admit(rpc, first, context)
+
+            async def messages() -> AsyncIterator[Any]:
+                async for received in requests:
+                    yield parse(kind, received)
+
+            async with asyncio.timeout(None if seconds == float("inf") else seconds):
+                async for message in call(parse(kind, first), messages(), caller):
+                    yield message
+
+    return handle
+
+
+FIRST_MESSAGE_WITHIN = 10.0
+
+
+def parse(kind: type[Message], received: bytes) -> Any:
+    """A valid message of `kind`; raises IsthmusError(INVALID_ARGUMENT) with the path of the first bad field."""
+    try:
+        message = kind.FromString(received)
+    except DecodeError:
+        raise IsthmusError(
+            Reason.INVALID_ARGUMENT, "the request is no valid message", advice="Generate the client from proto/ again"
+        ) from None
+    try:
+        protovalidate.validate(message)
+    except protovalidate.ValidationError as problem:
+        violation = problem.violations[0].proto
+        field = ".".join(element.field_name for element in violation.field.elements) if violation.field else ""
+        raise IsthmusError(
+            Reason.INVALID_ARGUMENT, f"{field}: {violation.message}", field=field, advice="Correct the field"
+        ) from None
+    return message
+
+
+class _Refusals:
+    """Turns what a handler raises into a status. gRPC's own cancellation passes through."""
+
+    def __init__(self, rpc: str, gate: Gate, context: _Context) -> None:
+        self._rpc, self._gate, self._context = rpc, gate, context
+        self.caller: Caller | None = None
+
+    async def __aenter__(self) -> _Refusals:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, _: object) -> None:
+        if problem is None or isinstance(problem, asyncio.CancelledError | GeneratorExit | grpc.aio.AbortError):
+            return
+        if isinstance(problem, TimeoutError):
+            refusal = IsthmusError(Reason.DEADLINE_EXCEEDED, "the call took too long", advice="Allow it more time")
+        elif isinstance(problem, IsthmusError):
+            refusal = problem
+            if self.caller is not None:  # the gate has written what it refused itself
+                await self._gate.refused(self._rpc, self.caller.id, refusal)
+        else:
+            log.error("call failed", rpc=self._rpc, error=repr(problem), where=_where(problem))
+            refusal = IsthmusError(
+                Reason.INTERNAL, "something went wrong here", advice="The operator finds the reason in the log"
+            )
+        await self._context.abort_with_status(to_status(refusal))
+
+
+def _where(problem: BaseException) -> str:
+    """File and line of the innermost frame: enough to find a bug, nothing of the values in it."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()

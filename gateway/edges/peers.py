@@ -1,0 +1,150 @@
+"""The other gateways: who they are, what they offer, and the line to each.
+
+Invariants: every call carries a fresh `isthmus-request+jwt` over the very bytes that are sent; a peer's TLS
+certificate must come from the CA that its verified statement names; a peer that does not answer keeps its
+last good offer with its age; retries are for idempotent calls alone, with jitter and a cap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from gateway.api.peer.v1 import peer_pb2 as pb
+from gateway.domain.computation import State
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import Entity, host_of
+from gateway.domain.plan import Verdict
+from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
+from gateway.edges.certificates import Credentials
+from gateway.edges.grpc import peer_convert as convert
+from gateway.edges.grpc.errors import from_rpc_error
+from gateway.edges.grpc.serve import MAX_MESSAGE
+from gateway.edges.keys import SigningKey
+from gateway.edges.tokens import sign
+from gateway.ports import Chains, Clock, Ids
+from gateway.rules.tokens import request_hash
+
+SERVICE = "/isthmus.peer.v1.PeerService/"
+CALL_WITHIN = 10.0
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class PeerLine:
+    """Port `SpaceLine` to one other gateway."""
+
+    def __init__(
+        self, own: str, peer: Entity, address: str, credentials: Credentials, key: SigningKey, clock: Clock, ids: Ids
+    ) -> None:
+        self._own, self._peer, self._key, self._clock, self._ids = own, peer.entity_id, key, clock, ids
+        tls = grpc.ssl_channel_credentials(peer.tls_ca.encode(), credentials.key_pem, credentials.certificate_pem)
+        named = ("grpc.ssl_target_name_override", host_of(peer.entity_id))
+        self._channel = grpc.aio.secure_channel(address, tls, options=(*CHANNEL_OPTIONS, named))
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def describe(self, chain: Sequence[str]) -> pb.DescribeResponse:
+        return await self._call("Describe", pb.DescribeRequest(chain=chain), pb.DescribeResponse, attempts=1)
+
+    async def check(self, draft: bytes) -> Verdict:
+        answer = await self._call("CheckDraft", pb.CheckDraftRequest(draft=draft), pb.CheckDraftResponse)
+        return convert.checked_from(answer, self._peer)
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
+        request = pb.ProposeRequest(contract=contract, chains=convert.chains_to(chains))
+        return convert.proposed_from(await self._call("Propose", request, pb.ProposeResponse), self._peer)
+
+    async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+        request = pb.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))
+        sent = request.SerializeToString()
+        call = self._channel.unary_stream(SERVICE + "Run", response_deserializer=pb.RunResponse.FromString)
+        # Never retried: a party is never silently run again.
+        stream = call(sent, metadata=self._token("Run", sent))
+        try:
+            async for message in stream:
+                yield convert.event_from(message)
+        except grpc.RpcError as error:
+            raise self._problem(error) from None
+        finally:
+            stream.cancel()
+
+    async def conclude(
+        self, session: str, digest: str, state: State, failure: Failure | None, receipts: Sequence[str]
+    ) -> None:
+        request = pb.ConcludeRequest(
+            session=session,
+            contract_digest=digest,
+            state=state.value,
+            failure=None if failure is None else convert.failure_to(failure),
+            receipts=receipts,
+        )
+        await self._call("Conclude", request, pb.ConcludeResponse)
+
+    async def tunnel(self, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+        """Session traffic with this peer: sends what `outgoing` yields, yields what comes."""
+        first = pb.TunnelRequest(open=pb.TunnelOpen(session=session)).SerializeToString()
+
+        async def messages() -> AsyncIterator[bytes]:
+            yield first
+            async for frame in outgoing:
+                yield pb.TunnelRequest(frame=convert.frame_to(frame)).SerializeToString()
+
+        call = self._channel.stream_stream(SERVICE + "Tunnel", response_deserializer=pb.TunnelResponse.FromString)
+        stream = call(messages(), metadata=self._token("Tunnel", first))
+        try:
+            async for message in stream:
+                yield convert.frame_from(message.frame)
+        except grpc.RpcError as error:
+            raise self._problem(error) from None
+        finally:
+            stream.cancel()
+
+    async def _call(self, method: str, request: Message, kind: type[Any], attempts: int = 3) -> Any:
+        sent = request.SerializeToString()
+        call = self._channel.unary_unary(SERVICE + method, response_deserializer=kind.FromString)
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_attempt(attempts),
+                wait=wait_exponential_jitter(initial=0.1, max=1.0),
+                retry=retry_if_exception(_is_unavailable),
+                reraise=True,
+            ):
+                with attempt:
+                    return await call(sent, metadata=self._token(method, sent), timeout=CALL_WITHIN)
+        except grpc.RpcError as error:
+            raise self._problem(error) from None
+
+    def _token(self, method: str, sent: bytes) -> tuple[tuple[str, str], ...]:
+        now = self._clock.now()
+        claims = {
+            "iss": self._own,
+            "sub": self._own,
+            "aud": self._peer,
+            "iat": now,
+            "exp": now + 60,
+            "jti": self._ids.fresh(),
+            "rpc": SERVICE + method,
+            "rqh": request_hash(sent),
+        }
+        return (("authorization", f"Bearer {sign('isthmus-request+jwt', claims, self._key)}"),)
+
+    def _problem(self, error: grpc.RpcError) -> IsthmusError:
+        return from_rpc_error(error, space=self._peer, whom=f"the gateway of {self._peer}")
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    return isinstance(error, grpc.RpcError) and error.code() is grpc.StatusCode.UNAVAILABLE

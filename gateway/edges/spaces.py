@@ -1,0 +1,158 @@
+"""Everybody this gateway knows, itself included: port `Federation`.
+
+Invariants: a space is here only through a chain that a pinned anchor ends and an offer that its agent
+signed; a refresh swaps one peer at a time and keeps the last good copy of one that does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from gateway.domain.computation import State
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import Entity
+from gateway.domain.offer import Operator, Space
+from gateway.domain.plan import Verdict
+from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
+from gateway.edges.documents import Reader
+from gateway.edges.federation import Federation
+from gateway.edges.peers import PeerLine
+from gateway.flows.take_part import TakePart
+from gateway.ports import Chains, Clock, SpaceLine
+
+log = structlog.get_logger()
+REFRESH_EVERY = 20.0
+REFRESH_MISSING_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLine:
+    """The line to the own space: the same flow that answers peers, called in this process."""
+
+    entity: str
+    take_part: TakePart
+
+    async def check(self, draft: bytes) -> Verdict:
+        return await self.take_part.check(draft)
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
+        return await self.take_part.propose(contract, chains, caller=self.entity)
+
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+        return self.take_part.run(contract, approvals, chains, caller=self.entity)
+
+    async def conclude(
+        self, session: str, digest: str, state: State, failure: Failure | None, receipts: Sequence[str]
+    ) -> None:
+        await self.take_part.conclude(session, digest, state, failure, receipts, caller=self.entity)
+
+
+class Spaces:
+    def __init__(
+        self,
+        entity: str,
+        trust: Federation,
+        reader: Reader,
+        clock: Clock,
+        own_chain: Callable[[], tuple[str, ...]],
+        dial: Callable[[Entity], PeerLine],
+        chains: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """`chains` are the configured peers' chains by entity; `dial` makes the line to one of them."""
+        self._entity, self._trust, self._reader, self._clock = entity, trust, reader, clock
+        self._own_chain, self._dial = own_chain, dial
+        self._chains = dict(chains)
+        self._spaces: dict[str, Space] = {}
+        self._peers: dict[str, PeerLine] = {}
+        self._own_line: OwnLine | None = None
+
+    def take_part_as(self, take_part: TakePart) -> None:
+        """Close the circle: the own line needs the flow, which needs what is built after this."""
+        self._own_line = OwnLine(self._entity, take_part)
+
+    def spaces(self) -> Mapping[str, Space]:
+        return dict(self._spaces)
+
+    def line(self, entity: str) -> SpaceLine:
+        if entity == self._entity and self._own_line is not None:
+            return self._own_line
+        return self._peer(entity)
+
+    def chains(self, entities: Sequence[str]) -> Chains:
+        return [self._own_chain() if entity == self._entity else self._chains[entity] for entity in entities]
+
+    def tunnel(self, entity: str, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+        return self._peer(entity).tunnel(session, outgoing)
+
+    async def offered(self, token: str) -> None:
+        """The own agent's offer, verified like anybody's."""
+        offer = await self._reader.offer(token, self._entity)
+        own = self._trust.entity(self._entity)
+        if own is not None:
+            self._spaces[self._entity] = Space(operator_of(own), offer, self._clock.now())
+
+    async def admit(self, caller: str, chain: tuple[str, ...]) -> None:
+        """A chain that `caller` pushed: believed from now on if it is its own and not older than what is known."""
+        entity = self._trust.admit(chain)
+        if entity.entity_id != caller:
+            raise IsthmusError(Reason.UNAUTHENTICATED, "the chain is another entity's", field="chain")
+        if caller in self._chains:
+            self._chains[caller] = chain
+
+    async def refresh(self) -> None:
+        """Ask every peer for its chain and offer, in parallel."""
+        await asyncio.gather(*(self._refresh(entity) for entity in self._chains))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every configured peer, and the own agent, has made an offer."""
+        reachable = {entity for entity, space in self._spaces.items() if space.reachable}
+        return reachable >= {*self._chains, self._entity}
+
+    async def refresh_for_ever(self) -> None:
+        while True:
+            await self.refresh()
+            await asyncio.sleep(REFRESH_EVERY if self.complete else REFRESH_MISSING_EVERY)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(peer.close() for peer in self._peers.values()))
+
+    async def _refresh(self, entity: str) -> None:
+        try:
+            answer = await self._peer(entity).describe(self._own_chain())
+            await self.admit(entity, tuple(answer.chain))
+            believed = self._trust.entity(entity)
+            if believed is None or not answer.offer:
+                raise IsthmusError(Reason.AGENT_UNREACHABLE, "the space's agent is not connected", space=entity)
+            offer = await self._reader.offer(answer.offer, entity)
+            self._spaces[entity] = Space(operator_of(believed), offer, self._clock.now())
+        except IsthmusError as problem:
+            known = self._spaces.get(entity)
+            if known is None or known.reachable:
+                log.warning("peer not reachable", space=entity, reason=problem.reason, detail=problem.private)
+            if known is not None:
+                self._spaces[entity] = replace(known, reachable=False)
+
+    def _peer(self, entity: str) -> PeerLine:
+        if entity not in self._peers:
+            believed = self._trust.entity(entity)
+            if believed is None or entity not in self._chains:
+                raise IsthmusError(
+                    Reason.PEER_UNREACHABLE,
+                    "this space is no peer of ours, or its statement has expired",
+                    space=entity,
+                    advice="Its operator has to push a new statement",
+                )
+            self._peers[entity] = self._dial(believed)
+        return self._peers[entity]
+
+
+def operator_of(entity: Entity) -> Operator:
+    """The operator as the seat rules see it."""
+    return Operator(
+        entity.entity_id, entity.operator, entity.operator_group, tuple(entity.affiliates), entity.jurisdiction
+    )

@@ -1,0 +1,62 @@
+"""One database behind four ports, for a gateway and for an agent alike.
+
+Invariant: what `open` returns has the schema of this release.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.audit import StoredAuditLog
+from gateway.edges.store import schema
+from gateway.edges.store.approvals import StoredApprovals
+from gateway.edges.store.computations import StoredComputations
+from gateway.edges.store.connections import Connections, connect, shown
+from gateway.edges.store.once import StoredOnce
+
+
+class Database:
+    """Open it with `await Database.open(url)`, or `async with await Database.open(url) as database`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.computations = StoredComputations(connections)
+        self.once = StoredOnce(connections)
+        self.audit = StoredAuditLog(connections)
+        self.approvals = StoredApprovals(connections)
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Open `sqlite+aiosqlite:///path` (made, for its owner alone, if missing) or `postgresql+asyncpg://…`.
+
+        Raises IsthmusError(CONFIGURATION) when the database cannot be reached or is not ours to use.
+        """
+        connections = connect(url)
+        try:
+            await connections.write(schema.bring_up_to_date)
+        except IsthmusError as problem:
+            await connections.close()
+            if problem.reason is Reason.CONFIGURATION:
+                raise
+            raise IsthmusError(
+                Reason.CONFIGURATION,
+                f"the store {shown(url)} cannot be opened",
+                private=problem.private,
+                field="database",
+                advice="Check that it is there, that this user may use it, and that it is a database of ours",
+            ) from problem
+        return cls(connections)
+
+    async def close(self) -> None:
+        """Finish what is running and let go of the database."""
+        await self._connections.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,121 @@
+"""What the database holds: whole records as canonical JSON beside the few columns that are searched.
+
+Invariants: these tables and the newest migration describe the same schema (a test compares them), and
+REVISION names that migration. A column repeats what the record says; the record is what counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+REVISION = "0001"
+
+metadata = MetaData()
+
+computations = Table(
+    "computations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("request_digest", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("contract_digest", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+_home = (computations.c.role == "HOME") & (computations.c.request_id != "")
+Index(
+    "computations_request",
+    computations.c.requester,
+    computations.c.request_id,
+    unique=True,
+    sqlite_where=_home,
+    postgresql_where=_home,
+)
+_participant = computations.c.role == "PARTICIPANT"
+Index(
+    "computations_contract",
+    computations.c.contract_digest,
+    unique=True,
+    sqlite_where=_participant,
+    postgresql_where=_participant,
+)
+Index("computations_newest", computations.c.created, computations.c.id)
+Index("computations_of", computations.c.requester, computations.c.created, computations.c.id)
+Index("computations_state", computations.c.state, computations.c.created)
+
+once = Table(
+    "once",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("expires", BigInteger),
+)
+Index("once_expires", once.c.expires)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("approval", Text, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    # Counts from 0, as RFC 9162 counts leaves. INTEGER is what SQLite takes for a row's own number.
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    # Exactly the bytes that were hashed.
+    Column("record", Text, nullable=False),
+)
+
+tree = Table(
+    "tree",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="tree_is_one"), primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    # Roots of the perfect subtrees in hex, largest first, a space between two.
+    Column("frontier", Text, nullable=False),
+)
+
+# As alembic makes it; apart, because alembic leaves its own table out when it compares.
+version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+
+async def insert_new(connection: AsyncConnection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert `row` unless that would break a uniqueness; True when it was inserted."""
+    # Only the dialect at hand is imported.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        done = await connection.execute(postgresql_insert(table).values(row).on_conflict_do_nothing())
+    else:
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        done = await connection.execute(sqlite_insert(table).values(row).on_conflict_do_nothing())
+    return done.rowcount == 1

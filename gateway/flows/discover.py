@@ -1,0 +1,44 @@
+"""Step 0 of every question: what there is to ask, and whom. Keeps each peer's last good offer with its age."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.domain.dataset import Dataset
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Space
+from gateway.ports import Federation
+
+
+@dataclass(frozen=True, slots=True)
+class Discover:
+    federation: Federation
+
+    def datasets(self, after: str, limit: int) -> tuple[Sequence[tuple[Dataset, Space]], str]:
+        """One page of all datasets by name, each with its space; and the token of the next page ("" at the end)."""
+        found = sorted(
+            ((dataset, space) for space in self.federation.spaces().values() for dataset in space.offer.datasets),
+            key=lambda item: item[0].name,
+        )
+        rest = [item for item in found if item[0].name > after]
+        page = rest[:limit]
+        return page, page[-1][0].name if len(rest) > limit else ""
+
+    def dataset(self, name: str) -> tuple[Dataset, Space]:
+        """One dataset by its full name, or by its short name where only one space uses that."""
+        spaces: Mapping[str, Space] = self.federation.spaces()
+        found = [
+            (dataset, space)
+            for space in spaces.values()
+            for dataset in space.offer.datasets
+            if name in (dataset.name, dataset.short_name)
+        ]
+        if len(found) != 1:
+            raise IsthmusError(
+                Reason.UNKNOWN_DATASET,
+                f"no dataset is named {name}" if not found else f"{len(found)} datasets are named {name}",
+                field="name",
+                advice="See `isthmus datasets` for full names",
+            )
+        return found[0]

@@ -1,0 +1,107 @@
+"""Step 2 of the route: a query becomes a plan, and a computation that is written once.
+
+One read of facts (`Federation`), pure rules, one write. A refusal names field, space and next step and
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.domain.approval import SignedContract
+from gateway.domain.audit import Fact
+from gateway.domain.caller import Caller
+from gateway.domain.computation import Computation, Role, SpaceStatus, State
+from gateway.domain.contract import Contract, Recipient
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.plan import Decision, Plan, Verdict
+from gateway.domain.query import Query
+from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener
+from gateway.rules import access, planning
+from gateway.rules.records import to_bytes
+
+VERDICT_WITHIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    entity: str
+    clock: Clock
+    ids: Ids
+    store: ComputationStore
+    federation: Federation
+    documents: Documents
+    opener: Opener
+    # Starts what `create` wrote; the driver owns the computation from then on.
+    start: Callable[[Computation, SignedContract], None]
+
+    async def validate(self, caller: Caller, asked: Query) -> Plan:
+        """The plan with every space's verdict from public metadata; nothing is written."""
+        draft = self._draft(caller, asked, b"")
+        verdicts = await self._verdicts(draft)
+        return planning.plan(draft, self.federation.spaces(), verdicts)
+
+    async def create(self, caller: Caller, request_id: str, asked: Query, recipient_key: bytes) -> Computation:
+        """Write the computation with its audit record in one transaction, then start it.
+
+        The same request_id with the same bytes returns the same computation; other bytes raise
+        IsthmusError(ALREADY_EXISTS).
+        """
+        draft = self._draft(caller, asked, recipient_key)
+        signed = await self.documents.contract(self.documents.sign(draft))
+        now = self.clock.now()
+        wanted = Computation(
+            id=draft.session,
+            role=Role.HOME,
+            requester=caller.id,
+            request_id=request_id,
+            request_digest=hashlib.sha256(to_bytes(asked) + recipient_key).hexdigest(),
+            state=State.PENDING,
+            query=to_bytes(asked).decode(),
+            contract=signed.token,
+            contract_digest=signed.digest,
+            created=now,
+            updated=now,
+            expires=draft.expires,
+            spaces=tuple(SpaceStatus(entity, "PROPOSED") for entity in draft.entities()),
+        )
+        fact = Fact(now, "computation.created", caller.id, wanted.name, f"contract {signed.digest}")
+        stored = await self.store.create(wanted, [fact])
+        if stored.id == wanted.id:
+            self.start(stored, signed)
+        return stored
+
+    def _draft(self, caller: Caller, asked: Query, recipient_key: bytes) -> Contract:
+        access.allow_query(caller, asked)
+        if recipient_key and len(recipient_key) != 32:
+            raise IsthmusError(
+                Reason.INVALID_ARGUMENT,
+                "a recipient key is an X25519 public key of 32 bytes",
+                field="recipient_key",
+                advice="Leave it empty to let the home gateway receive the result",
+            )
+        recipient = (
+            Recipient(f"client {caller.id}", "client", base64.b64encode(recipient_key).decode())
+            if recipient_key
+            else Recipient(f"gateway {self.entity}", "gateway", self.opener.key())
+        )
+        request = planning.Request(self.entity, caller.id, recipient, self.ids.fresh(), self.clock.now())
+        return planning.draft_contract(asked, self.federation.spaces(), request)
+
+    async def _verdicts(self, draft: Contract) -> list[Verdict]:
+        return list(await asyncio.gather(*(self._verdict(entity, to_bytes(draft)) for entity in draft.entities())))
+
+    async def _verdict(self, entity: str, draft: bytes) -> Verdict:
+        try:
+            async with asyncio.timeout(VERDICT_WITHIN):
+                return await self.federation.line(entity).check(draft)
+        except TimeoutError:
+            return Verdict(entity, Decision.UNREACHABLE, text="did not answer in time", advice="Try again later")
+        except IsthmusError as problem:
+            return Verdict(
+                entity, Decision.UNREACHABLE, reason=problem.reason.value, text=problem.public, advice=problem.advice
+            )

@@ -1,0 +1,188 @@
+"""What the flows need from the world, as protocols of five methods at most.
+
+Each adapter raises IsthmusError alone. `tests/ports` has one suite per port that runs on every adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from gateway.domain.approval import SignedApproval, SignedContract
+from gateway.domain.audit import Fact, TreeHead
+from gateway.domain.computation import Computation, Receipt, SealedShare, State
+from gateway.domain.contract import Contract
+from gateway.domain.offer import Space
+from gateway.domain.plan import Verdict
+from gateway.domain.result import Table
+from gateway.domain.session import Approval, Failure, Refusal, RunEvent
+
+Chains = Sequence[Sequence[str]]
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Seconds since 1970, UTC."""
+        ...
+
+
+class Ids(Protocol):
+    def fresh(self) -> str:
+        """A new identifier: 128 random bits in lower-case hex."""
+        ...
+
+
+class ComputationStore(Protocol):
+    """Computations, each write in one transaction with the facts that the audit log gets about it."""
+
+    async def create(self, computation: Computation, facts: Sequence[Fact]) -> Computation:
+        """Write a new computation.
+
+        A home computation whose (requester, request_id) is known is not written again: the stored one is
+        returned when its request_digest is the same, else IsthmusError(ALREADY_EXISTS). A participant's one
+        is known by its contract_digest and returned as stored.
+        """
+        ...
+
+    async def get(self, id: str) -> Computation | None: ...
+
+    async def list(self, *, requester: str | None, after: str, limit: int) -> Sequence[Computation]:
+        """Newest first; `requester` None lists all; `after` is the id of the last one seen, or empty."""
+        ...
+
+    async def save(self, computation: Computation, facts: Sequence[Fact]) -> Computation:
+        """Replace the stored one if its revision is still `computation.revision`; returns revision + 1.
+
+        Raises IsthmusError(ILLEGAL_TRANSITION) when somebody else wrote in between.
+        """
+        ...
+
+    async def live(self, states: Sequence[State]) -> Sequence[Computation]:
+        """All computations in these states, oldest first: what a restart has to look at."""
+        ...
+
+
+class Once(Protocol):
+    """Things that may happen once: a token's jti, a contract's digest. Atomic, durable, fails closed."""
+
+    async def consume(self, kind: str, issuer: str, key: str, expires: int | None) -> bool:
+        """True the first time and never again; `expires` None is kept for ever."""
+        ...
+
+    async def consumed(self, kind: str, issuer: str, key: str) -> bool: ...
+
+    async def forget(self, now: int) -> int:
+        """Drop what expired before `now`; returns how many."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Append-only Merkle log (RFC 9162 section 2.1)."""
+
+    async def append(self, facts: Sequence[Fact]) -> TreeHead: ...
+
+    async def head(self) -> TreeHead: ...
+
+    async def read(self, *, start: int, limit: int) -> Sequence[Fact]: ...
+
+
+class Approvals(Protocol):
+    """An agent's own approvals: the same contract always gets the same one."""
+
+    async def keep(self, digest: str, approval: str, facts: Sequence[Fact]) -> str:
+        """Store `approval` unless this digest has one; returns the one that counts."""
+        ...
+
+    async def get(self, digest: str) -> str | None: ...
+
+
+class Watchers(Protocol):
+    """Tells watchers of a computation that it changed."""
+
+    def changed(self, computation: Computation) -> None: ...
+
+    def follow(self, id: str) -> AsyncIterator[Computation]: ...
+
+
+class Documents(Protocol):
+    """Signed documents, verified as they are read. Raises IsthmusError (UNAUTHENTICATED, APPROVALS_INVALID …)."""
+
+    def sign(self, contract: Contract) -> str: ...
+
+    async def contract(self, token: str) -> SignedContract: ...
+
+    async def approval(self, token: str, contract: SignedContract) -> SignedApproval: ...
+
+    async def receipt(self, token: str, contract: SignedContract, entity: str) -> Receipt: ...
+
+
+class Opener(Protocol):
+    """Opens what was sealed to this gateway as a recipient."""
+
+    def key(self) -> str:
+        """The public key (base64) that contracts name."""
+        ...
+
+    def open(
+        self, contract: SignedContract, approvals: Sequence[SignedApproval], shares: Sequence[SealedShare]
+    ) -> Table:
+        """The table; raises IsthmusError(INCONSISTENT_SHARES)."""
+        ...
+
+
+class SpaceLine(Protocol):
+    """One space as the initiator talks to it; its own space has a line too, so that both go the same way."""
+
+    async def check(self, draft: bytes) -> Verdict: ...
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal: ...
+
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+        """Events until Completed or Failure; raises IsthmusError when the space cannot be reached."""
+        ...
+
+    async def conclude(
+        self, session: str, digest: str, state: State, failure: Failure | None, receipts: Sequence[str]
+    ) -> None: ...
+
+
+class Agent(Protocol):
+    """This space's own agent, as its gateway sees it."""
+
+    def offer(self) -> str | None:
+        """The signed offer of the agent that is connected, or None."""
+        ...
+
+    async def check(self, draft: bytes) -> Verdict: ...
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal: ...
+
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]: ...
+
+    async def stop(self, session: str, failure: Failure) -> None: ...
+
+
+class Federation(Protocol):
+    """Everybody this gateway knows, itself included."""
+
+    def spaces(self) -> Mapping[str, Space]: ...
+
+    def line(self, entity: str) -> SpaceLine: ...
+
+    def chains(self, entities: Sequence[str]) -> Chains:
+        """The statements that prove these spaces, to be pushed along with a contract."""
+        ...
+
+
+class Tunnels(Protocol):
+    """Session traffic between this space's agent and the other spaces of the session."""
+
+    def open(self, contract: Contract) -> None:
+        """Get ready to carry this session; frames that come early wait, within bounds."""
+        ...
+
+    def start(self, session: str) -> None:
+        """Dial the spaces that this one has to dial."""
+        ...
+
+    async def close(self, session: str) -> None: ...

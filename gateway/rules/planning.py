@@ -1,0 +1,296 @@
+"""From query to draft contract: one read of facts in, pure decisions out.
+
+Invariant: the draft depends only on the query, the verified offers and the arguments, so that every space
+that holds the same facts can make the same draft and compare.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import rfc8785
+
+from gateway.domain import contract, query
+from gateway.domain.dataset import Column, ColumnType, Dataset
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import ProgramOffer, Space
+from gateway.domain.plan import Decision, Forecast, Learns, Plan, Verdict
+from gateway.rules import dates, policy, seats
+from gateway.rules.sharing import P
+
+PROGRAM_OF = {"count_by": "group_count", "overlap": "overlap"}
+STARTS_WITHIN = 600  # seconds that a contract may wait for its session (DESIGN section 4)
+DEADLINES = contract.Deadlines(connect=10, stall=5, total=300)
+# Measured on loopback through four gateways, two cores (tests/bench): a round, and sealed bytes per second.
+SECONDS_PER_ROUND = 0.005
+BYTES_PER_SECOND = 25e6
+SECONDS_TO_START = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, and what identifies this request: everything in a draft that is not the query or an offer."""
+
+    home: str
+    requester: str
+    recipient: contract.Recipient
+    session: str
+    now: int
+
+
+def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Request) -> contract.Contract:
+    """Resolve `asked` against verified offers.
+
+    Raises IsthmusError naming the field: UNKNOWN_DATASET, UNKNOWN_COLUMN, UNKNOWN_CODE, WRONG_FILTER_TYPE,
+    POLICY_REFUSED, SEATS_REFUSED, PROGRAM_UNKNOWN, PEER_UNREACHABLE.
+    """
+    owners = [_owner(asked, index, spaces) for index in range(len(asked.sources))]
+    datasets = [dataset for _, dataset in owners]
+    for index, dataset in enumerate(datasets):
+        check_source(asked, index, dataset)
+    codes = _common_codes(asked, datasets)
+    limits = policy.settle_limits(asked.limits, asked.statistic.name, datasets)
+    by_owner: dict[str, list[Dataset]] = {}
+    for entity, dataset in owners:
+        by_owner.setdefault(entity, []).append(dataset)
+    seated = seats.assign(asked.seats.count, asked.seats.at, list(by_owner), spaces)
+    taking_part = list(dict.fromkeys([*(seat.entity for seat in seated), *by_owner]))
+    offer = _shared_program(PROGRAM_OF[asked.statistic.name], {entity: spaces[entity] for entity in taking_part})
+    return contract.Contract(
+        session=request.session,
+        initiator=request.home,
+        requester=request.requester,
+        requester_signed=False,
+        query=asked,
+        program=contract.Program(
+            name=offer.name,
+            version=offer.version,
+            digest=offer.digest,
+            engine=spaces[taking_part[0]].offer.engine,
+            codec=spaces[taking_part[0]].offer.codec,
+            parameters=parameters(asked, limits, codes),
+        ),
+        field=str(P),
+        m=asked.seats.count,
+        t=(asked.seats.count - 1) // 2,
+        seats=seated,
+        providers=tuple(provider(entity, by_owner[entity]) for entity in sorted(by_owner)),
+        recipients=(request.recipient,),
+        limits=limits,
+        deadlines=DEADLINES,
+        demo_view=asked.demo_view,
+        not_before=request.now,
+        expires=request.now + STARTS_WITHIN,
+    )
+
+
+def provider(entity: str, datasets: Sequence[Dataset]) -> contract.Provider:
+    """A provider's part: its editions, and the public size that its people are padded to."""
+    return contract.Provider(
+        entity=entity,
+        inputs=tuple(
+            contract.Input(d.name, d.edition.id, d.edition.snapshot, d.edition.row_bound)
+            for d in sorted(datasets, key=lambda dataset: dataset.name)
+        ),
+        row_bound=sum(dataset.edition.row_bound for dataset in datasets),
+    )
+
+
+def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, Sequence[str]]) -> str:
+    """The program's parameters as canonical JSON; every approver makes them again and compares."""
+    shared = {"minimum_cell": limits.minimum_cell, "zero_is_small": limits.zero_is_small}
+    if asked.statistic.count_by is not None:
+        columns = [{"name": name, "codes": list(codes[name])} for name in asked.statistic.count_by.columns]
+        return rfc8785.dumps({**shared, "columns": columns, "structural_zeros": []}).decode()
+    return rfc8785.dumps({**shared, "lists": [source.dataset for source in asked.sources]}).decode()
+
+
+def forecast(verdicts: Sequence[Verdict]) -> Forecast:
+    """What the slowest seat says that its engine costs, in seconds on a local network."""
+    rounds = max((verdict.rounds for verdict in verdicts), default=0)
+    sent = max((verdict.bytes_per_party for verdict in verdicts), default=0)
+    return Forecast(round(SECONDS_TO_START + rounds * SECONDS_PER_ROUND + sent / BYTES_PER_SECOND, 2), sent, rounds)
+
+
+def plan(draft: contract.Contract, spaces: Mapping[str, Space], verdicts: Sequence[Verdict]) -> Plan:
+    """The draft with what people want to know before they ask it."""
+    operators = {entity: space.operator for entity, space in spaces.items()}
+    learns = [Learns(recipient.name, _outcome(draft)) for recipient in draft.recipients]
+    learns += [
+        Learns(f"party {seat.pid} ({seat.operator})", "public sizes only; shares that say nothing alone")
+        for seat in draft.seats
+    ]
+    learns += [
+        Learns(f"provider {operators[item.entity].name}", "nothing new, unless it is a recipient")
+        for item in draft.providers
+    ]
+    return Plan(
+        draft=draft,
+        smallest_group=seats.smallest_group(draft.t, draft.seats, operators),
+        learns=tuple(learns),
+        forecast=forecast([verdict for verdict in verdicts if verdict.decision is Decision.ALLOWED]),
+        verdicts=tuple(verdicts),
+    )
+
+
+def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
+    """Raises IsthmusError unless the columns, filters and codes that source `index` names exist in `dataset`."""
+    where = f"sources[{index}]"
+    for number, name in enumerate(asked.link_on):
+        _column(dataset, name, f"link_on[{number}]")
+        if name not in dataset.key_columns:
+            raise IsthmusError(
+                Reason.UNKNOWN_COLUMN,
+                f"{dataset.name} does not link people on {name}",
+                field=f"link_on[{number}]",
+                space=f"https://{dataset.space_host}",
+                advice=f"It links on: {', '.join(dataset.key_columns)}",
+            )
+    for number, item in enumerate(asked.sources[index].filters):
+        _check_filter(item, dataset, f"{where}.filters[{number}]")
+    if asked.statistic.count_by is not None:
+        for number, name in enumerate(asked.statistic.count_by.columns):
+            column = _column(dataset, name, f"statistic.count_by.columns[{number}]")
+            if column.type is not ColumnType.CODE:
+                raise _wrong_type(dataset, f"statistic.count_by.columns[{number}]", f"{name} has no code list")
+
+
+def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
+    column = _column(dataset, item.column, f"{field}.column")
+    if item.between is not None:
+        if column.type not in (ColumnType.DATE, ColumnType.INTEGER):
+            raise _wrong_type(dataset, f"{field}.between", f"{item.column} is a {column.type}, which has no order")
+        values: tuple[str | int, ...] = (item.between.low, item.between.high)
+    elif item.one_of is not None:
+        values = item.one_of
+    else:
+        values = () if item.equals is None else (item.equals,)
+    for value in values:
+        if not _fits(column, value):
+            raise _wrong_type(
+                dataset, field, f"{item.column} is a {column.type}, and the filter compares it with {value!r}"
+            )
+        if column.type is ColumnType.CODE and value not in {code.value for code in column.codes}:
+            known = [code.value for code in column.codes]
+            raise IsthmusError(
+                Reason.UNKNOWN_CODE,
+                f"{value!r} is not a code of {item.column} in {dataset.name}",
+                field=field,
+                space=f"https://{dataset.space_host}",
+                advice=_nearest(str(value), known, "Its codes are"),
+            )
+
+
+def _fits(column: Column, value: str | int) -> bool:
+    match column.type:
+        case ColumnType.INTEGER:
+            return isinstance(value, int) and not isinstance(value, bool)
+        case ColumnType.DATE:
+            return isinstance(value, str) and dates.is_day(value)
+        case _:
+            return isinstance(value, str)
+
+
+def _owner(asked: query.Query, index: int, spaces: Mapping[str, Space]) -> tuple[str, Dataset]:
+    name = asked.sources[index].dataset
+    known = {dataset.name: (entity, dataset) for entity, space in spaces.items() for dataset in space.offer.datasets}
+    if name not in known:
+        raise IsthmusError(
+            Reason.UNKNOWN_DATASET,
+            f"no dataset named {name} is offered in this federation",
+            field=f"sources[{index}].dataset",
+            advice=_nearest(name, sorted(known), "See `isthmus datasets`; offered are"),
+        )
+    entity, dataset = known[name]
+    if not spaces[entity].reachable:
+        raise IsthmusError(
+            Reason.PEER_UNREACHABLE,
+            f"the space that offers {name} does not answer",
+            field=f"sources[{index}].dataset",
+            space=entity,
+            advice="Try again later, or leave the source out",
+        )
+    return entity, dataset
+
+
+def _column(dataset: Dataset, name: str, field: str) -> Column:
+    column = dataset.column(name)
+    if column is None:
+        raise IsthmusError(
+            Reason.UNKNOWN_COLUMN,
+            f"{dataset.name} has no column {name}",
+            field=field,
+            space=f"https://{dataset.space_host}",
+            advice=_nearest(name, [column.name for column in dataset.columns], "Its columns are"),
+        )
+    return column
+
+
+def _common_codes(asked: query.Query, datasets: Sequence[Dataset]) -> dict[str, tuple[str, ...]]:
+    """The code list of each group column, which all sources must share."""
+    if asked.statistic.count_by is None:
+        return {}
+    codes: dict[str, tuple[str, ...]] = {}
+    for number, name in enumerate(asked.statistic.count_by.columns):
+        for dataset in datasets:
+            here = code_values(dataset, name)
+            missing = sorted(set(codes.setdefault(name, here)) ^ set(here))
+            if missing or codes[name] != here:
+                raise IsthmusError(
+                    Reason.UNKNOWN_CODE,
+                    f"{dataset.name} codes {name} unlike the other sources: {', '.join(missing) or 'in another order'}",
+                    field=f"statistic.count_by.columns[{number}]",
+                    space=f"https://{dataset.space_host}",
+                    advice="Count by a column whose codes all sources share, or leave this source out",
+                )
+    return codes
+
+
+def code_values(dataset: Dataset, name: str) -> tuple[str, ...]:
+    column = dataset.column(name)
+    return tuple(code.value for code in column.codes) if column is not None else ()
+
+
+def _shared_program(name: str, spaces: Mapping[str, Space]) -> ProgramOffer:
+    """The newest version that everybody who takes part would run, byte for byte."""
+    common: set[ProgramOffer] | None = None
+    for space in spaces.values():
+        here = {offer for offer in space.offer.programs if offer.name == name}
+        common = here if common is None else common & here
+    engines = {(space.offer.engine, space.offer.codec) for space in spaces.values()}
+    if not common or len(engines) > 1:
+        raise IsthmusError(
+            Reason.PROGRAM_UNKNOWN,
+            f"the spaces of this question share no version of the program {name}",
+            field="statistic",
+            advice="Their operators have to run the same release; `isthmus spaces` shows what each speaks",
+        )
+    return max(common, key=lambda offer: offer.version)
+
+
+def _outcome(draft: contract.Contract) -> str:
+    what = (
+        "people by " + " × ".join(draft.query.statistic.count_by.columns)
+        if draft.query.statistic.count_by
+        else (f"how many people are on exactly which of {len(draft.query.sources)} lists")
+    )
+    if draft.limits.minimum_cell > 1:
+        return f"{what}; cells under {draft.limits.minimum_cell} suppressed"
+    return f"{what}; exact"
+
+
+def _nearest(name: str, known: Sequence[str], lead: str) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"{lead}: {', '.join(known[:12])}"
+
+
+def _wrong_type(dataset: Dataset, field: str, public: str) -> IsthmusError:
+    return IsthmusError(
+        Reason.WRONG_FILTER_TYPE,
+        public,
+        field=field,
+        space=f"https://{dataset.space_host}",
+        advice=f"`isthmus datasets {dataset.name}` shows each column's type and codes",
+    )

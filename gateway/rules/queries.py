@@ -1,0 +1,80 @@
+"""What makes a query well formed, before any dataset is looked at.
+
+Invariant: a query that passes here has exactly one statistic, one operator per filter, no source twice,
+and prints to canonical bytes that mean the same to everybody.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.query import Query
+from gateway.rules.records import from_plain
+
+MAX_SOURCES = 32
+DATASET_NAME = re.compile(r"spaces/[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/datasets/[a-z0-9][a-z0-9_-]{0,62}")
+COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+def read_query(data: Any, *, what: str = "query file") -> Query:
+    """The query in plain JSON values; raises IsthmusError(MALFORMED_QUERY) naming the field."""
+    if not isinstance(data, dict):
+        raise _malformed(what, "", "a query is a mapping of fields, see docs/queries")
+    return checked(from_plain(Query, data, what=what, reason=Reason.MALFORMED_QUERY), what=what)
+
+
+def checked(query: Query, *, what: str = "query") -> Query:
+    """`query` itself, once its shape holds."""
+    chosen = [kind for kind in (query.statistic.count_by, query.statistic.overlap) if kind is not None]
+    if len(chosen) != 1:
+        raise _malformed(what, "statistic", "name exactly one statistic: count_by or overlap")
+    if not 1 <= len(query.sources) <= MAX_SOURCES:
+        raise _malformed(what, "sources", f"name between 1 and {MAX_SOURCES} datasets")
+    for text, field in (
+        (query.title, "title"),
+        (query.purpose, "purpose"),
+        (query.legal_basis, "legal_basis"),
+    ):
+        if not 1 <= len(text) <= 200 or not text.isprintable():
+            raise _malformed(what, field, "1 to 200 printable characters")
+    names: set[str] = set()
+    for index, source in enumerate(query.sources):
+        where = f"sources[{index}].dataset"
+        if DATASET_NAME.fullmatch(source.dataset) is None:
+            raise _malformed(what, where, "a dataset is named spaces/HOST/datasets/ID")
+        if source.dataset in names:
+            raise _malformed(what, where, "a dataset stands in a query once")
+        names.add(source.dataset)
+        for number, item in enumerate(source.filters):
+            operators = [item.equals is not None, item.one_of is not None, item.between is not None]
+            field = f"sources[{index}].filters[{number}]"
+            if sum(operators) != 1:
+                raise _malformed(what, field, "a filter has exactly one of equals, one_of, between")
+            _column(what, f"{field}.column", item.column)
+    if not query.link_on or len(set(query.link_on)) != len(query.link_on):
+        raise _malformed(what, "link_on", "name the columns that identify a person, each once")
+    for number, column in enumerate(query.link_on):
+        _column(what, f"link_on[{number}]", column)
+    if query.statistic.count_by is not None:
+        columns = query.statistic.count_by.columns
+        if not 1 <= len(columns) <= 6 or len(set(columns)) != len(columns):
+            raise _malformed(what, "statistic.count_by.columns", "name 1 to 6 columns, each once")
+        for number, column in enumerate(columns):
+            _column(what, f"statistic.count_by.columns[{number}]", column)
+    elif not 2 <= len(query.sources) <= 8:
+        raise _malformed(what, "sources", "an overlap table takes 2 to 8 lists")
+    minimum = query.limits.minimum_cell
+    if minimum is not None and not 0 <= minimum <= 100_000:
+        raise _malformed(what, "limits.minimum_cell", "between 0 and 100 000")
+    return query
+
+
+def _column(what: str, field: str, name: str) -> None:
+    if COLUMN_NAME.fullmatch(name) is None:
+        raise _malformed(what, field, "a column is named by letters, digits and underscores")
+
+
+def _malformed(what: str, field: str, text: str) -> IsthmusError:
+    return IsthmusError(Reason.MALFORMED_QUERY, f"{what}: {text}", field=field, advice="docs/queries has examples")

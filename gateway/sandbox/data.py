@@ -1,0 +1,219 @@
+"""Person-level lists for the demonstration, made from a published overlap table.
+
+Invariants: nobody in these lists exists; the five lists overlap in exactly the published pattern; a person
+has one form of exploitation and one year, the same on all lists, and is alone with their normalised
+names and birth date; spellings differ between lists only in what `connectors.vocabularies.linkage` undoes;
+the same seed gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+
+from connectors.vocabularies.linkage import normalise
+from gateway.client.estimates import OverlapTable
+from gateway.domain.dataset import Code, Column, ColumnType
+
+YEARS = tuple(range(2009, 2015))
+KEY_COLUMNS = ("prs_FirstName", "prs_SecondName", "prs_Birthdate")
+FORM = "vic_TypeOfExploitation"
+REFERRED = "cas_IncomingReferralDate"
+# Derived by the owner from the referral date: lists may differ in the day, never in the year.
+YEAR = "year"
+
+# In percent of people and years, skewed as registers are: some forms are seen once or never.
+FORM_WEIGHTS = {
+    "SexualExploitation": 42.0,
+    "ForcedLabour": 31.0,
+    "Servitude": 12.0,
+    "ForcedBegging": 5.0,
+    "ChildLabour": 4.5,
+    "ForcedMarriage": 2.5,
+    "Other": 2.0,
+    "ForcedAdoption": 0.4,
+    "OrganRemoval": 0.3,
+    "ForcedMilitaryByNonStateActors": 0.1,
+    "Surrogacy": 0.0,
+}
+YEAR_WEIGHTS = (7, 10, 14, 19, 24, 26)
+GENDER_WEIGHTS = {"Feminine": 60, "Masculine": 37, "TransgenderFeminine": 1, "NonSpecifiedUnknown": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    first_name: str
+    second_name: str
+    birthdate: date
+    gender: str
+    citizenship: str
+    form: str
+    year: int
+    lists: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    citizenship: str
+    label: str
+    weight: int
+    feminine: tuple[str, ...]
+    masculine: tuple[str, ...]
+    second: tuple[str, ...]
+
+
+def _table(name: str) -> str:
+    return (files("gateway.sandbox") / "tables" / name).read_text(encoding="utf-8")
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(line for line in _table(name).splitlines() if not line.startswith("#")))
+
+
+def _origins() -> list[_Origin]:
+    return [
+        _Origin(
+            row["citizenship"],
+            row["label"],
+            int(row["weight"]),
+            tuple(row["feminine"].split(";")),
+            tuple(row["masculine"].split(";")),
+            tuple(row["second"].split(";")),
+        )
+        for row in _rows("names.csv")
+    ]
+
+
+def published() -> OverlapTable:
+    """The published UK 2013 table that the lists are made from."""
+    return OverlapTable.from_csv(_table("uk_2013_5lists.csv"))
+
+
+def columns() -> tuple[Column, ...]:
+    """The datasets' columns: HTCDS v2 fields with their code lists, and the derived year."""
+    codes: dict[str, list[Code]] = {}
+    for row in _rows("htcds_v2_codelists.csv"):
+        codes.setdefault(row["field"], []).append(Code(row["value_name"], row["value_label"]))
+    citizenships = tuple(Code(origin.citizenship, origin.label) for origin in _origins())
+
+    def htcds(name: str, type: ColumnType, label: str, codes: Iterable[Code] = ()) -> Column:
+        return Column(name, type, label, f"HTCDS v2 {name}", tuple(codes))
+
+    return (
+        htcds("prs_FirstName", ColumnType.TEXT, "First Name"),
+        htcds("prs_SecondName", ColumnType.TEXT, "Second Name"),
+        htcds("prs_Birthdate", ColumnType.DATE, "Birthdate"),
+        htcds("prs_Gender", ColumnType.CODE, "Gender", codes["prs_Gender"]),
+        htcds("prs_Citizenship", ColumnType.CODE, "Citizenship", citizenships),
+        htcds(FORM, ColumnType.CODE, "Type of Exploitation", codes[FORM]),
+        htcds(REFERRED, ColumnType.DATE, "Incoming Referral Date"),
+        Column(YEAR, ColumnType.CODE, "Year of referral", "", tuple(Code(str(y), str(y)) for y in YEARS)),
+    )
+
+
+def people(seed: int) -> list[Person]:
+    """Everyone of the published table, made up from `seed`."""
+    dice = random.Random(f"isthmus people {seed}")  # noqa: S311  # invention, no secret
+    origins = _origins()
+    known: set[tuple[str, str, date]] = set()
+    everyone: list[Person] = []
+    table = published()
+    for mask, count in enumerate(table.counts, start=1):
+        on = tuple(name for i, name in enumerate(table.lists) if mask >> i & 1)
+        for _ in range(count):
+            person = _person(dice, origins, on)
+            while _identity(person) in known:
+                person = _person(dice, origins, on)
+            known.add(_identity(person))
+            everyone.append(person)
+    return everyone
+
+
+def _person(dice: random.Random, origins: Sequence[_Origin], on: tuple[str, ...]) -> Person:
+    origin = dice.choices(origins, [origin.weight for origin in origins])[0]
+    gender = dice.choices(list(GENDER_WEIGHTS), list(GENDER_WEIGHTS.values()))[0]
+    given = origin.masculine if gender == "Masculine" else origin.feminine
+    year = dice.choices(YEARS, YEAR_WEIGHTS)[0]
+    age = min(14 + int(dice.expovariate(1 / 11)), 74)
+    return Person(
+        first_name=dice.choice(given),
+        second_name=dice.choice(origin.second),
+        birthdate=date(year - age, 1, 1) - timedelta(days=dice.randrange(1, 366)),
+        gender=gender,
+        citizenship=origin.citizenship,
+        form=dice.choices(list(FORM_WEIGHTS), list(FORM_WEIGHTS.values()))[0],
+        year=year,
+        lists=on,
+    )
+
+
+def _identity(person: Person) -> tuple[str, str, date]:
+    first = normalise(person.first_name, ColumnType.TEXT)
+    return first, normalise(person.second_name, ColumnType.TEXT), person.birthdate
+
+
+def write_lists(folder: Path, seed: int) -> dict[str, Path]:
+    """One CSV per list, named after it, each in an order and a spelling of its own."""
+    everyone = people(seed)
+    header = [column.name for column in columns() if column.name != YEAR]
+    written: dict[str, Path] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in published().lists:
+        dice = random.Random(f"isthmus list {name} {seed}")  # noqa: S311  # invention, no secret
+        rows = [_record(dice, person) for person in everyone if name in person.lists]
+        dice.shuffle(rows)
+        written[name] = folder / f"{name}.csv"
+        with written[name].open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, header, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    return written
+
+
+def _record(dice: random.Random, person: Person) -> dict[str, str]:
+    first_day = date(person.year, 1, 1)
+    days = (date(person.year + 1, 1, 1) - first_day).days
+    return {
+        "prs_FirstName": _spelling(dice, person.first_name),
+        "prs_SecondName": _spelling(dice, person.second_name),
+        "prs_Birthdate": person.birthdate.isoformat(),
+        "prs_Gender": person.gender,
+        "prs_Citizenship": person.citizenship,
+        FORM: person.form,
+        REFERRED: (first_day + timedelta(days=dice.randrange(days))).isoformat(),
+    }
+
+
+def _spelling(dice: random.Random, name: str) -> str:
+    """As another clerk would type it: capitals, no accents, a space too many."""
+    habit = dice.choices(("as it is", "capitals", "no accents", "spaces"), (70, 12, 12, 6))[0]
+    if habit == "capitals":
+        return name.upper()
+    if habit == "no accents":
+        decomposed = unicodedata.normalize("NFD", name)
+        return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    if habit == "spaces":
+        return "  ".join(name.split()) + " "
+    return name
+
+
+def overlap(everyone: Iterable[Person]) -> OverlapTable:
+    """The truth that an overlap session has to find."""
+    names = published().lists
+    patterns = Counter(tuple(int(name in person.lists) for name in names) for person in everyone)
+    return OverlapTable.from_patterns(names, patterns.items())
+
+
+def form_by_year(everyone: Iterable[Person]) -> dict[tuple[str, int], int]:
+    """The truth of victims by form of exploitation and year, zeros included, before any suppression."""
+    counted = Counter((person.form, person.year) for person in everyone)
+    forms = [code.value for column in columns() if column.name == FORM for code in column.codes]
+    return {cell: counted[cell] for cell in product(forms, YEARS)}

@@ -1,0 +1,124 @@
+"""Linkage keys: what is the same person, and what is not."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.sources.errors import SourceError
+from connectors.sources.linking import link_locally
+from connectors.vocabularies.linkage import linkage_key, normalise
+from gateway.domain.dataset import Code, Column, ColumnType
+from gateway.domain.errors import Reason
+
+SALT = bytes(range(32))
+NAME = Column("prs_FirstName", ColumnType.TEXT)
+BORN = Column("prs_Birthdate", ColumnType.DATE)
+FORM = Column("form", ColumnType.CODE, codes=(Code("Labour", ""), Code("Sexual", ""), Code("Other", "")))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("José", "JOSE"),
+        ("  Nguyễn   Thị ", "nguyen thi"),
+        ("Weiß", "WEISS"),
+        ("İpek", "ipek"),
+        ("Ａnna", "anna"),
+        ("Άννα", "ΑΝΝΑ"),
+        ("Zoe\u0308", "Zoë"),
+        ("Ana\u00a0Maria", "ana\tmaria"),
+    ],
+)
+def test_spellings_of_one_name_are_one(one: str, other: str) -> None:
+    assert normalise(one, ColumnType.TEXT) == normalise(other, ColumnType.TEXT)
+
+
+@pytest.mark.parametrize(("one", "other"), [("Jon", "John"), ("कि", "का"), ("Łukasz", "Zukasz"), ("ab", "a b")])
+def test_different_names_stay_different(one: str, other: str) -> None:
+    assert normalise(one, ColumnType.TEXT) != normalise(other, ColumnType.TEXT)
+
+
+@given(st.text())
+def test_a_normalised_name_is_normal(name: str) -> None:
+    try:
+        normal = normalise(name, ColumnType.TEXT)
+    except ValueError:
+        return
+    assert normalise(normal, ColumnType.TEXT) == normal
+
+
+@pytest.mark.parametrize("day", ["2013-2-01", "01-02-2013", "2013-02-30", "20130201", "2013-02-01 ", "", "٢٠١٣-02-01"])
+def test_what_is_no_iso_day_is_refused_without_quoting_it(day: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        normalise(day, ColumnType.DATE)
+    assert not day or day not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\u0301"])
+def test_an_empty_name_links_nobody(name: str) -> None:
+    with pytest.raises(ValueError, match="empty"):
+        normalise(name, ColumnType.TEXT)
+
+
+def test_a_key_is_the_first_60_bits_of_the_hmac_over_length_prefixed_values() -> None:
+    message = struct.pack(">I", 3) + b"ann" + struct.pack(">I", 5) + "koça".encode()
+    digest = hmac.new(SALT, message, hashlib.sha256).hexdigest()
+    assert linkage_key(["ann", "koça"], SALT) == int(digest[:15], 16)
+
+
+def test_moving_a_letter_between_values_or_another_salt_gives_another_key() -> None:
+    keys = {
+        linkage_key(["ab", "c"], SALT),
+        linkage_key(["a", "bc"], SALT),
+        linkage_key(["ab", "c"], SALT[1:]),
+    }
+    assert len(keys) == 3 and max(keys) < 2**60
+    with pytest.raises(ValueError, match="salt"):
+        linkage_key(["ab"], b"short")
+
+
+def test_a_person_is_one_row_with_all_their_lists() -> None:
+    first = [
+        ("Ana", "1990-01-01", "Labour"),
+        ("Bo", "1991-01-01", "Sexual"),
+        ("ANA ", "1990-01-01", "Labour"),
+    ]
+    third = [("ána", "1990-01-01", "Labour")]
+    linked = link_locally([(0, first), (2, third)], [NAME, BORN], [FORM], SALT)
+    ana, bo = linkage_key(["ana", "1990-01-01"], SALT), linkage_key(["bo", "1991-01-01"], SALT)
+    rows = dict(zip(linked.keys, zip(linked.lists, linked.codes, strict=True), strict=True))
+    assert rows == {ana: (0b101, (0,)), bo: (0b001, (1,))}
+    assert linked.keys == sorted(linked.keys) and linked.conflicts == 0
+
+
+def test_the_first_list_s_code_wins_and_the_conflict_is_counted_once_per_person() -> None:
+    first = [("Ana", "1990-01-01", "Sexual")]
+    second = [("Ana", "1990-01-01", "Labour"), ("Ana", "1990-01-01", "Other")]
+    linked = link_locally([(0, first), (1, second)], [NAME, BORN], [FORM], SALT)
+    assert (linked.lists, linked.codes, linked.conflicts) == ([0b11], [(1,)], 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        (("", "1990-01-01", "Other"), "prs_FirstName"),
+        ((None, "1990-01-01", "Other"), "prs_FirstName"),
+        (("Zuzanna", "1990-13-01", "Other"), "prs_Birthdate"),
+        (("Zuzanna", "1990-01-01", "Misc"), "form"),
+        (("Zuzanna", "1990-01-01", None), "form"),
+    ],
+)
+def test_a_row_that_breaks_the_description_stops_linking_and_is_not_quoted(
+    row: tuple[str | None, ...], field: str
+) -> None:
+    with pytest.raises(SourceError) as refusal:
+        link_locally([(0, [row])], [NAME, BORN], [FORM], SALT)
+    assert (refusal.value.reason, refusal.value.field) == (Reason.INPUT_OUT_OF_RANGE, field)
+    said = str(refusal.value) + refusal.value.private
+    assert "Zuzanna" not in said and "1990" not in said and "Misc" not in said

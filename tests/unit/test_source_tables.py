@@ -1,0 +1,294 @@
+"""One dataset in a file: what is read, what is reported, what is refused."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from connectors.sources.errors import SourceError
+from connectors.sources.snapshot import snapshot_digest
+from connectors.sources.tables import DatasetSource, Problem, Row, SourceConfig, YearOf
+from gateway.domain.dataset import Code, Column, ColumnType
+from gateway.domain.errors import Reason
+from gateway.domain.query import Between, Filter
+
+KEY = b"k" * 32
+COLUMNS = (
+    Column("name", ColumnType.TEXT),
+    Column("born", ColumnType.DATE),
+    Column("form", ColumnType.CODE, codes=(Code("Labour", ""), Code("Sexual", ""))),
+    Column("children", ColumnType.INTEGER),
+    Column("year", ColumnType.CODE, codes=(Code("2012", ""), Code("2013", ""))),
+    Column("referred", ColumnType.DATE),
+)
+ALL = tuple(column.name for column in COLUMNS)
+GOOD = """name,born,form,children,referred
+Ana,1990-01-01,Labour,2,2012-05-06
+"Bo, jr",1985-12-31,Sexual,0,2013-01-01
+Çağla,2000-02-29,Labour,,2012-12-31
+"""
+
+
+def source(folder: Path, content: str | bytes | None = GOOD, path: str = "people.csv") -> DatasetSource:
+    if content is not None:
+        (folder / path).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return DatasetSource(SourceConfig(folder, path, COLUMNS, ("name", "born"), (YearOf("year", "referred"),)))
+
+
+def names(rows: list[Row]) -> list[str | int | None]:
+    return [row[0] for row in rows]
+
+
+def parquet(folder: Path, select: str) -> Path:
+    path = folder / "people.parquet"
+    duckdb.connect().execute(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+    return path
+
+
+def test_rows_come_in_the_file_s_order_typed_by_the_description(tmp_path: Path) -> None:
+    assert source(tmp_path).read(ALL) == [
+        ("Ana", "1990-01-01", "Labour", 2, "2012", "2012-05-06"),
+        ("Bo, jr", "1985-12-31", "Sexual", 0, "2013", "2013-01-01"),
+        ("Çağla", "2000-02-29", "Labour", None, "2012", "2012-12-31"),
+    ]
+    assert source(tmp_path).check().rows == 3
+    assert source(tmp_path).check().problems == ()
+
+
+def test_parquet_gives_the_same_rows_and_digest_as_csv(tmp_path: Path) -> None:
+    parquet(
+        tmp_path,
+        """SELECT * FROM (VALUES ('Ana', DATE '1990-01-01', 'Labour', 2, DATE '2012-05-06'),
+           ('Bo, jr', DATE '1985-12-31', 'Sexual', 0, DATE '2013-01-01'),
+           ('Çağla', DATE '2000-02-29', 'Labour', NULL, DATE '2012-12-31'))
+           t(name, born, form, children, referred)""",
+    )
+    other = source(tmp_path, None, "people.parquet")
+    assert other.check() == source(tmp_path).check()
+    assert other.read(ALL) == source(tmp_path).read(ALL)
+    assert other.snapshot(KEY) == source(tmp_path).snapshot(KEY)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    windows = source(tmp_path, b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode(), "windows.csv")
+    assert windows.read(ALL) == source(tmp_path).read(ALL)
+    assert windows.check() == source(tmp_path).check()
+
+
+def test_a_table_without_rows_is_read_as_such(tmp_path: Path) -> None:
+    empty = source(tmp_path, GOOD.splitlines()[0] + "\n")
+    assert (empty.check().rows, empty.check().problems, empty.read(ALL)) == (0, (), [])
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ([Filter("form", equals="Labour")], ["Ana", "Çağla"]),
+        ([Filter("year", one_of=("2013",))], ["Bo, jr"]),
+        ([Filter("born", between=Between("1985-12-31", "1990-01-01"))], ["Ana", "Bo, jr"]),
+        ([Filter("children", between=Between(1, 9))], ["Ana"]),
+        ([Filter("children", equals=0)], ["Bo, jr"]),
+        ([Filter("children", one_of=(0, 2)), Filter("form", equals="Labour")], ["Ana"]),
+        ([Filter("born", equals="2000-02-29")], ["Çağla"]),
+        ([Filter("year", equals="2013"), Filter("form", equals="Labour")], []),
+    ],
+)
+def test_filters_keep_what_they_say(tmp_path: Path, filters: list[Filter], expected: list[str]) -> None:
+    assert names(source(tmp_path).read(["name"], filters)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason", "field"),
+    [
+        (Filter("colour", equals="red"), Reason.UNKNOWN_COLUMN, "filters[0].column"),
+        (Filter("form\" = '' OR 1=1 --", equals="Labour"), Reason.UNKNOWN_COLUMN, "filters[0].column"),
+        (Filter("form", equals="Labor"), Reason.UNKNOWN_CODE, "filters[0].equals"),
+        (Filter("form", one_of=("Labour", "x' OR 'a'='a")), Reason.UNKNOWN_CODE, "filters[0].one_of[1]"),
+        (Filter("form", equals=3), Reason.WRONG_FILTER_TYPE, "filters[0].equals"),
+        (Filter("form", between=Between("A", "B")), Reason.WRONG_FILTER_TYPE, "filters[0].between"),
+        (Filter("children", equals="2"), Reason.WRONG_FILTER_TYPE, "filters[0].equals"),
+        (Filter("children", equals=True), Reason.WRONG_FILTER_TYPE, "filters[0].equals"),
+        (Filter("born", equals="1990"), Reason.WRONG_FILTER_TYPE, "filters[0].equals"),
+        (Filter("born", between=Between("1990-01-01", 5)),
+         Reason.WRONG_FILTER_TYPE, "filters[0].between.high"),
+        (Filter("name", equals="Ana"), Reason.WRONG_FILTER_TYPE, "filters[0].column"),
+        (Filter("born", between=Between("1991-01-01", "1990-01-01")),
+         Reason.MALFORMED_QUERY, "filters[0].between"),
+        (Filter("form"), Reason.MALFORMED_QUERY, "filters[0]"),
+        (Filter("form", equals="Labour", one_of=("Labour",)), Reason.MALFORMED_QUERY, "filters[0]"),
+        (Filter("form", one_of=()), Reason.MALFORMED_QUERY, "filters[0].one_of"),
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_is_refused_before_the_source_is_opened(
+    tmp_path: Path, wanted: Filter, reason: Reason, field: str
+) -> None:
+    absent = source(tmp_path, None, "absent.csv")
+    with pytest.raises(SourceError) as refusal:
+        absent.read(["name"], [wanted])
+    assert (refusal.value.reason, refusal.value.field) == (reason, field)
+    assert refusal.value.advice
+
+
+def test_an_unknown_column_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="colour") as refusal:
+        source(tmp_path).read(["name", "colour"])
+    assert (refusal.value.reason, refusal.value.field) == (Reason.UNKNOWN_COLUMN, "columns[1]")
+
+
+def test_check_counts_each_broken_rule_and_names_its_first_lines(tmp_path: Path) -> None:
+    content = (
+        "name,born,form,children,referred\n"
+        "Ana,1990-01-01,Labour,2,2012-05-06\n"
+        ",1990-02-30,Labor,two,2011-01-01\n"
+        '" ",,,1,13-01-01\n' + "Bo,1990-1-1,Labour,1.5,2012-05-06\n" * 6
+    )
+    report = source(tmp_path, content).check()
+    assert report.rows == 9
+    assert set(report.problems) == {
+        Problem("empty key", "name", 2, (3, 4)),
+        Problem("empty key", "born", 1, (4,)),
+        Problem("not an ISO date", "born", 7, (3, 5, 6, 7, 8)),
+        Problem("code not in list", "form", 1, (3,)),
+        Problem("empty code", "form", 1, (4,)),
+        Problem("not an integer", "children", 7, (3, 5, 6, 7, 8)),
+        Problem("code not in list", "year", 1, (3,)),
+        Problem("empty code", "year", 1, (4,)),
+        Problem("not an ISO date", "referred", 1, (4,)),
+    }
+
+
+def test_check_names_a_missing_column_and_still_checks_the_others(tmp_path: Path) -> None:
+    report = source(tmp_path, "name,form,referred\nAna,Labor,2012-01-01\n").check()
+    assert set(report.problems) == {
+        Problem("missing column", "born", 0),
+        Problem("missing column", "children", 0),
+        Problem("code not in list", "form", 1, (2,)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "field"),
+    [
+        ("name,born,form,referred\nAna,1990-01-01,Labour,2012-01-01\n", ["children"], "children"),
+        ("name,born,form\nAna,1990-01-01,Labour\n", ["year"], "year"),
+        (GOOD.replace("Sexual", "Labor"), ["form"], "form"),
+        (GOOD.replace("2000-02-29", "2001-02-29"), ["born"], "born"),
+        (GOOD.replace("Ana", ""), ["name"], "name"),
+    ],
+)
+def test_a_row_that_breaks_the_description_is_refused_and_never_dropped(
+    tmp_path: Path, content: str, columns: list[str], field: str
+) -> None:
+    broken = source(tmp_path, content)
+    with pytest.raises(SourceError) as refusal:
+        broken.read(columns)
+    assert (refusal.value.reason, refusal.value.field) == (Reason.INPUT_OUT_OF_RANGE, field)
+
+
+SECRET = "Zuzanna"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name,born,form,children,referred\nZuzanna,1990-01-01,Labour\xff\xfe,2,2012-05-06\n",
+        b'name,born,form,children,referred\n"Zuzanna,1990-01-01,Labour,2,2012-05-06\n' * 3,
+        GOOD.encode() + b"Zuzanna,1990-01-01\n",
+        GOOD.replace("children", "name").encode(),
+        GOOD.replace("children", "").encode(),
+        GOOD.encode("utf-16"),
+        b"",
+        GOOD.encode() + b"Zuzanna,1990-01-01,Labour,1,2012-05-06,extra\n",
+    ],
+)
+def test_a_csv_that_cannot_be_read_is_refused_without_quoting_it(tmp_path: Path, content: bytes) -> None:
+    for use in (DatasetSource.check, lambda broken: broken.read(ALL)):
+        with pytest.raises(SourceError) as refusal:
+            use(source(tmp_path, content))
+        assert refusal.value.reason is Reason.SOURCE_UNREADABLE
+        assert SECRET not in str(refusal.value) + refusal.value.private
+        assert refusal.value.__cause__ is None
+
+
+def test_a_title_above_the_header_is_not_skipped_silently(tmp_path: Path) -> None:
+    titled = source(tmp_path, "Zuzanna's list\n" + GOOD)
+    with pytest.raises(SourceError, match="unreadable"):
+        titled.check()
+    with pytest.raises(SourceError, match="lacks the column"):
+        titled.read(ALL)
+
+
+def test_a_half_written_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path, "SELECT 'Zuzanna' AS name FROM range(1000)")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(SourceError) as refusal:
+        source(tmp_path, None, "people.parquet").check()
+    assert refusal.value.reason is Reason.SOURCE_UNREADABLE
+
+
+def test_nothing_outside_the_folder_is_read(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    (inside / "deep").mkdir(parents=True)
+    (tmp_path / "people.csv").write_text(GOOD)
+    (inside / "link.csv").symlink_to(tmp_path / "people.csv")
+    (inside / "up").symlink_to(tmp_path)
+    (inside / "deep" / "people.csv").write_text(GOOD)
+    refused = (
+        "../people.csv",
+        str(tmp_path / "people.csv"),
+        "link.csv",
+        "up/people.csv",
+        "deep/../../people.csv",
+    )
+    for path in (*refused, "*/people.csv", "absent.csv", "deep", "deep/people.txt"):
+        with pytest.raises(SourceError) as refusal:
+            source(inside, None, path).check()
+        assert (refusal.value.reason, refusal.value.field) == (Reason.SOURCE_UNREADABLE, "path")
+        assert str(tmp_path) not in str(refusal.value)
+    assert source(inside, None, "deep/people.csv").check().rows == 3
+
+
+def test_a_file_name_with_a_quote_and_columns_with_sql_in_them_are_only_names(tmp_path: Path) -> None:
+    odd = 'n"; DROP TABLE x; --'
+    (tmp_path / "o'brien.csv").write_text(f'"{odd.replace(chr(34), chr(34) * 2)}"\nAna\n')
+    described = DatasetSource(SourceConfig(tmp_path, "o'brien.csv", (Column(odd, ColumnType.TEXT),)))
+    assert described.read([odd]) == [("Ana",)]
+
+
+def test_the_snapshot_ignores_order_and_sees_every_other_change() -> None:
+    rows: list[Row] = [("Ana", 1), ("Bo", None), ("Bo", None), ("", 1)]
+    digest = snapshot_digest(rows, KEY)
+    shuffled = rows[:]
+    random.Random(1).shuffle(shuffled)
+    assert snapshot_digest(reversed(rows), KEY) == snapshot_digest(shuffled, KEY) == digest
+    changed: list[list[Row]] = [
+        rows[:-1],
+        [*rows, ("Bo", None)],
+        [("Ana", 2), *rows[1:]],
+        [("Ana", "1"), *rows[1:]],
+        [("An", "a1"), *rows[1:]],
+        [*rows[:-1], (None, 1)],
+        [],
+    ]
+    assert len({digest, snapshot_digest(rows, b"j" * 32), *(snapshot_digest(c, KEY) for c in changed)}) == 9
+    with pytest.raises(ValueError, match="32 bytes"):
+        snapshot_digest(rows, b"short")
+
+
+@pytest.mark.parametrize(
+    ("columns", "keys", "derived"),
+    [
+        ((COLUMNS[0], COLUMNS[0]), (), ()),
+        ((COLUMNS[0],), ("born",), ()),
+        ((COLUMNS[0], COLUMNS[4]), (), (YearOf("year", "name"),)),
+        ((Column("form", ColumnType.CODE),), (), ()),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused(
+    tmp_path: Path, columns: tuple[Column, ...], keys: tuple[str, ...], derived: tuple[YearOf, ...]
+) -> None:
+    with pytest.raises(ValueError):
+        DatasetSource(SourceConfig(tmp_path, "people.csv", columns, keys, derived))
