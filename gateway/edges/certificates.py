@@ -120,9 +120,7 @@ def load_authority(certificate_path: Path, key_path: Path) -> Authority:
     return Authority(secret, certificate)
 
 
-def server_certificate(
-    authority: Authority, entity_id: EntityId, now: int, *, loopback: bool = False
-) -> Credentials:
+def server_certificate(authority: Authority, entity_id: EntityId, now: int, *, loopback: bool = False) -> Credentials:
     """For the entity's one port: its host name, and with `loopback` localhost and 127.0.0.1 too."""
     names: list[x509.GeneralName] = [x509.DNSName(host_of(entity_id))]
     if loopback:
@@ -190,9 +188,7 @@ def _uri_of(entity_id: EntityId, role: Role, client_id: str) -> str:
             return f"{entity_id}/agent"
         case Role.CLIENT:
             if not _is_plain(client_id):
-                raise ValueError(
-                    f"{client_id!r} is no client ID: up to {MAX_CLIENT_ID} letters, digits and . _ ~ -"
-                )
+                raise ValueError(f"{client_id!r} is no client ID: up to {MAX_CLIENT_ID} letters, digits and . _ ~ -")
             return f"{entity_id}/clients/{client_id}"
 
 
@@ -203,9 +199,7 @@ def _role_of(uri: str, entity_id: EntityId) -> tuple[Role, str]:
         return Role.AGENT, ""
     client_id = uri.removeprefix(f"{entity_id}/clients/")
     if client_id == uri or not _is_plain(client_id):
-        raise TokenProblem(
-            Problem.BINDING, f"certificate names {uri!r:.200}, which is no part of {entity_id}"
-        )
+        raise TokenProblem(Problem.BINDING, f"certificate names {uri!r:.200}, which is no part of {entity_id}")
     return Role.CLIENT, client_id
 
 
@@ -224,9 +218,7 @@ def _issue(
         .add_extension(_key_usage(certifies=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([_EXTENDED_USAGE[purpose]]), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key_id), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key_id), critical=False)
         .sign(authority.secret, hashes.SHA256())
     )
     return Credentials(certificate.public_bytes(Encoding.PEM), pem_of(secret))

@@ -118,9 +118,7 @@ def write_secret(path: Path, content: bytes) -> None:
     try:
         descriptor = os.open(path, flags, 0o600)
     except FileExistsError:
-        raise _configuration(
-            path, "exists already, and a key is never overwritten", "Move it away first."
-        ) from None
+        raise _configuration(path, "exists already, and a key is never overwritten", "Move it away first.") from None
     except OSError as problem:
         raise _configuration(path, f"cannot be written: {problem.strerror}", "Check the folder.") from None
     with os.fdopen(descriptor, "wb") as file:
@@ -134,9 +132,7 @@ def read_secret(path: Path) -> bytes:
     """The content of a key file. Raises IsthmusError if anyone but its owner could read it too."""
     try:
         with path.open("rb") as file:
-            state = os.fstat(
-                file.fileno()
-            )  # of the file opened, not of whatever the name means a moment later
+            state = os.fstat(file.fileno())  # of the file opened, not of whatever the name means a moment later
             if not stat.S_ISREG(state.st_mode):
                 raise _configuration(path, "is not a regular file", "Name the key file itself.")
             if stat.S_IMODE(state.st_mode) & 0o077:
@@ -146,9 +142,7 @@ def read_secret(path: Path) -> bytes:
                 raise _configuration(path, "belongs to another user", f"Run: chown {os.geteuid()} {path}")
             return file.read(_MAX_KEY_FILE)
     except OSError as problem:
-        raise _configuration(
-            path, f"cannot be read: {problem.strerror}", "Check the path and its owner."
-        ) from None
+        raise _configuration(path, f"cannot be read: {problem.strerror}", "Check the path and its owner.") from None
 
 
 def load_signing_key(path: Path) -> SigningKey:
@@ -171,9 +165,7 @@ def _load_pem(path: Path) -> object:
     try:
         return load_pem_private_key(read_secret(path), password=None)
     except (ValueError, TypeError):  # TypeError: an encrypted key
-        raise _configuration(
-            path, "is no unencrypted PKCS8 PEM key", "Check that it is the right file."
-        ) from None
+        raise _configuration(path, "is no unencrypted PKCS8 PEM key", "Check that it is the right file.") from None
 
 
 def _configuration(path: Path, what: str, advice: str) -> IsthmusError:

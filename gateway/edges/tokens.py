@@ -157,14 +157,10 @@ class Verifier:
             raise TokenProblem(Problem.CLAIMS, "iss is no string")
         keys = self._directory.keys(issuer, token.kid, token.typ)
         if len(keys) != 1:
-            raise TokenProblem(
-                Problem.KEY, f"{len(keys)} keys {token.kid} of {issuer!r:.200} for {token.typ}, not one"
-            )
+            raise TokenProblem(Problem.KEY, f"{len(keys)} keys {token.kid} of {issuer!r:.200} for {token.typ}, not one")
         jwk = keys[0]
         if jwk.kid != token.kid or not verifies_signatures(jwk):
-            raise TokenProblem(
-                Problem.KEY, f"key {token.kid} of {issuer!r:.200} is not for verifying signatures"
-            )
+            raise TokenProblem(Problem.KEY, f"key {token.kid} of {issuer!r:.200} is not for verifying signatures")
         if jwk.alg != token.alg:
             raise TokenProblem(Problem.ALGORITHM, f"alg {token.alg}, but the key is for {jwk.alg}")
         return jwk

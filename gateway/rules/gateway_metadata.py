@@ -115,8 +115,7 @@ def _authorities(value: object) -> str:
     try:
         certificates = x509.load_pem_x509_certificates(value.encode("ascii"))
         constraints = [
-            certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-            for certificate in certificates
+            certificate.extensions.get_extension_for_class(x509.BasicConstraints).value for certificate in certificates
         ]
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.InvalidVersion):
         _refuse("tls_ca holds something that is no CA certificate")

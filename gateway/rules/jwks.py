@@ -13,9 +13,7 @@ from gateway.rules.jose import Problem, TokenProblem, decode_segment
 
 MAX_KEYS = 8
 _MEMBERS = frozenset({"kty", "crv", "x", "y", "alg", "use", "key_ops", "kid"})
-_KEY_OPERATIONS = frozenset(
-    {"sign", "verify", "encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"}
-)
+_KEY_OPERATIONS = frozenset({"sign", "verify", "encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"})
 # (kty, crv) → algorithms a key of that curve may name, and its coordinates.
 _CURVES = {
     ("OKP", "Ed25519"): (frozenset({"Ed25519"}), ("x",)),

@@ -72,9 +72,7 @@ class Binding(StrEnum):
 
     NONE = "none"
     CERTIFICATE = "certificate"  # cnf.x5t#S256 is the presented client certificate
-    REQUEST = (
-        "request"  # rpc and rqh are the call's; the caller names the issuer that the certificate belongs to
-    )
+    REQUEST = "request"  # rpc and rqh are the call's; the caller names the issuer that the certificate belongs to
 
 
 @dataclass(frozen=True)
@@ -239,9 +237,7 @@ def check_times(claims: Mapping[str, Any], lifetime: int | None, now: int) -> No
         if expires <= issued:
             raise TokenProblem(Problem.TIMES, f"expires at {expires}, not after it was issued at {issued}")
         if expires - issued > lifetime:
-            raise TokenProblem(
-                Problem.LIFETIME, f"lives {expires - issued} s, at most {lifetime} s are allowed"
-            )
+            raise TokenProblem(Problem.LIFETIME, f"lives {expires - issued} s, at most {lifetime} s are allowed")
         if now >= expires + LEEWAY:
             raise TokenProblem(Problem.TIMES, f"expired at {expires}, now is {now}")
     if "nbf" in claims and claims["nbf"] > now + LEEWAY:

@@ -180,9 +180,7 @@ def _check_signatures(
         trusted = statement.keys
 
 
-def _check_constraints(
-    statement: EntityStatement, intermediates: int, below: Sequence[EntityStatement]
-) -> None:
+def _check_constraints(statement: EntityStatement, intermediates: int, below: Sequence[EntityStatement]) -> None:
     """Section 6.2: path length, host names, entity types. A constraint that is unknown here refuses."""
     constraints = statement.claims.get("constraints", {})
     if not isinstance(constraints, dict):

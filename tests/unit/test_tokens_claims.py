@@ -116,9 +116,7 @@ async def test_07_times_that_are_no_integers_are_refused(bench: Bench, name: str
         ({"nbf": NOW + 6}, Problem.TIMES),
     ],
 )
-async def test_07_times_outside_the_rules_are_refused(
-    bench: Bench, claims: dict[str, Any], problem: Problem
-) -> None:
+async def test_07_times_outside_the_rules_are_refused(bench: Bench, claims: dict[str, Any], problem: Problem) -> None:
     assert (await refused_at(bench, forged(bench, **claims))).problem is problem
 
 

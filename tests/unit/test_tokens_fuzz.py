@@ -42,9 +42,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=10,
 )
-claim_names = st.sampled_from(
-    [*at_claims(THUMBPRINT), "nbf", "act", "authorization_details", "jwks", "metadata"]
-)
+claim_names = st.sampled_from([*at_claims(THUMBPRINT), "nbf", "act", "authorization_details", "jwks", "metadata"])
 statement_names = st.sampled_from(
     [
         "iss",
@@ -86,9 +84,7 @@ def test_a_token_changed_anywhere_is_refused(data: st.DataObject) -> None:
 
 
 @SETTINGS
-@given(
-    st.dictionaries(st.sampled_from(["alg", "kid", "typ", "trust_chain"]) | st.text(max_size=5), json_values)
-)
+@given(st.dictionaries(st.sampled_from(["alg", "kid", "typ", "trust_chain"]) | st.text(max_size=5), json_values))
 def test_any_header_is_refused_or_one_of_ours(header: dict[str, Any]) -> None:
     compact = forge(json.dumps(header), at_claims(THUMBPRINT), BENCH.care.tokens.secret)
     with contextlib.suppress(TokenProblem):
@@ -114,15 +110,11 @@ def test_a_rightly_signed_token_with_any_claim_raises_nothing_else(name: str, va
 
 @SETTINGS
 @given(st.integers(0, 1), st.dictionaries(statement_names, json_values, max_size=3))
-def test_a_rightly_signed_chain_with_any_claims_raises_nothing_else(
-    which: int, changes: dict[str, Any]
-) -> None:
+def test_a_rightly_signed_chain_with_any_claims_raises_nothing_else(which: int, changes: dict[str, Any]) -> None:
     keys = [BENCH.care.federation, BENCH.anchor_key]
     claims = {**parse_compact(CHAIN[which], 64_000).claims, **changes}
     chain = list(CHAIN)
-    chain[which] = forge(
-        header_of("entity-statement+jwt", keys[which]), json.dumps(claims), keys[which].secret
-    )
+    chain[which] = forge(header_of("entity-statement+jwt", keys[which]), json.dumps(claims), keys[which].secret)
     with contextlib.suppress(TokenProblem):
         assert BENCH.federation.admit(chain).entity_id == CARE
 
@@ -139,11 +131,7 @@ def test_any_policy_over_any_metadata_raises_nothing_else(policy: Any, other: An
 
 
 @SETTINGS
-@given(
-    st.dictionaries(
-        st.sampled_from(["kty", "crv", "x", "y", "alg", "use", "key_ops", "kid", "d"]), json_values
-    )
-)
+@given(st.dictionaries(st.sampled_from(["kty", "crv", "x", "y", "alg", "use", "key_ops", "kid", "d"]), json_values))
 def test_any_jwk_raises_nothing_else(value: dict[str, Any]) -> None:
     with pytest.raises(TokenProblem):
         parse_jwk(value)
@@ -181,9 +169,7 @@ def test_an_accepted_entity_id_is_spelled_in_its_only_way(text: str) -> None:
         assert not {"", ".", ".."} & set(path.split("/") if path else [])
 
 
-@pytest.mark.parametrize(
-    "payload", ['"\\"' * 80_000, '{"a":' + '"\\"\\"' * 40_000, "[" * 300_000, '"' * 300_000]
-)
+@pytest.mark.parametrize("payload", ['"\\"' * 80_000, '{"a":' + '"\\"\\"' * 40_000, "[" * 300_000, '"' * 300_000])
 def test_hostile_json_is_refused_in_linear_time(payload: str) -> None:
     begun = time.perf_counter()
     with pytest.raises(TokenProblem):

@@ -238,9 +238,7 @@ async def test_04_a_gateways_token_key_signs_no_approvals(bench: Bench) -> None:
 # 5: typ -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "typ", [Absent, "JWT", "AT+JWT", "application/at+jwt", "at+jwt ", "", None, ["at+jwt"]]
-)
+@pytest.mark.parametrize("typ", [Absent, "JWT", "AT+JWT", "application/at+jwt", "at+jwt ", "", None, ["at+jwt"]])
 async def test_05_missing_or_wrong_typ_is_refused(bench: Bench, typ: object) -> None:
     assert (await refused_at(bench, forged(bench, header={"typ": typ}))).problem is Problem.TYP
 

@@ -186,9 +186,7 @@ async def serving(client_authorities: bytes) -> AsyncIterator[int]:
     server.add_generic_rpc_handlers((WhoAmI(),))
     port = server.add_secure_port(
         "127.0.0.1:0",
-        grpc.ssl_server_credentials(
-            [(credentials.key_pem, credentials.certificate_pem)], client_authorities, True
-        ),
+        grpc.ssl_server_credentials([(credentials.key_pem, credentials.certificate_pem)], client_authorities, True),
     )
     await server.start()
     try:

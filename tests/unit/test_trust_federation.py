@@ -33,9 +33,7 @@ def test_each_key_is_found_for_its_own_issuer_and_kinds_of_token_only() -> None:
     }
     for use in kinds:
         kid = getattr(bench.care, use).kid
-        found = {
-            typ for typs in kinds.values() for typ in typs if bench.federation.keys(CARE, kid, typ) != []
-        }
+        found = {typ for typs in kinds.values() for typ in typs if bench.federation.keys(CARE, kid, typ) != []}
         assert found == set(kinds[use])
         assert all(bench.federation.keys(POLICE, kid, typ) == [] for typs in kinds.values() for typ in typs)
 
@@ -55,9 +53,7 @@ def test_a_key_expires_with_its_chain() -> None:
 async def test_tokens_of_an_entity_whose_chain_has_expired_are_refused() -> None:
     bench = new_bench()
     later = NOW + DAY
-    approval = sign(
-        "isthmus-approval+jwt", approval_claims(iat=later, exp=later + 60), bench.police.contracts
-    )
+    approval = sign("isthmus-approval+jwt", approval_claims(iat=later, exp=later + 60), bench.police.contracts)
     bench.clock.now = later
     with pytest.raises(TokenProblem) as caught:
         await bench.verifier.verify(approval, "isthmus-approval+jwt", SESSION)

@@ -10,9 +10,7 @@ from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.jwks import jwk_object, jwk_set, parse_jwk, parse_verification_keys
 
 
-@pytest.mark.parametrize(
-    "text", ["https://care.example", "https://care.example/nl/space-1", "https://localhost"]
-)
+@pytest.mark.parametrize("text", ["https://care.example", "https://care.example/nl/space-1", "https://localhost"])
 def test_plain_https_names_are_entity_ids(text: str) -> None:
     assert parse_entity_id(text) == text
 
@@ -87,9 +85,7 @@ def test_kid_is_the_thumbprint_of_rfc_8037_appendix_a3() -> None:
     assert jwk.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
-@pytest.mark.parametrize(
-    "jwk", [new_signing_key().jwk, new_signing_key("ES256").jwk, new_agreement_key().jwk]
-)
+@pytest.mark.parametrize("jwk", [new_signing_key().jwk, new_signing_key("ES256").jwk, new_agreement_key().jwk])
 def test_a_key_survives_json(jwk: Jwk) -> None:
     assert parse_jwk(jwk_object(jwk)) == jwk
     assert jwk_object(jwk)["kid"] == jwk.kid
@@ -114,6 +110,12 @@ def test_a_key_survives_json(jwk: Jwk) -> None:
         {"key_ops": "verify"},
         {"key_ops": ["verify", "verify"]},
         {"key_ops": [1]},
+        {"key_ops": [["verify"]]},
+        {"key_ops": ["teleport"]},
+        {"key_ops": {"verify": 1}},
+        {"x": 7},
+        {"x": "A" * 44},
+        {"use": ["sig"]},
         {"x": ""},
         {"x": "AAAA"},
         {"y": "A" * 43},

@@ -179,8 +179,7 @@ def header_of(typ: str, key: SigningKey, /, **changes: Any) -> dict[str, Any]:
 def forge(header: Mapping[str, Any] | str, claims: Mapping[str, Any] | str, secret: Any) -> str:
     """A compact JWS of anything at all. Texts are taken as they are, spelling and duplicates included."""
     segments = [
-        b64url((part if isinstance(part, str) else json.dumps(part)).encode("utf-8"))
-        for part in (header, claims)
+        b64url((part if isinstance(part, str) else json.dumps(part)).encode("utf-8")) for part in (header, claims)
     ]
     signing_input = ".".join(segments)
     return f"{signing_input}.{b64url(raw_signature(signing_input.encode(), secret))}"
@@ -227,6 +226,4 @@ async def refused_at(bench: Bench, compact: str, **changes: Any) -> TokenProblem
 
 def forged(bench: Bench, *, header: dict[str, Any] | None = None, secret: Any = None, **claims: Any) -> str:
     key = bench.care.tokens
-    return forge(
-        header_of("at+jwt", key, **(header or {})), at_claims(THUMBPRINT, **claims), secret or key.secret
-    )
+    return forge(header_of("at+jwt", key, **(header or {})), at_claims(THUMBPRINT, **claims), secret or key.secret)
