@@ -20,7 +20,8 @@ from pathlib import Path
 
 try:
     from gateway.client import AsyncClient, Profile
-except ImportError: pass
+except ImportError:
+    pass
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.sandbox import processes
 from gateway.sandbox.layout import CLIENTS, SPACES, SpaceSpec, is_laid_out, lay_out
@@ -154,9 +155,7 @@ async def _ready(sandbox: Sandbox, started: Sequence[asyncio.subprocess.Process]
         raise _not_up("the sandbox was not ready in time") from None
 
 
-async def _sees_everybody(
-    sandbox: Sandbox, spec: SpaceSpec, started: Sequence[asyncio.subprocess.Process]
-) -> None:
+async def _sees_everybody(sandbox: Sandbox, spec: SpaceSpec, started: Sequence[asyncio.subprocess.Process]) -> None:
     profile = Profile.load(sandbox.profile(spec.name))
     async with AsyncClient(profile) as client:
         while True:
