@@ -27,6 +27,7 @@ from gateway.sandbox import processes
 from gateway.sandbox.layout import CLIENTS, SPACES, SpaceSpec, is_laid_out, lay_out
 
 STATE_FILE = "sandbox.json"
+PORTS_FILE = "ports.json"
 READY_WITHIN = 60.0
 RENEW_EVERY = 120.0
 STOP_WITHIN = 10.0
@@ -89,6 +90,12 @@ class Sandbox:
         }
 
 
+def attached(folder: Path, supervisor: int) -> Sandbox:
+    """A sandbox that another process keeps running in `folder`."""
+    ports: dict[str, int] = json.loads((folder / PORTS_FILE).read_text())
+    return Sandbox(folder, supervisor, SPACES, {name: f"127.0.0.1:{port}" for name, port in ports.items()})
+
+
 @asynccontextmanager
 async def running(
     folder: Path,
@@ -103,10 +110,11 @@ async def running(
     `log` is a file descriptor for what the processes write; by default their standard error is ours.
     Raises IsthmusError when a gateway does not come up.
     """
-    ports_file = folder / "ports.json"
+    ports_file = folder / PORTS_FILE
     if not is_laid_out(folder):
-        lay_out(folder, _free_ports(spaces), int(time.time()), spaces=spaces, seed=seed, change=change)
-        ports_file.write_text(json.dumps(_ports_in(folder, spaces)))
+        free = _free_ports(spaces)
+        lay_out(folder, free, int(time.time()), spaces=spaces, seed=seed, change=change)
+        ports_file.write_text(json.dumps(free))
     ports: dict[str, int] = json.loads(ports_file.read_text())
     addresses = {spec.name: f"127.0.0.1:{ports[spec.name]}" for spec in spaces}
     sandbox = Sandbox(folder, os.getpid(), tuple(spaces), addresses)
@@ -201,16 +209,6 @@ def _free_ports(spaces: Sequence[SpaceSpec]) -> dict[str, int]:
             held.bind(("127.0.0.1", 0))
             ports[spec.name] = int(held.getsockname()[1])
         return ports
-
-
-def _ports_in(folder: Path, spaces: Sequence[SpaceSpec]) -> dict[str, int]:
-    import tomllib
-
-    found = {}
-    for spec in spaces:
-        settings = tomllib.loads((folder / "spaces" / spec.name / "gateway.toml").read_text())
-        found[spec.name] = int(str(settings["listen"]).rpartition(":")[2])
-    return found
 
 
 def _space_in(command: str, spaces: Sequence[SpaceSpec]) -> str:
