@@ -46,7 +46,12 @@ def engines(shape: Shape, cap: int = 1 << 26) -> list[Party]:
             loop.call_soon(parties[peer].engine.channels[pid].feed, sealed)
 
         engine = Engine(
-            pid, shape, pair_keys(private[pid], pid, SESSION, seats), cap, post, lambda s, p, e: seen.append((s, p, e))
+            pid,
+            shape,
+            pair_keys(private[pid], pid, SESSION, seats),
+            cap,
+            post,
+            lambda s, p, e: seen.append((s, p, e)),
         )
         return Party(engine, lengths=lengths, seen=seen)
 
