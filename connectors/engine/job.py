@@ -15,7 +15,9 @@ from types import ModuleType
 from connectors.engine import programs
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, InputRejected, SessionAborted
+from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.rows import MAX_ROWS
+from connectors.engine.wire import ELEMENT_BYTES
 from gateway.rules.sealing import public_of
 
 _FIELDS = {
@@ -85,6 +87,8 @@ def read(body: bytes) -> Job:
             raise _bad("the transcript is not 32 bytes, or demo_view neither true nor false")
         parameters = raw["parameters"]
         cost, columns = program.cost(parameters, bounds, shape), program.columns(parameters)
+        if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
+            raise _bad(f"a message would hold {cost.largest} elements, too many for one frame")
     except InputRejected as exc:
         raise _bad(f"parameters.{exc.field}: {exc.detail}") from exc
     except (ValueError, TypeError, KeyError, AttributeError) as exc:

@@ -106,14 +106,8 @@ class Session(asyncio.Protocol):
             async with asyncio.timeout(job.deadline_seconds):
                 await self._run(job)
         except TimeoutError as exc:
-            late = self._engine.laggards() if self._engine else []
-            culprit = Culprit("pid", late[0]) if len(late) == 1 else None
-            if not self._inputs.done():
-                missing = [i for i, inbox in enumerate(self._inboxes) if not inbox.complete]
-                culprit = Culprit("provider", missing[0]) if len(missing) == 1 else None
-            raise SessionAborted(
-                Abort.DEADLINE, f"not done within {job.deadline_seconds:g} s", culprit, self.phase
-            ) from exc
+            detail = f"not done within {job.deadline_seconds:g} s"
+            raise SessionAborted(Abort.DEADLINE, detail, self._awaited(), self.phase) from exc
 
     async def _run(self, job: Job) -> None:
         started = time.monotonic()
@@ -198,7 +192,16 @@ class Session(asyncio.Protocol):
 
     @property
     def phase(self) -> str:
-        return self._engine.phase if self._engine and self._inputs.done() else "input"
+        if self._engine is not None and (self._engine.laggards() or self._inputs.done()):
+            return self._engine.phase
+        return "input"
+
+    def _awaited(self) -> Culprit | None:
+        """Who is being waited for, if it is one."""
+        peers = self._engine.laggards() if self._engine else []
+        providers = [] if peers else [i for i, inbox in enumerate(self._inboxes) if not inbox.complete]
+        awaited = [Culprit("pid", peer) for peer in peers] + [Culprit("provider", i) for i in providers]
+        return awaited[0] if len(awaited) == 1 else None
 
     def _fail(self, failure: SessionAborted) -> None:
         """Something the agent passed on ends the session, whatever is being waited for."""

@@ -19,7 +19,7 @@ DIGIT_BITS = 3  # measured: least total time at 3300 rows, m = 3
 DIGITS = KEY_BITS // DIGIT_BITS
 ONE_HOT = (1 << DIGIT_BITS) - 1  # columns of one digit; value 0 has none
 KEY_COLUMNS = DIGITS * ONE_HOT
-MAX_ROWS = 1 << 18  # of all providers together; memory of a party is about 2 KiB per row
+MAX_ROWS = 1 << 17  # of all providers together; memory of a party is about 2 KiB per row
 
 TokenBytes = Callable[[int], bytes]
 Parameters = Mapping[str, object]

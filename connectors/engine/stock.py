@@ -12,7 +12,7 @@ from typing import NoReturn
 from connectors.engine.errors import Abort, SessionAborted
 
 # On import MPyC parses argv, configures root logging, sets environment variables and makes a runtime, unless
-# READTHEDOCS says that only its documentation is wanted. Its own arrays (of Python ints, sent as pickles) stay
+# READTHEDOCS says that only its documentation is wanted. Its own arrays (Python ints, sent as pickles) stay
 # away with MPYC_NONUMPY.
 _SETTINGS = {"READTHEDOCS": "True", "MPYC_NONUMPY": "1"}
 _before = {name: os.environ.get(name) for name in _SETTINGS}

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from connectors.engine.cost import Shape
 from connectors.engine.pipe import MAX_FRAME, Frames, FromParty, PipeBroken, ToParty, frame
 from connectors.engine.programs import group_count, overlap
 from connectors.engine.rows import InputRows
@@ -21,8 +22,6 @@ from connectors.rules.session_keys import pair_keys
 from tests.engine.relay import Federation, Seat, run
 from tests.engine.test_programs import BOUNDS, GROUPS, LISTS, SOME
 from tests.engine.test_wire import Canary
-
-Places = dict[int, Sequence[tuple[int, bytes]]]
 
 
 def small(m: int = 3) -> Federation:
@@ -43,22 +42,14 @@ async def test_processes_compute_what_the_twin_says(program: ModuleType, paramet
         assert kinds[0] is FromParty.READY_FOR_JOB
         assert kinds[-3:] == [FromParty.OUTPUT_READY, FromParty.OUTPUT, FromParty.DONE]
         progress = [body for kind, body in seat.events if kind is FromParty.PROGRESS]
-        assert [p["phase"] for p in progress][0] == "start"
+        assert progress[0]["phase"] == "start"
         assert progress[-1]["phase"] == "limits"
         assert [p["fraction"] for p in progress] == sorted(p["fraction"] for p in progress)
-        assert (
-            seat.ended["rounds"] == 1 + program.cost(parameters, BOUNDS, federation_shape(federation)).rounds
-        )
+        assert seat.ended["rounds"] == 1 + program.cost(parameters, BOUNDS, Shape(3, 1)).rounds
         assert seat.process.returncode == 0
         seen = [entry for entry in seat.ended["view"] if entry["step"].startswith("linking")]
         assert seen
         assert all(int(value) > 4096 for entry in seen for value in entry["elements"])
-
-
-def federation_shape(federation: Federation) -> Any:
-    from connectors.engine.cost import Shape
-
-    return Shape(federation.m, federation.t)
 
 
 async def test_five_processes_and_the_real_size_of_a_table() -> None:
@@ -193,11 +184,14 @@ async def test_inputs_of_another_provider_or_altered_are_refused(
 
 
 async def test_a_party_that_waits_too_long_names_who_is_missing() -> None:
-    federation = small()
-    federation.deadline = 1.0
-    seats = await run(federation, tamper=lambda a, b, sealed: [] if a == 0 and b == 1 else [(a, sealed)])
-    late = [f for f in failures(seats) if f["reason"] == "DEADLINE"]
-    assert {"pid": 0} in [f["culprit"] for f in late]
+    def impatient(pid: int, job: dict[str, Any]) -> None:
+        job["deadline_seconds"] = 1 if pid == 1 else 60
+
+    seats = await run(
+        small(), tamper=lambda a, b, sealed: [] if (a, b) == (0, 1) else [(a, sealed)], edit_job=impatient
+    )
+    (late,) = failures(seats)
+    assert (late["reason"], late["culprit"], late["phase"]) == ("DEADLINE", {"pid": 0}, "start")
 
 
 async def test_a_party_dies_with_its_agent_and_beats_until_then() -> None:
@@ -229,7 +223,8 @@ assert not hasattr(sys.modules["mpyc.runtime"], "mpc")
 
 def test_what_agents_and_launchers_import_does_not_import_mpyc() -> None:
     script = """
-import sys, connectors.engine.inputs, connectors.engine.pipe, connectors.engine.programs, connectors.engine.job
+import sys
+from connectors.engine import inputs, job, pipe, programs
 raise SystemExit("mpyc" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

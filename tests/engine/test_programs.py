@@ -1,4 +1,4 @@
-"""Each program against its clear-text twin, at m = 3, 5 and 7; what it sends depends on public bounds alone."""
+"""Each program against its clear-text twin, at m = 3, 5 and 7; what it sends depends on bounds alone."""
 
 import secrets
 from types import ModuleType
@@ -35,7 +35,7 @@ def execute(
 
 @st.composite
 def providers(draw: st.DrawFn, most: int = 3) -> Rows:
-    """One to `most` providers whose people come from a small pool, so that they overlap; one may have nobody."""
+    """One to `most` providers whose people come from a small pool, so that they overlap."""
     pool = draw(st.lists(st.integers(0, 2**60 - 1), min_size=4, max_size=6, unique=True))
     out = []
     for _ in range(draw(st.integers(1, most))):

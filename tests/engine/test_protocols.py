@@ -4,6 +4,7 @@ noticed.
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_zero_tests_alone_and_their_cost(shape: Shape) -> None:
 def test_groups_follow_each_other_by_one_member_and_are_all_there(shape: Shape) -> None:
     groups = sequence(shape)
     assert len(set(groups)) == {3: 3, 5: 10, 7: 35}[shape.m]
-    assert all(len(set(a) - set(b)) == 1 for a, b in zip(groups, groups[1:], strict=False))
+    assert all(len(set(a) - set(b)) == 1 for a, b in pairwise(groups))
 
 
 @shapes

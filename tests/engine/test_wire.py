@@ -120,7 +120,7 @@ async def test_a_peer_cannot_fill_the_memory_with_frames_for_later() -> None:
 
 
 async def session_with(evil: "list[tuple[int, bytes | None]]") -> tuple[list[Party], list[object]]:
-    """An overlap at m = 3 in which party 1 sends another payload in the places of `evil` (its n-th message)."""
+    """An overlap at m = 3 in which party 1 sends other payloads as its n-th messages (None: P's)."""
     shape, parties = SHAPES[0], engines(SHAPES[0])
     parameters = {"lists": ["a", "b"], "minimum_cell": 2}
     rows = InputRows([1, 2], [1, 2], [])

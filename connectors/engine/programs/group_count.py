@@ -51,7 +51,8 @@ NAME = "group_count"
 VERSION = "1"
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
-    "Recipients learn, for each combination of codes, the number of people with it, each once, or that the number is suppressed."
+    "Recipients learn, for each combination of codes, the number of people with it, each once, "
+    "or that the number is suppressed."
 )
 MAX_COLUMNS = 6
 

@@ -51,7 +51,8 @@ NAME = "overlap"
 VERSION = "1"
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
-    "Recipients learn, for each pattern of lists, the number of people on exactly those lists, or that the number is suppressed."
+    "Recipients learn, for each pattern of lists, the number of people on exactly those lists, "
+    "or that the number is suppressed."
 )
 MAX_LISTS = 8
 
