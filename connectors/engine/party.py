@@ -9,6 +9,7 @@ import asyncio
 import base64
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -256,6 +257,8 @@ def _heartbeats(writer: Writer) -> None:
 def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes stdin
     sys.addaudithook(_refuse_pickles)
+    if not stat.S_ISFIFO(os.fstat(0).st_mode) and not stat.S_ISSOCK(os.fstat(0).st_mode):
+        sys.exit("a party process is started by its agent, with a pipe as stdin")
     descriptor = os.dup(1)
     os.dup2(2, 1)  # a stray print goes to stderr, not between frames
     writer = Writer(descriptor)

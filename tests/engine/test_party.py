@@ -208,6 +208,13 @@ async def test_a_party_dies_with_its_agent_and_beats_until_then() -> None:
     assert await process.wait() == 2
 
 
+def test_a_party_without_an_agent_says_so_and_ends() -> None:
+    command = [sys.executable, "-m", "connectors.engine.party"]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert ended.returncode == 1
+    assert b"started by its agent" in ended.stderr
+
+
 def test_importing_the_engine_leaves_argv_logging_and_environment_alone() -> None:
     script = """
 import asyncio, logging, os, sys
