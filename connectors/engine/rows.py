@@ -15,7 +15,7 @@ from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
 
 KEY_BITS = 60
-DIGIT_BITS = 3  # 3300 rows, m = 3, 3 ms a round: 3 to 5 bits take 0.8 s alike, 2 bits 1.0 s; 3 sends least of them
+DIGIT_BITS = 3  # 3300 rows, m = 3, 3 ms a round: 3 to 5 take 0.8 s, 2 takes 1.0 s; 3 sends least
 DIGITS = KEY_BITS // DIGIT_BITS
 ONE_HOT = (1 << DIGIT_BITS) - 1  # columns of one digit; value 0 has none
 KEY_COLUMNS = DIGITS * ONE_HOT
