@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -34,6 +32,7 @@ from gateway.edges.documents import Reader, Writer
 from gateway.edges.federation import Federation
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
+from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import CHANNEL_OPTIONS
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
@@ -161,7 +160,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if embedded:
-        loop.add_reader(sys.stdin.fileno(), _read_until_closed, stop)
+        stop_when_parent_ends(stop)
     async with AsyncExitStack() as stack:
         pool = PartyPool(settings.seats)
         pool.start()  # parties warm up while sources are read
@@ -208,8 +207,3 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
-
-def _read_until_closed(stop: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 1024):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        stop.set()

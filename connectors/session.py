@@ -29,6 +29,7 @@ from gateway.rules.roster import Roster
 
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
+PROGRESS_SECONDS = 0.1
 SENT_AHEAD = 256
 
 # A party's reason codes, as everybody else knows them.
@@ -59,6 +60,7 @@ class _Seat:
     party: Party
     seen: float
     phase: str = "start"
+    told: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
     summary: dict[str, Any] = field(default_factory=dict)
 
@@ -236,8 +238,9 @@ class Session:
                     await self._send(Frame(held.pid, body[0], body[1:]))
                 case FromParty.PROGRESS:
                     said = json.loads(body)
-                    held.phase = str(said["phase"])
-                    self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
+                    if said["phase"] != held.phase or held.seen - held.told > PROGRESS_SECONDS:
+                        held.phase, held.told = str(said["phase"]), held.seen
+                        self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
                 case FromParty.OUTPUT_READY:
                     await self.spend()
                     held.party.send(ToParty.GO)

@@ -35,6 +35,7 @@ from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
 from gateway.edges.logging import configure_logging
 from gateway.edges.opener import RecipientKey
+from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
 from gateway.edges.spaces import Spaces
 from gateway.edges.store.database import Database
@@ -176,13 +177,18 @@ async def running(path: Path) -> AsyncIterator[Running]:
         yield Running(port, spaces)
 
 
-async def serve_until_stopped(path: Path) -> None:
-    """`isthmus gateway serve`: the gateway, and its agent as a child where the configuration embeds one."""
+async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
+    """`isthmus gateway serve`: the gateway, and its agent as a child where the configuration embeds one.
+
+    `embedded`: end when standard input closes, because a supervisor started us.
+    """
     settings = config.load(config.GatewayConfig, path)
     configure_logging(settings.log.level)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if embedded:
+        stop_when_parent_ends(stop)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(running(path))
         if settings.agent is not None:

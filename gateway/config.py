@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationError, ValidationInfo
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Anchor, EntityId, parse_entity_id
@@ -31,7 +31,7 @@ def _beside(value: object, info: ValidationInfo) -> Path:
 
 
 Entity = Annotated[EntityId, BeforeValidator(_entity)]
-Beside = Annotated[Path, BeforeValidator(_beside)]
+Beside = Annotated[Path, PlainValidator(_beside)]
 
 
 class Strict(BaseModel):

@@ -106,7 +106,7 @@ class Writer:
 
     def _envelope(self, lifetime: int | None) -> dict[str, Any]:
         now = self.clock.now()
-        claims: dict[str, Any] = {"iss": self.entity, "iat": now, "jti": self.ids.fresh()}
+        claims: dict[str, Any] = {"iss": self.entity, "sub": self.entity, "iat": now, "jti": self.ids.fresh()}
         if lifetime is not None:
             claims["exp"] = now + lifetime
         return claims

@@ -68,6 +68,7 @@ class Spaces:
         self._chains = dict(chains)
         self._spaces: dict[str, Space] = {}
         self._peers: dict[str, PeerLine] = {}
+        self._lost: set[str] = set()
         self._own_line: OwnLine | None = None
 
     def take_part_as(self, take_part: TakePart) -> None:
@@ -130,10 +131,16 @@ class Spaces:
                 raise IsthmusError(Reason.AGENT_UNREACHABLE, "the space's agent is not connected", space=entity)
             offer = await self._reader.offer(answer.offer, entity)
             self._spaces[entity] = Space(operator_of(believed), offer, self._clock.now())
+            if entity in self._lost:
+                self._lost.remove(entity)
+                log.info("peer reachable", space=entity)
         except IsthmusError as problem:
             known = self._spaces.get(entity)
-            if known is None or known.reachable:
-                log.warning("peer not reachable", space=entity, reason=problem.reason, detail=problem.private)
+            if entity not in self._lost:
+                self._lost.add(entity)
+                # At start everybody is still coming up; who was there and went is worth a warning.
+                level = log.info if known is None else log.warning
+                level("peer not reachable", space=entity, reason=problem.reason, detail=problem.private)
             if known is not None:
                 self._spaces[entity] = replace(known, reachable=False)
 

@@ -19,7 +19,7 @@ from gateway.rules.records import from_bytes
 from gateway.rules.sharing import P
 
 LEEWAY = 5
-ENVELOPE = ("iss", "aud", "iat", "exp", "jti", "nbf")
+ENVELOPE = ("iss", "sub", "aud", "iat", "exp", "jti", "nbf")
 
 
 def audience(session: str) -> str:

@@ -13,7 +13,6 @@ Sources: RFC 7515 section 7.1, RFC 8725 sections 2 and 3, RFC 7493 (I-JSON).
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -25,14 +24,12 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import b64url
 
 MAX_DEPTH = 16
-MAX_HEADER = 128 * 1024  # a trust chain of 64 KiB, encoded twice
 MAX_CHAIN_STATEMENTS = 8
 MAX_CHAIN_BYTES = 64 * 1024
 MAX_INTEGER = 2**53 - 1
 
 ALGORITHMS = frozenset({"Ed25519", "ES256"})
 
-_ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _REQUIRED_HEADERS = frozenset({"alg", "kid", "typ"})
 _ALLOWED_HEADERS = _REQUIRED_HEADERS | {"trust_chain"}
@@ -101,8 +98,6 @@ def parse_compact(compact: str, max_bytes: int) -> CompactJws:
     segments = compact.split(".")
     if len(segments) != 3:
         malformed(f"{len(segments)} segments, not 3")
-    if len(segments[0]) > MAX_HEADER:
-        malformed("header too long")
     header = parse_object(decode_segment(segments[0], "header"), "header")
     alg, kid, typ, trust_chain = _read_header(header)
     payload = decode_segment(segments[1], "payload")
@@ -120,14 +115,12 @@ def parse_compact(compact: str, max_bytes: int) -> CompactJws:
 
 def decode_segment(text: str, name: str) -> bytes:
     """base64url without padding, in its only spelling: no stray bits in the last character."""
-    if len(text) % 4 == 1 or _ALPHABET.fullmatch(text) is None:
-        malformed(f"{name} is not base64url without padding")
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        malformed(f"{name} is not base64url without padding")
-    if b64url(raw) != text:
-        malformed(f"{name} is not canonical base64url")
+    except ValueError:
+        malformed(f"{name} is not base64url")
+    if b64url(raw) != text:  # the decoder skips foreign characters and ignores stray bits; this does not
+        malformed(f"{name} is not canonical base64url without padding")
     return raw
 
 
@@ -186,9 +179,10 @@ def _finite_float(text: str) -> float:
 
 
 def _bounded_integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MAX_INTEGER:
+    value = int(text)  # ValueError beyond 4300 digits
+    if abs(value) > MAX_INTEGER:
         raise ValueError("an integer beyond 2^53 - 1")
-    return int(text)
+    return value
 
 
 def is_thumbprint(value: object) -> bool:

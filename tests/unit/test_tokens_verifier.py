@@ -12,12 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.exceptions import InvalidKeyError
 
 from gateway.domain.errors import Reason
 from gateway.domain.identity import b64url
-from gateway.edges.keys import new_signing_key
-from gateway.edges.tokens import Verifier, sign
-from gateway.rules.jose import Problem, TokenProblem
+from gateway.edges.keys import SigningKey, new_signing_key
+from gateway.edges.tokens import Verifier, sign, signature_holds
+from gateway.rules.jose import Problem, TokenProblem, parse_compact
 from gateway.rules.jwks import jwk_object
 from tests.unit.trust_kit import (
     CARE,
@@ -263,3 +264,19 @@ async def test_05_a_typ_without_a_profile_is_refused(bench: Bench) -> None:
 async def test_a_token_over_its_profiles_size_is_refused(bench: Bench) -> None:
     problem = await refused_at(bench, forged(bench, note="x" * 8192))
     assert problem.problem is Problem.MALFORMED
+
+
+async def test_01_no_other_key_is_signed_with_under_the_name_ed25519(bench: Bench) -> None:
+    posing = SigningKey(Ed448PrivateKey.generate(), bench.care.tokens.jwk)  # type: ignore[arg-type]
+    with pytest.raises(InvalidKeyError):
+        sign("at+jwt", at_claims(THUMBPRINT), posing)
+
+
+async def test_04_a_signature_holds_only_under_the_key_that_the_token_names(bench: Bench) -> None:
+    key = bench.care.tokens
+    token = parse_compact(forged(bench), 8192)
+    assert signature_holds(token, key.jwk)
+    for jwk in (replace(key.jwk, use="enc"), replace(key.jwk, key_ops=("sign",)), replace(key.jwk, alg="ES256")):
+        assert not signature_holds(token, jwk)
+    assert not signature_holds(parse_compact(forged(bench, header={"kid": "k" * 43}), 8192), key.jwk)
+    assert not signature_holds(parse_compact(forged(bench, header={"alg": "ES256"}), 8192), key.jwk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from gateway.edges.certificates import (
     thumbprint,
     write_authority,
 )
-from gateway.edges.keys import pem_of
+from gateway.edges.keys import new_signing_key, pem_of, write_secret
 from gateway.rules.jose import TokenProblem
 from tests.unit.trust_kit import CARE, NOW, POLICE
 
@@ -119,7 +119,32 @@ def test_a_ca_below_ours_issues_nothing_for_us() -> None:
     assert not issued_by(below.certificate_pem, CARE_CA.certificate_pem, TODAY, Purpose.CLIENT)
 
 
-def _certificate(secret: ec.EllipticCurvePrivateKey, issuer: Authority, ca: bool) -> x509.Certificate:
+@pytest.mark.parametrize(
+    "uris",
+    [
+        [],
+        ["https://care.example", "https://care.example/agent"],
+        ["https://care.example/clients/"],
+        ["https://care.example/clients/a/b"],
+        ["https://care.example/clients/.."],
+        ["https://care.example/clients/" + "a" * 65],
+        ["https://care.example/agents"],
+        ["https://care.example/"],
+        ["https://police.example/clients/analyst"],
+        ["spiffe://care.example/agent"],
+    ],
+)
+def test_a_certificate_that_names_no_one_part_of_its_entity_is_refused(uris: list[str]) -> None:
+    certificate = _certificate(ec.generate_private_key(ec.SECP256R1()), CARE_CA, ca=False, uris=uris)
+    pem = certificate.public_bytes(Encoding.PEM)
+    assert issued_by(pem, CARE_CA.certificate_pem, TODAY, Purpose.CLIENT)
+    with pytest.raises(TokenProblem):
+        holder_of(pem, CARE, CARE_CA.certificate_pem, TODAY)
+
+
+def _certificate(
+    secret: ec.EllipticCurvePrivateKey, issuer: Authority, ca: bool, uris: Sequence[str] = ()
+) -> x509.Certificate:
     at = datetime.fromtimestamp(TODAY, UTC)
     return (
         x509.CertificateBuilder()
@@ -132,6 +157,10 @@ def _certificate(secret: ec.EllipticCurvePrivateKey, issuer: Authority, ca: bool
         .add_extension(x509.BasicConstraints(ca=ca, path_length=0 if ca else None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(secret.public_key()), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("below"), *map(x509.UniformResourceIdentifier, uris)]),
+            critical=False,
+        )
         .sign(issuer.secret, hashes.SHA256())
     )
 
@@ -156,12 +185,21 @@ def test_a_client_id_that_would_not_stay_in_its_place_is_refused(client_id: str)
         client_certificate(CARE_CA, CARE, Role.CLIENT, TODAY, client_id=client_id)
 
 
+@pytest.mark.parametrize("role", [Role.AGENT, Role.GATEWAY])
+def test_only_a_client_has_a_client_id(role: Role) -> None:
+    with pytest.raises(ValueError, match="client ID"):
+        client_certificate(CARE_CA, CARE, role, TODAY, client_id="analyst")
+
+
 def test_a_ca_comes_back_from_its_files_and_only_with_its_own_key(tmp_path: Path) -> None:
     write_authority(CARE_CA, tmp_path / "ca.pem", tmp_path / "ca.key")
     assert load_authority(tmp_path / "ca.pem", tmp_path / "ca.key").certificate == CARE_CA.certificate
     write_authority(POLICE_CA, tmp_path / "other.pem", tmp_path / "other.key")
     with pytest.raises(IsthmusError, match="does not belong"):
         load_authority(tmp_path / "ca.pem", tmp_path / "other.key")
+    write_secret(tmp_path / "ed25519.key", pem_of(new_signing_key().secret))
+    with pytest.raises(IsthmusError, match="does not belong"):
+        load_authority(tmp_path / "ca.pem", tmp_path / "ed25519.key")
     assert b"PRIVATE KEY" in pem_of(CARE_CA.secret)
     assert "PRIVATE" not in repr(CARE_CA)
 

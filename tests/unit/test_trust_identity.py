@@ -110,6 +110,12 @@ def test_a_key_survives_json(jwk: Jwk) -> None:
         {"key_ops": "verify"},
         {"key_ops": ["verify", "verify"]},
         {"key_ops": [1]},
+        {"key_ops": [["verify"]]},
+        {"key_ops": ["teleport"]},
+        {"key_ops": {"verify": 1}},
+        {"x": 7},
+        {"x": "A" * 44},
+        {"use": ["sig"]},
         {"x": ""},
         {"x": "AAAA"},
         {"y": "A" * 43},
@@ -118,6 +124,8 @@ def test_a_key_survives_json(jwk: Jwk) -> None:
 )
 def test_a_key_that_is_not_exactly_one_of_ours_is_refused(change: dict[str, object]) -> None:
     good = jwk_object(Jwk("OKP", "Ed25519", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", alg="Ed25519"))
+    del good["kid"]  # so that each change is refused for itself
+    assert parse_jwk(good).kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
     with pytest.raises(TokenProblem) as caught:
         parse_jwk({**good, **change})
     assert caught.value.problem in (Problem.KEY, Problem.MALFORMED)

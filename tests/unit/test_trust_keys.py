@@ -24,6 +24,7 @@ from gateway.edges.keys import (
     new_agreement_key,
     new_signing_key,
     pem_of,
+    signing_key,
     verification_key,
     write_secret,
 )
@@ -122,3 +123,5 @@ def test_no_key_is_made_for_other_algorithms() -> None:
     for alg in ("RS256", "HS256", "Ed448", "none"):
         with pytest.raises(ValueError, match=alg):
             new_signing_key(alg)
+    with pytest.raises(ValueError, match="P-256"):
+        signing_key(ec.generate_private_key(ec.SECP384R1()))

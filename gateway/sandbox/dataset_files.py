@@ -1,0 +1,77 @@
+"""Writes a dataset's description with its policy, as an owner would by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.domain.dataset import Column
+
+PURPOSES = ("trend-monitoring", "prevalence-estimation")
+LEGAL_BASES = ("gdpr-6-1-e", "led-8")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """`year_of` is (derived column, date column)."""
+
+    id: str
+    title: str
+    description: str
+    coverage: str
+    row_bound: int
+    created: int
+    columns: Sequence[Column]
+    key_columns: Sequence[str]
+    year_of: tuple[str, str]
+
+
+def write_dataset(path: Path, dataset: DatasetFile) -> None:
+    derived, date = dataset.year_of
+    lines = [
+        f"id = {_(dataset.id)}",
+        f"title = {_(dataset.title)}",
+        f"description = {_(dataset.description)}",
+        f"coverage = {_(dataset.coverage)}",
+        'vocabulary = "HTCDS v2"',
+        'folder = "../data"',
+        f"file = {_(dataset.id + '.csv')}",
+        f"snapshot_key = {_(dataset.id + '.key')}",
+        f"key_columns = {_(list(dataset.key_columns))}",
+        "",
+        "[edition]",
+        'id = "2013-1"',
+        f"created = {dataset.created}",
+        "# Public: what the number of people is padded to.",
+        f"row_bound = {dataset.row_bound}",
+        "",
+        "[policy]",
+        f"purposes = {_(list(PURPOSES))}",
+        f"legal_bases = {_(list(LEGAL_BASES))}",
+        'statistics = ["count_by", "overlap"]',
+        "minimum_cell = 11",
+        "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
+        'exact_statistics = ["overlap"]',
+        "minimum_seats = 3",
+        "# A demonstration may show a sample of one party's receive buffer; leave it out elsewhere.",
+        "demo_view = true",
+        "",
+        "[[derived]]",
+        f"column = {_(derived)}",
+        f"year_of = {_(date)}",
+    ]
+    for column in dataset.columns:
+        lines += ["", "[[columns]]", f"name = {_(column.name)}", f"type = {_(column.type.value)}"]
+        lines += [f"label = {_(column.label)}", f"standard = {_(column.standard)}"]
+        if column.codes:
+            lines.append("codes = [")
+            lines += [f"  {{ value = {_(code.value)}, label = {_(code.label)} }}," for code in column.codes]
+            lines.append("]")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _(value: object) -> str:
+    """JSON's strings and arrays are TOML's too."""
+    return json.dumps(value, ensure_ascii=False)

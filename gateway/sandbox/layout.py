@@ -1,0 +1,288 @@
+"""Lays a whole federation out in one folder: anchor, keys, certificates, configuration, data, users.
+
+Invariants: every space has its own folder, keys and CA; what lies in it is what an operator of a real space
+would have, made by the same code; key files can be read by their owner alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.domain.identity import EntityId, Jwk, host_of
+from gateway.edges import certificates, keys
+from gateway.edges.certificates import Credentials, Role
+from gateway.edges.federation import entity_configuration, subordinate_statement
+from gateway.rules.gateway_metadata import GatewayMetadata
+from gateway.rules.jwks import jwk_object
+from gateway.sandbox import data
+from gateway.sandbox.dataset_files import DatasetFile, write_dataset
+
+ANCHOR = EntityId("https://anchor.example")
+EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
+CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate")}
+
+# Public sizes that people are padded to: what an owner would choose, a round number above the list's length.
+ROW_BOUNDS = {"LA": 128, "NG": 640, "PFNCA": 1280, "GO": 896, "GP": 384}
+TITLES = {
+    "LA": "People known to local authorities",
+    "NG": "People known to non-governmental organisations",
+    "PFNCA": "People known to police forces and the National Crime Agency",
+    "GO": "People known to government organisations",
+    "GP": "People reported by the general public",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSpec:
+    """One space of the sandbox: `lists` are the published table's lists that it holds."""
+
+    name: str
+    operator: str
+    seats: int
+    lists: tuple[str, ...] = ()
+    jurisdiction: str = "GB"
+
+    @property
+    def entity(self) -> EntityId:
+        return EntityId(f"https://{self.name}.example")
+
+
+# The third data space holds no seat; the neutral operator holds one and has no data.
+SPACES = (
+    SpaceSpec("care", "Care Alliance", 1, ("LA", "NG")),
+    SpaceSpec("police", "Police Cooperation", 1, ("PFNCA",)),
+    SpaceSpec("registry", "Victims Registry", 0, ("GO", "GP")),
+    SpaceSpec("neutral", "Neutral Compute Foundation", 1),
+)
+
+
+def lay_out(
+    folder: Path,
+    ports: Mapping[str, int],
+    now: int,
+    *,
+    spaces: Sequence[SpaceSpec] = SPACES,
+    seed: int = 2013,
+    change: Callable[[Path], None] | None = None,
+) -> None:
+    """Write everything below `folder`, which must be empty or missing.
+
+    `ports` maps a space's name to its port on loopback. `change` may edit the made-up CSV files (their folder
+    is its argument) before they are described.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    anchor_key = keys.new_signing_key()
+    (folder / "anchor").mkdir()
+    keys.write_secret(folder / "anchor" / "federation.pem", keys.pem_of(anchor_key.secret))
+    _write_jwk(folder / "anchor" / "anchor.jwk.json", anchor_key.jwk)
+    lists = data.write_lists(folder / "lists", seed)
+    if change is not None:
+        change(folder / "lists")
+    chains = {}
+    for spec in spaces:
+        home = folder / "spaces" / spec.name
+        chains[spec.name] = _space(home, spec, ports[spec.name], anchor_key, now)
+        for name in spec.lists:
+            _dataset(home, name, lists[name])
+    (folder / "lists").rmdir()
+    for spec in spaces:
+        home = folder / "spaces" / spec.name
+        peers = [other for other in spaces if other is not spec]
+        (home / "peers").mkdir()
+        for other in peers:
+            (home / "peers" / f"{other.name}.chain.json").write_text(json.dumps(chains[other.name]))
+        (home / "gateway.toml").write_text(_gateway_toml(spec, ports, peers, spaces))
+        (home / "agent.toml").write_text(_agent_toml(spec, ports[spec.name], spaces))
+        _clients(folder / "users", home, spec, ports[spec.name], now)
+    (folder / "default-profile.toml").write_text(_profile(spaces[0], "analyst", ports[spaces[0].name], "users/"))
+
+
+def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now: int) -> list[str]:
+    """Keys, CA and certificates of one space; returns its chain."""
+    for name in ("keys", "agent", "tls", "data", "datasets"):
+        (home / name).mkdir(parents=True)
+    federation, token, contract = (keys.new_signing_key() for _ in range(3))
+    keys.write_secret(home / "keys" / "federation.pem", keys.pem_of(federation.secret))
+    keys.write_secret(home / "keys" / "token.pem", keys.pem_of(token.secret))
+    keys.write_secret(home / "keys" / "recipient.pem", keys.pem_of(keys.new_agreement_key().secret))
+    keys.write_secret(home / "agent" / "contract.pem", keys.pem_of(contract.secret))
+    _write_jwk(home / "keys" / "contract.jwk.json", contract.jwk)
+    authority = certificates.create_authority(spec.entity, now)
+    certificates.write_authority(authority, home / "tls" / "ca.pem", home / "tls" / "ca.key.pem")
+    _write_credentials(
+        home / "tls", "gateway", certificates.server_certificate(authority, spec.entity, now, loopback=True)
+    )
+    _write_credentials(
+        home / "tls", "to-peers", certificates.client_certificate(authority, spec.entity, Role.GATEWAY, now)
+    )
+    _write_credentials(
+        home / "agent", "agent", certificates.client_certificate(authority, spec.entity, Role.AGENT, now)
+    )
+    statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), anchor, now)
+    (home / "keys" / "anchor.statement.jwt").write_text(statement)
+    metadata = GatewayMetadata(
+        endpoint=f"127.0.0.1:{port}",
+        operator=spec.operator,
+        operator_group=spec.name,
+        affiliates=(),
+        jurisdiction=spec.jurisdiction,
+        token_keys=(token.jwk,),
+        contract_keys=(contract.jwk,),
+        tls_ca=authority.certificate_pem.decode(),
+        seats=spec.seats,
+    )
+    return [entity_configuration(spec.entity, metadata, (ANCHOR,), federation, now), statement]
+
+
+def _dataset(home: Path, name: str, file: Path) -> None:
+    """Move one list into its space and describe it."""
+    file.rename(home / "data" / f"{name.lower()}.csv")
+    keys.write_secret(home / "datasets" / f"{name.lower()}.key", secrets.token_bytes(32))
+    write_dataset(
+        home / "datasets" / f"{name.lower()}.toml",
+        DatasetFile(
+            id=name.lower(),
+            title=TITLES[name],
+            description="Made-up people whose lists overlap as published for the United Kingdom in 2013",
+            coverage="United Kingdom, people referred 2009 to 2014",
+            row_bound=ROW_BOUNDS[name],
+            created=EDITION_CREATED,
+            columns=data.columns(),
+            key_columns=data.KEY_COLUMNS,
+            year_of=(data.YEAR, data.REFERRED),
+        ),
+    )
+
+
+def _clients(users: Path, home: Path, spec: SpaceSpec, port: int, now: int) -> None:
+    """One profile with certificate per client of a space; tokens are put beside it while the sandbox runs."""
+    users.mkdir(exist_ok=True)
+    authority = certificates.load_authority(home / "tls" / "ca.pem", home / "tls" / "ca.key.pem")
+    (users / f"{spec.name}.ca.pem").write_bytes(authority.certificate_pem)
+    for client in CLIENTS:
+        credentials = certificates.client_certificate(authority, spec.entity, Role.CLIENT, now, client_id=client)
+        _write_credentials(users, f"{spec.name}-{client}", credentials)
+        (users / f"{spec.name}-{client}.toml").write_text(_profile(spec, client, port, ""))
+
+
+def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
+    stem = f"{folder}{spec.name}-{client}"
+    return _toml(
+        {
+            "gateway": f"127.0.0.1:{port}",
+            "server_name": host_of(spec.entity),
+            "ca": f"{folder}{spec.name}.ca.pem",
+            "certificate": f"{stem}.pem",
+            "key": f"{stem}.key.pem",
+            "token": f"{stem}.token",
+        }
+    )
+
+
+def _anchors(spaces: Sequence[SpaceSpec], key: str) -> str:
+    prefixes = [spec.entity for spec in spaces]
+    return "[[anchors]]\n" + _toml({"entity": ANCHOR, "keys": [key], "prefixes": prefixes})
+
+
+def _gateway_toml(
+    spec: SpaceSpec, ports: Mapping[str, int], peers: Sequence[SpaceSpec], spaces: Sequence[SpaceSpec]
+) -> str:
+    address = f"127.0.0.1:{ports[spec.name]}"
+    parts = [
+        _toml(
+            {
+                "entity": spec.entity,
+                "listen": address,
+                "endpoint": address,
+                "database": "sqlite+aiosqlite:///gateway.db",
+                "statement": "keys/anchor.statement.jwt",
+            }
+        ),
+        "[operator]\n"
+        + _toml(
+            {
+                "name": spec.operator,
+                "group": spec.name,
+                "jurisdiction": spec.jurisdiction,
+                "seats": spec.seats,
+            }
+        ),
+        "[keys]\n"
+        + _toml(
+            {
+                "federation": "keys/federation.pem",
+                "token": "keys/token.pem",
+                "recipient": "keys/recipient.pem",
+                "contract": "keys/contract.jwk.json",
+            }
+        ),
+        "[tls]\n"
+        + _toml(
+            {
+                "ca": "tls/ca.pem",
+                "certificate": "tls/gateway.pem",
+                "key": "tls/gateway.key.pem",
+                "client_certificate": "tls/to-peers.pem",
+                "client_key": "tls/to-peers.key.pem",
+            }
+        ),
+        _anchors(spaces, "../../anchor/anchor.jwk.json"),
+        *(
+            "[[peers]]\n"
+            + _toml(
+                {
+                    "entity": peer.entity,
+                    "address": f"127.0.0.1:{ports[peer.name]}",
+                    "chain": f"peers/{peer.name}.chain.json",
+                }
+            )
+            for peer in peers
+        ),
+        *("[[clients]]\n" + _toml({"id": client, "scopes": list(scopes)}) for client, scopes in CLIENTS.items()),
+        "[agent]\n" + _toml({"config": "agent.toml"}),
+        "[log]\n" + _toml({"level": "warning"}),
+    ]
+    return "\n".join(parts)
+
+
+def _agent_toml(spec: SpaceSpec, port: int, spaces: Sequence[SpaceSpec]) -> str:
+    parts = [
+        _toml(
+            {
+                "entity": spec.entity,
+                "gateway": f"127.0.0.1:{port}",
+                "database": "sqlite+aiosqlite:///agent.db",
+                "seats": spec.seats,
+                "datasets": [f"datasets/{name.lower()}.toml" for name in spec.lists],
+            }
+        ),
+        "[keys]\n" + _toml({"contract": "agent/contract.pem"}),
+        "[tls]\n" + _toml({"ca": "tls/ca.pem", "certificate": "agent/agent.pem", "key": "agent/agent.key.pem"}),
+        _anchors(spaces, "../../anchor/anchor.jwk.json"),
+        "[log]\n" + _toml({"level": "warning"}),
+    ]
+    return "\n".join(parts)
+
+
+def _toml(values: Mapping[str, object]) -> str:
+    """Flat TOML: JSON's strings, numbers, booleans and arrays are TOML's too."""
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
+
+
+def _write_jwk(path: Path, jwk: Jwk) -> None:
+    path.write_text(json.dumps(jwk_object(jwk)))
+
+
+def _write_credentials(folder: Path, stem: str, credentials: Credentials) -> None:
+    (folder / f"{stem}.pem").write_bytes(credentials.certificate_pem)
+    keys.write_secret(folder / f"{stem}.key.pem", credentials.key_pem)
+
+
+def is_laid_out(folder: Path) -> bool:
+    return (folder / "default-profile.toml").is_file() and os.access(folder, os.W_OK)
