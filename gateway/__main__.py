@@ -32,8 +32,10 @@ def main() -> int:
             say(str(unexpected()))
             return FAILED
         path = getattr(getattr(problem, "ctx", None), "command_path", "isthmus")
-        if text := told():
-            say(f"{text.rstrip('.')}. See `{path} --help`")
+        if type(problem).__name__ == "NoArgsIsHelpError":
+            print(told(), file=sys.stderr)
+        else:
+            say(f"{told().rstrip('.')}. See `{path} --help`")
         return USAGE
 
 

@@ -16,33 +16,42 @@ import typer.core
 from gateway.cli import catalogue, computations, operate, questions
 from gateway.cli.output import AsJson, answering, not_installed
 
-# Name, module that holds a typer app called `app`, and its line in the list of commands.
+# Name, where it is (a typer app or a function), and its line in the list of commands.
 LAZY = (
-    ("demo", "gateway.cli.demo", "The main job on this machine: three data spaces, one question."),
-    ("sandbox", "gateway.cli.sandbox", "A whole federation on this machine: up, ps, down."),
+    ("demo", "gateway.cli.demo:demo", "See it work: one question across three data spaces."),
+    ("sandbox", "gateway.cli.sandbox:app", "A whole federation on this machine: up, ps, down."),
 )
 
 
 class _Lazy(typer.core.TyperCommand):
     """Stands in the list for a command whose module is imported when it is called."""
 
-    def __init__(self, name: str, module: str, help: str) -> None:
+    def __init__(self, name: str, where: str, help: str) -> None:
         super().__init__(name, help=help)
-        self._module = module
+        self._where = where
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         try:
-            real = typer.main.get_command(import_module(self._module).app)
+            real = typer.main.get_command(self._load())
         except ModuleNotFoundError as missing:
             raise not_installed(missing) from missing
         return real.make_context(info_name, args, parent=parent, **extra)
+
+    def _load(self) -> typer.Typer:
+        module, _, name = self._where.partition(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            return found
+        alone = typer.Typer(add_completion=False)
+        alone.command(epilog=f"Example: isthmus {self.name}")(found)
+        return alone
 
 
 class _Commands(typer.core.TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        for name, module, help in LAZY:
-            self.add_command(_Lazy(name, module, help), name)
+        for name, where, help in LAZY:
+            self.add_command(_Lazy(name, where, help), name)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which a newcomer meets them."""

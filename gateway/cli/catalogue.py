@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="One dataset: its columns and codes. A short name will do.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One dataset: its columns and codes. A short name will do.")
+    ] = None,
     profile: ProfileFile = None,
     json: AsJson = False,
 ) -> None:
-    """The datasets of all spaces, or one of them with its columns and codes."""
+    """Datasets of all spaces, or one with its columns."""
     with answering(json) as output:
         from gateway.cli import render, shapes
         from gateway.client.sync import Client
@@ -35,7 +37,7 @@ def datasets(
 
 
 def spaces(profile: ProfileFile = None, json: AsJson = False) -> None:
-    """The spaces of this federation: who runs them, their seats, whether they answer."""
+    """Who is in this federation, with their seats."""
     with answering(json) as output:
         from gateway.cli import render, shapes
         from gateway.client.sync import Client
@@ -62,7 +64,10 @@ def _named(client: Client, name: str) -> Listed:
     if fitting:
         names = ", ".join(listed.dataset.name for listed in fitting)
         raise IsthmusError(
-            Reason.UNKNOWN_DATASET, f"{name} is the name of several datasets", field="name", advice=f"Say which: {names}"
+            Reason.UNKNOWN_DATASET,
+            f"{name} is the name of several datasets",
+            field="name",
+            advice=f"Say which: {names}",
         )
     raise IsthmusError(
         Reason.UNKNOWN_DATASET, f"no dataset is named {name}", field="name", advice="`isthmus datasets` lists all"

@@ -29,19 +29,20 @@ def show(name: Name, profile: ProfileFile = None, json: AsJson = False) -> None:
     """Where one computation stands, and its table where the gateway is the recipient."""
     with answering(json) as output:
         from gateway.cli import render, shapes
-        from gateway.cli.questions import labels_of, short_of
+        from gateway.cli.ask import Answer
         from gateway.client.aio import has_table
+        from gateway.client.summary import summary
         from gateway.client.sync import Client
 
         with Client(profile_at(profile)) as client:
             found = client.get(name)
             table = client.result(found) if has_table(found) else None
-            short = short_of(found)
-            labels = labels_of(client, short) if table is not None and not json else {}
+        short = summary(found) if found.approvals else None
+        answer = Answer(found, short, table) if short is not None and table is not None else None
         output.give(
             lambda: {**shapes.of_computation(found), **shapes.of_run(found, table, None, short)},
             lambda: render.computation(found),
-            *((lambda: render.result(table, short, labels),) if table is not None and short is not None else ()),
+            *(() if answer is None else (lambda: render.result(answer),)),
             *((lambda: render.receipt(short),) if short is not None and found.receipts else ()),
         )
 

@@ -1,14 +1,14 @@
-"""A bar per space while a session runs, on standard error, gone when it is over."""
+"""A bar per space while a session runs, gone when it is over."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from gateway.cli.output import console_of, printable
+from gateway.cli.output import printable
 from gateway.domain.computation import Computation
 
 # What a space's status and a party's phases are called for people; any other is shown as it is.
@@ -23,12 +23,8 @@ WORDS = {
 
 
 @contextmanager
-def bars(quiet: bool = False) -> Iterator[Callable[[Computation], None]]:
-    """Yields what is called with each state of the computation."""
-    if quiet:
-        yield lambda computation: None
-        return
-    console = console_of(sys.stderr)
+def bars(console: Console) -> Iterator[Callable[[Computation], None]]:
+    """Yields what is called with each state of the computation. Nothing is shown but to a person at a terminal."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
@@ -36,7 +32,9 @@ def bars(quiet: bool = False) -> Iterator[Callable[[Computation], None]]:
         TextColumn("{task.fields[phase]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=console.quiet or not console.is_terminal
+    ) as progress:
         tasks: dict[str, TaskID] = {}
 
         def show(computation: Computation) -> None:

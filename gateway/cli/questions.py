@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +11,9 @@ import typer
 from gateway.cli.output import AsJson, ProfileFile, answering, profile_at
 
 if TYPE_CHECKING:
-    from gateway.client.estimates import Estimate
-    from gateway.client.summary import Summary
-    from gateway.client.sync import Client
-    from gateway.domain.computation import Computation
+    from gateway.cli.ask import Answer
+    from gateway.client.profile import Profile
     from gateway.domain.query import Query
-    from gateway.domain.result import Table
 
 QueryPath = Annotated[Path, typer.Argument(metavar="FILE", help="A query in YAML or JSON; docs/queries has examples.")]
 
@@ -30,7 +26,10 @@ class Receives(StrEnum):
 
 
 def plan(file: QueryPath, profile: ProfileFile = None, json: AsJson = False) -> None:
-    """What a query would mean before it is asked: seats, who learns what, verdicts, cost. Changes nothing."""
+    """Show what a query would do, and ask nothing.
+
+    Seats, who learns what, every space's verdict, time and bytes: from public descriptions alone.
+    """
     with answering(json) as output:
         from gateway.cli import exits, render
         from gateway.client.queries import load_query
@@ -57,91 +56,49 @@ def run(
     profile: ProfileFile = None,
     json: AsJson = False,
 ) -> None:
-    """Ask a query, wait while the spaces compute, and print the table with its receipt."""
+    """Ask a query and print its table and receipt."""
     with answering(json) as output:
-        from gateway.cli import exits, render, shapes
+        from asyncio import run as run_loop
+
+        from gateway.cli import ask, exits, render, shapes
         from gateway.client.queries import load_query
-        from gateway.client.sync import Client
-        from gateway.domain.computation import State
+        from gateway.client.summary import summary
 
         asked = load_query(file)
         if asked.estimates:
             _can_estimate()
-        with Client(profile_at(profile)) as client:
-            found = follow(client, asked.query, recipient, quiet=json)
-            short = short_of(found)
-            if found.state is not State.RELEASED:
-                from gateway.client.aio import ended
-
-                if json:
-                    estimates = [] if asked.estimates else None
-                    output.give(lambda: shapes.of_run(found, None, estimates, short))
-                output.refuse(ended(found))
-                raise typer.Exit(exits.BY_STATE[found.state])
-            table = client.result(found)
-            labels = {} if json else labels_of(client, short)
-        estimated = estimates_of(table, asked.estimates) if asked.estimates else None
+        try:
+            answer = run_loop(_answer(profile_at(profile), asked.query, recipient, quiet=json))
+        except ask.NoAnswer as ended:
+            if json:
+                found = ended.computation
+                short = summary(found) if found.approvals else None
+                output.give(lambda: shapes.of_run(found, None, [] if asked.estimates else None, short))
+            output.refuse(ended)
+            raise typer.Exit(exits.BY_STATE[ended.computation.state]) from None
+        estimated = ask.estimates(answer.table, asked.estimates) if asked.estimates else None
         output.give(
-            lambda: shapes.of_run(found, table, estimated, short),
-            *(() if short is None else (lambda: render.result(table, short, labels),)),
+            lambda: ask.as_json(answer, estimated),
+            lambda: render.result(answer),
             *(() if estimated is None else (lambda: render.estimates(estimated),)),
-            *((lambda: render.view(found.views),) if found.views else ()),
-            *(() if short is None else (lambda: render.receipt(short),)),
+            *((lambda: render.view(answer.computation.views),) if answer.computation.views else ()),
+            lambda: render.receipt(answer.summary),
         )
-        if table.rows and all(row.suppressed for row in table.rows):
+        if answer.withheld:
             raise typer.Exit(exits.WITHHELD)
 
 
-def follow(client: Client, asked: Query, recipient: str, *, quiet: bool) -> Computation:
-    """Create and watch until it has ended; a bar per space on standard error unless `quiet`. An interrupt cancels
-    the computation at all spaces, because nobody else could read its result."""
-    from gateway.cli.progress import bars
-    from gateway.domain.errors import IsthmusError
+async def _answer(profile: Profile, asked: Query, recipient: Receives, *, quiet: bool) -> Answer:
+    import sys
 
-    found = client.create(asked, recipient="gateway" if recipient == Receives.GATEWAY else "self")
-    try:
-        with bars(quiet) as show:
-            for found in client.watch(found.name):
-                show(found)
-    except KeyboardInterrupt:
-        try:
-            client.cancel(found.name)
-        except IsthmusError:
-            pass  # it had ended, or the gateway is gone: either way there is nothing left to stop
-        raise
-    return found
+    from gateway.cli import ask
+    from gateway.cli.output import console_of
+    from gateway.client.aio import AsyncClient
 
-
-def short_of(found: Computation) -> Summary | None:
-    """The receipt in short; None before every space has approved."""
-    from gateway.client.summary import summary
-
-    return summary(found) if found.contract and found.approvals else None
-
-
-def labels_of(client: Client, short: Summary | None) -> Mapping[str, Mapping[str, str]]:
-    """What the codes of the table's columns mean, as the first source's description says it."""
-    if short is None or short.contract.query.statistic.count_by is None:
-        return {}
-    dataset = client.dataset(short.contract.query.sources[0].dataset).dataset
-    columns = [dataset.column(name) for name in short.contract.query.statistic.count_by.columns]
-    return {
-        column.name: {"": column.label, **{code.value: code.label for code in column.codes}}
-        for column in columns
-        if column is not None
-    }
-
-
-def estimates_of(table: Table, models: Sequence[str]) -> list[Estimate]:
-    """One estimate per model; all refused where a cell is suppressed."""
-    from gateway.client.estimates import Estimate, OverlapTable, estimate
-
-    counts = [row.count for row in table.rows if row.count is not None]
-    if len(counts) < len(table.rows):
-        refused = "the table has suppressed cells, and zeros and small cells are what the models live on"
-        return [Estimate(model, sum(counts), refused=refused) for model in models]
-    patterns = [([int(code) for code in row.codes], row.count or 0) for row in table.rows]
-    return estimate(OverlapTable.from_patterns(table.columns, patterns), models)
+    console = console_of(sys.stderr)
+    console.quiet = quiet
+    async with AsyncClient(profile) as client:
+        return await ask.run(client, asked, console, "gateway" if recipient is Receives.GATEWAY else "self")
 
 
 def _can_estimate() -> None:

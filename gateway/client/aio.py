@@ -231,6 +231,10 @@ class AsyncClient:
         rpc = _COMPUTATION + "AcknowledgeResult"
         await self._call(rpc, request, comp.AcknowledgeResultResponse, attempts=ATTEMPTS if consistent else 1)
 
+    async def issue_token(self) -> str:
+        """A fresh access token for this certificate, for clients that hold theirs in a file."""
+        return str((await self._issue()).access_token)
+
     async def _get(self, name: str) -> Any:
         request = comp.GetComputationRequest(name=_full(name))
         return await self._call(_COMPUTATION + "GetComputation", request, comp.GetComputationResponse)
