@@ -91,6 +91,7 @@ class Session:
     _outgoing: asyncio.Queue[Frame | None] = field(default_factory=lambda: asyncio.Queue(SENT_AHEAD))
     _outputs: list[str] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _seated: asyncio.Event = field(default_factory=asyncio.Event)
     _stopped: bool = False
 
     async def run(self) -> AsyncIterator[RunEvent]:
@@ -100,6 +101,7 @@ class Session:
                 party = await self.pool.take()
                 self._seats[seat.pid] = _Seat(seat.pid, party, asyncio.get_running_loop().time())
                 party.send(ToParty.JOB, json.dumps(self._job(seat.pid)).encode())
+            self._seated.set()
             for held in self._seats.values():
                 self._spawn(self._listen(held), held.pid)
             if self._seats:
@@ -116,6 +118,7 @@ class Session:
             yield _failure(problem.reason, self.entity, "start", problem.public, problem.advice)
         finally:
             self._stopped = True
+            self._seated.set()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -131,7 +134,8 @@ class Session:
         self._events.put_nowait(failure)
 
     async def deliver(self, frame: Frame) -> None:
-        """A frame from another space for one of the parties here."""
+        """A frame from another space for one of the parties here; early ones wait until the party has its job."""
+        await self._seated.wait()
         held = self._seats.get(frame.destination)
         if held is None or self._stopped:
             return

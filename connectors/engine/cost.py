@@ -16,7 +16,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Rounds one after the other; elements sent by all parties together; the longest vector in one message."""
+    """Rounds; elements sent by all parties together; the longest vector in one message."""
 
     rounds: int = 0
     elements: int = 0

@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gateway.client.profile import sandbox_state
 from gateway.domain.errors import IsthmusError, Reason
 
 app = typer.Typer(no_args_is_help=True, help="A whole federation on this machine, to try everything on.")
@@ -137,9 +138,7 @@ def _detached(place: Path) -> None:
 
 
 def _place(folder: Path | None) -> Path:
-    from gateway.sandbox.federation import default_folder
-
-    return (folder or default_folder()).absolute()
+    return (folder or sandbox_state()).absolute()
 
 
 def _state(place: Path) -> dict[str, Any] | None:

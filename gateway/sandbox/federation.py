@@ -18,10 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    from gateway.client import AsyncClient, Profile
-except ImportError:
-    pass
+from gateway.client import AsyncClient, Profile
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.sandbox import processes
 from gateway.sandbox.layout import CLIENTS, SPACES, SpaceSpec, is_laid_out, lay_out
@@ -31,11 +28,6 @@ PORTS_FILE = "ports.json"
 READY_WITHIN = 60.0
 RENEW_EVERY = 120.0
 STOP_WITHIN = 10.0
-
-
-def default_folder() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "isthmus" / "sandbox"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
-"""How many people are on exactly which lists: the overlap table of up to eight lists of any number of providers.
+"""How many people are on exactly which lists: the overlap table of up to eight lists of any number of
+providers.
 
-Cells are the patterns 1 .. 2^k - 1 (bit i = list i), in that order. Output: a value per cell, then a flag per cell.
+Cells are the patterns 1 .. 2^k - 1 (bit i = list i), in that order. Output: a value per cell, then a flag per
+cell.
 
-Route: link rows by key (tables.py); a person's lists are the OR over its rows; products of list bits over all subsets I of the
-lists, in ceil(log2 k) rounds; S_I = people on all lists of I, as an inner product with the first-row flags (only the sums are
-re-shared); exact patterns from the S_I by Möbius inversion, which is linear; limits. Nothing is opened but masked and shuffled
-values inside linking and limits.
+Route: link rows by key (tables.py); a person's lists are the OR over its rows; products of list bits over all
+subsets I of the lists, in ceil(log2 k) rounds; S_I = people on all lists of I, as an inner product with the
+first-row flags (only the sums are re-shared); exact patterns from the S_I by Möbius inversion, which is
+linear; limits. Nothing is opened but masked and shuffled values inside linking and limits.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,15 @@ from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, mul, sub, total
 from connectors.engine.programs.parameters import known, strings
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import KEY_COLUMNS, InputRows, Parameters, TokenBytes, check_rows, key_columns, padded
+from connectors.engine.rows import (
+    KEY_COLUMNS,
+    InputRows,
+    Parameters,
+    TokenBytes,
+    check_rows,
+    key_columns,
+    padded,
+)
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.tables import (
     Limits,
@@ -40,8 +50,9 @@ if TYPE_CHECKING:
 NAME = "overlap"
 VERSION = 1
 LEAKAGE = (
-    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. Recipients learn, for each pattern "
-    "of lists, the number of people on exactly those lists, or that the number is suppressed."
+    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
+    "Recipients learn, for each pattern of lists, the number of people on exactly those lists, "
+    "or that the number is suppressed."
 )
 MAX_LISTS = 8
 
@@ -57,7 +68,7 @@ class _Query:
 
     @property
     def cells(self) -> int:
-        return 2**self.k - 1
+        return (1 << self.k) - 1
 
 
 def _read(parameters: Parameters) -> _Query:
@@ -82,7 +93,9 @@ def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: Tok
     if len(rows.lists) != len(rows.keys):
         raise InputRejected("lists", "does not have one entry per row")
     if any(not 0 < mask < 1 << query.k for mask in rows.lists):
-        raise InputRejected("lists", f"a row is on none of the {query.k} lists, or on one that the query does not name")
+        raise InputRejected(
+            "lists", f"a row is on none of the {query.k} lists, or on one that the query does not name"
+        )
     bits = [padded([mask >> i & 1 for mask in rows.lists], bound) for i in range(query.k)]
     real = padded([1] * len(rows.keys), bound)
     return np.concatenate([key_columns(rows.keys, bound, token_bytes), np.stack([*bits, real])])
@@ -160,9 +173,15 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
     owners = 0 if query.limits.exact else providers
-    out = link_cost(shape, n, query.k, providers, query.limits) + spread_cost(shape, n, query.k + owners, providers)
+    out = link_cost(shape, n, query.k, providers, query.limits) + spread_cost(
+        shape, n, query.k + owners, providers
+    )
     for level in range(levels(query.k)):
         out += reshare_cost(shape, n * len(_masks(query.k, 2**level)))
     if owners:
         out += reshare_cost(shape, owners * n)
-    return out + reshare_cost(shape, (1 + owners) * query.cells) + limited_cost(shape, query.cells, providers, query.limits)
+    return (
+        out
+        + reshare_cost(shape, (1 + owners) * query.cells)
+        + limited_cost(shape, query.cells, providers, query.limits)
+    )
