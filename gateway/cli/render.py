@@ -6,6 +6,7 @@ colour alone; a suppressed cell is never shown as a number; 80 columns are enoug
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -45,10 +46,13 @@ def table(*headings: str, title: str = "", numbers: Sequence[str] = (), fixed: S
         title_justify="left",
         pad_edge=False,
         show_edge=False,
+        collapse_padding=True,
     )
     for heading in headings:
         right = heading in numbers
-        made.add_column(heading, justify="right" if right else "left", no_wrap=right or heading in fixed)
+        made.add_column(
+            heading, justify="right" if right else "left", no_wrap=right or heading in fixed, overflow="fold"
+        )
     return made
 
 
@@ -56,8 +60,10 @@ def words(text: object, style: str = "") -> Text:
     return Text(printable(str(text)), style=style)
 
 
-def two_lines(first: object, second: object) -> Text:
-    return Text.assemble(words(first), "\n", words(second, "dim"))
+def lines(first: object, *further: object) -> Text:
+    """One cell of several lines, the first of them bold."""
+    rest = [words(text) for text in further if str(text)]
+    return Text("\n").join([words(first, "bold"), *rest])
 
 
 def number(value: float) -> str:
@@ -86,29 +92,34 @@ def host(entity: str) -> str:
 def catalogue(found: Catalogue, now: int | None = None) -> RenderableType:
     """One row per dataset: whose, what, which statistics, how small a cell may be, padded to what, how old."""
     at = _now() if now is None else now
-    made = table("Dataset", "What it describes", "Answers", "Smallest cell", "Padded to", "Seen", numbers=_RIGHT)
-    for listed in found.datasets:
+    made = table("Dataset", "Answers", "Cells from", "Padded to", "Seen", numbers=_RIGHT)
+    for number_of, listed in enumerate(found.datasets):
         item = listed.dataset
+        if number_of:
+            made.add_row()
         made.add_row(
-            two_lines(item.short_name, f"at {item.space_host}"),
-            two_lines(item.title, item.coverage or item.vocabulary),
+            lines(f"{item.short_name} at {item.space_host}", item.title, item.coverage or item.vocabulary),
             _statistics(item),
             str(item.terms.minimum_cell),
             number(item.edition.row_bound),
             f"{age(at - listed.seen)} ago",
         )
-    return Group(made, *_unanswered(found.unreachable))
+    note = (
+        "\nCells from: counts of fewer people are never shown, but for what may be exact. Padded to: the public "
+        "size; how many people there are stays with their owner."
+    )
+    return Group(made, words(note), *_unanswered(found.unreachable))
 
 
-_RIGHT = ("Smallest cell", "Padded to", "Seen")
+_RIGHT = ("Cells from", "Padded to", "Seen")
 
 
 def _statistics(item: Dataset) -> Text:
     said = [
-        STATISTICS.get(name, name) + (", also exact" if name in item.terms.exact_statistics else "")
+        STATISTICS.get(name, name) + (", exact" if name in item.terms.exact_statistics else "")
         for name in item.terms.statistics
     ]
-    return words("; ".join(said))
+    return Text("\n").join(words(text) for text in said)
 
 
 def _unanswered(entities: Sequence[str]) -> list[RenderableType]:
@@ -127,7 +138,7 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("Coverage", item.coverage),
         ("Edition", f"{item.edition.id} of {_day(item.edition.created)}, seen {age(at - listed.seen)} ago"),
         ("Padded to", f"{number(item.edition.row_bound)} people, whatever their real number"),
-        ("Answers", _statistics(item)),
+        ("Answers", _statistics(item).plain.replace("\n", "; ")),
         ("For", ", ".join(terms.purposes)),
         ("On the basis of", ", ".join(terms.legal_bases)),
         ("Limits", f"no cell under {terms.minimum_cell}; at least {terms.minimum_seats} parties compute"),
@@ -212,11 +223,12 @@ def result(answer: Answer) -> RenderableType:
 
 def estimates(found: Sequence[Estimate]) -> RenderableType:
     """All models side by side, with what they rest on."""
-    made = table("Model", "Everyone", "95 % interval", "On no list", "Lists that interact", "AIC", "BIC",
-                 numbers=("Everyone", "95 % interval", "On no list", "AIC", "BIC"), fixed=("Model",))  # fmt: skip
+    made = table("Model", "Everyone", "95 % interval", "On no list", "AIC", "BIC", numbers=_NUMBERS, fixed=("Model",))
+    further: dict[str, None] = {}
     for item in found:
         if item.refused is not None or item.point is None:
-            made.add_row(words(item.model), "none", "", "", words(f"refused: {item.refused}"), "", "")
+            made.add_row(words(item.model), "none")
+            further[f"{item.model}: no estimate, because {item.refused}."] = None
             continue
         low = "?" if item.lo is None else number(item.lo)
         high = "no end" if item.hi is None else number(item.hi)
@@ -225,14 +237,17 @@ def estimates(found: Sequence[Estimate]) -> RenderableType:
             number(item.point),
             f"{low} – {high}",
             number(item.point - item.observed),
-            words(", ".join(item.terms) or "none"),
             "" if item.aic is None else f"{item.aic:.1f}",
             "" if item.bic is None else f"{item.bic:.1f}",
         )
+        further[f"{item.model}: lists that go together are {', '.join(item.terms) or 'none'}."] = None
     notes = dict.fromkeys(note for item in found for note in item.notes)
     observed = found[0].observed if found else 0
-    head = words(f"How many there are in all, of whom {number(observed)} stand on a list", "bold")
-    return Group(head, "", made, "", *(words(note) for note in notes or [SIDE_BY_SIDE]))
+    head = words(f"How many there are in all, beyond the {number(observed)} who stand on a list", "bold")
+    return Group(head, "", made, "", *(words(text) for text in (*further, *(notes or [SIDE_BY_SIDE]))))
+
+
+_NUMBERS = ("Everyone", "95 % interval", "On no list", "AIC", "BIC")
 
 
 def view(found: Sequence[View]) -> RenderableType:
@@ -286,10 +301,10 @@ def receipt(short: Summary) -> RenderableType:
 def computations(found: Sequence[Computation]) -> RenderableType:
     if not found:
         return words("You have asked nothing yet.")
-    made = table("Computation", "State", "Asked", "Why it ended", fixed=("Computation", "State"))
+    made = table("Computation", "State", "Asked", fixed=("State", "Asked"))
     for item in found:
         why = f"{item.ending.text} ({host(item.ending.space)})" if item.ending is not None else ""
-        made.add_row(words(item.id), item.state.value, _minute(item.created), words(why))
+        made.add_row(lines(item.id, _title(item), why), item.state.value, _minute(item.created))
     return made
 
 
@@ -300,8 +315,8 @@ def computation(item: Computation) -> RenderableType:
         made.add_row(
             words(host(status.space)), words(status.status), words(status.phase), f"{100 * status.fraction:.0f} %"
         )  # fmt: skip
-    lines: list[RenderableType] = [
-        words(f"{item.name}: {item.state}", "bold"),
+    said: list[RenderableType] = [
+        lines(f"{item.name}: {item.state}", _title(item)),
         words(f"asked by {item.requester} at {_minute(item.created)}; contract {item.contract_digest}"),
         "",
         made,
@@ -309,8 +324,17 @@ def computation(item: Computation) -> RenderableType:
     if item.ending is not None:
         ending = item.ending
         where = f" at {host(ending.space)}" if ending.space else ""
-        lines += ["", words(f"{ending.reason}{where}: {ending.text}. Next: {ending.action or 'ask again'}")]
-    return Group(*lines)
+        said += ["", words(f"{ending.reason}{where}: {ending.text}. Next: {ending.action or 'ask again'}")]
+    return Group(*said)
+
+
+def _title(item: Computation) -> str:
+    """What was asked, in its asker's words."""
+    try:
+        asked = json.loads(item.query)
+    except ValueError:
+        return ""
+    return str(asked.get("title", "")) if isinstance(asked, dict) else ""
 
 
 def _day(seconds: int) -> str:

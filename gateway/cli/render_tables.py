@@ -125,7 +125,7 @@ class Pivot:
 
 
 def _grid() -> Grid:
-    return Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    return Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
 
 
 def _text(text: str) -> Text:
