@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
@@ -233,7 +234,7 @@ class TakePart:
             space=self.entity,
         )
 
-    async def _advance(self, known: Computation, event: Event, kind: str, detail: str = "", **changes: object) -> None:
+    async def _advance(self, known: Computation, event: Event, kind: str, detail: str = "", **changes: Any) -> None:
         try:
             await self.account.advance(known, event, kind, detail, **changes)
         except IsthmusError as problem:
