@@ -23,9 +23,7 @@ class Cost:
     largest: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.rounds + other.rounds, self.elements + other.elements, max(self.largest, other.largest)
-        )
+        return Cost(self.rounds + other.rounds, self.elements + other.elements, max(self.largest, other.largest))
 
     def times(self, n: int) -> "Cost":
         """n of it, one after the other."""

@@ -113,6 +113,4 @@ class Inbox:
         return elements.reshape(self._columns, self._bound)
 
     def _refused(self, what: str) -> SessionAborted:
-        return SessionAborted(
-            Abort.BAD_INPUT, f"provider {self._culprit.index} {what}", self._culprit, "input"
-        )
+        return SessionAborted(Abort.BAD_INPUT, f"provider {self._culprit.index} {what}", self._culprit, "input")

@@ -73,9 +73,7 @@ def read(body: bytes) -> Job:
         )
         bounds = [provider.bound for provider in providers]
         if not 1 <= len(providers) <= 255 or min(bounds) < 1 or sum(bounds) > MAX_ROWS:
-            raise _bad(
-                f"{len(providers)} providers, {sum(bounds)} rows; up to 255 with {MAX_ROWS} are possible"
-            )
+            raise _bad(f"{len(providers)} providers, {sum(bounds)} rows; up to 255 with {MAX_ROWS} are possible")
         recipients = {_text(r["name"]): _key(r["key"]) for r in raw["recipients"]}
         if not recipients or len(recipients) != len(raw["recipients"]):
             raise _bad("there is no recipient, or one is named twice")
@@ -113,11 +111,7 @@ def read(body: bytes) -> Job:
 
 def _program(named: Mapping[str, object]) -> ModuleType:
     module = programs.PROGRAMS.get(str(named["name"]))
-    if (
-        module is None
-        or named["version"] != module.VERSION
-        or programs.digest(module.NAME) != named["digest"]
-    ):
+    if module is None or named["version"] != module.VERSION or programs.digest(module.NAME) != named["digest"]:
         raise SessionAborted(
             Abort.PROGRAM_MISMATCH,
             f"this party has no program {named['name']} {named['version']} with the contract's digest",

@@ -94,9 +94,7 @@ class Session(asyncio.Protocol):
                 raise self._engine.failure
             return
         if origin >= len(self._inboxes):
-            raise SessionAborted(
-                Abort.BAD_INPUT, f"input came from provider {origin}, which the job does not name"
-            )
+            raise SessionAborted(Abort.BAD_INPUT, f"input came from provider {origin}, which the job does not name")
         self._inboxes[origin].feed(body[1:])
         if all(inbox.complete for inbox in self._inboxes) and not self._inputs.done():
             self._inputs.set_result(None)
@@ -153,9 +151,7 @@ class Session(asyncio.Protocol):
         await self._go
         shares = [int(share) for share in result]
         sealed = {
-            name: base64.b64encode(
-                seal_output(key, job.private_key, job.transcript, job.pid, name, shares)
-            ).decode()
+            name: base64.b64encode(seal_output(key, job.private_key, job.transcript, job.pid, name, shares)).decode()
             for name, key in job.recipients.items()
         }
         self._writer.write_json(FromParty.OUTPUT, sealed)

@@ -55,17 +55,13 @@ def key_columns(keys: Sequence[int], bound: int, token_bytes: TokenBytes) -> Arr
     padded[: len(keys)] = np.array(keys, dtype=np.uint64)
     shifts = np.arange(0, KEY_BITS, DIGIT_BITS, dtype=np.uint64)
     digits = (padded[None, :] >> shifts[:, None]) & np.uint64(ONE_HOT)
-    one_hot: npt.NDArray[np.bool_] = (
-        digits[:, None, :] == np.arange(1, ONE_HOT + 1, dtype=np.uint64)[None, :, None]
-    )
+    one_hot: npt.NDArray[np.bool_] = digits[:, None, :] == np.arange(1, ONE_HOT + 1, dtype=np.uint64)[None, :, None]
     return one_hot.reshape(KEY_COLUMNS, bound).astype(np.uint64)
 
 
 def key_weights() -> Array:
     """[KEY_COLUMNS]: a key is the inner product of its columns with these."""
-    return np.array(
-        [v << (DIGIT_BITS * d) for d in range(DIGITS) for v in range(1, ONE_HOT + 1)], dtype=np.uint64
-    )
+    return np.array([v << (DIGIT_BITS * d) for d in range(DIGITS) for v in range(1, ONE_HOT + 1)], dtype=np.uint64)
 
 
 def padded(values: Sequence[int], bound: int) -> Array:

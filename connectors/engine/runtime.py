@@ -52,17 +52,14 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
     ) -> None:
         loop = asyncio.get_running_loop()
         handler = loop.get_exception_handler()
-        options = Namespace(
-            threshold=shape.t, no_log=True, no_prss=True, no_async=False, no_barrier=True, sec_param=40
-        )
+        options = Namespace(threshold=shape.t, no_log=True, no_prss=True, no_async=False, no_barrier=True, sec_param=40)
         options.mix32_64bit = False
         super().__init__(pid, [Party(peer) for peer in range(shape.m)], options)
         loop.set_exception_handler(handler)  # MPyC put its own
         self.m, self.t, self.shape = shape.m, shape.t, shape
         self.peers = tuple(peer for peer in range(shape.m) if peer != pid)
         self.channels = {
-            peer: Channel(peer, pairs[peer].sealer, pairs[peer].opener, cap, post, self.fail)
-            for peer in self.peers
+            peer: Channel(peer, pairs[peer].sealer, pairs[peer].opener, cap, post, self.fail) for peer in self.peers
         }
         for peer, channel in self.channels.items():
             self.parties[peer].protocol = channel
@@ -107,9 +104,7 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
                 keys[group] = payload[KEY_BYTES * i : KEY_BYTES * (i + 1)]
         self.groups = {group: Streams(key) for group, key in keys.items()}
 
-    async def exchange(
-        self, sends: Mapping[int, Array], due: Mapping[int, int], step: str
-    ) -> dict[int, Array]:
+    async def exchange(self, sends: Mapping[int, Array], due: Mapping[int, int], step: str) -> dict[int, Array]:
         """Send vectors to peers and receive vectors of `due` elements, in one round, under the current
         counter.
         """
@@ -126,9 +121,7 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             self._tape(step, peer, out[peer])
         return out
 
-    async def _exchange(
-        self, sends: Mapping[int, bytes], due: Mapping[int, int], step: str
-    ) -> dict[int, bytes]:
+    async def _exchange(self, sends: Mapping[int, bytes], due: Mapping[int, int], step: str) -> dict[int, bytes]:
         self._check()
         self.rounds += 1
         self.step = step

@@ -96,9 +96,7 @@ async def open_(rt: "Engine", x: Array, step: str) -> Array:
     basis = tuple(range(1, rt.t + 2))
     for pid in range(rt.t + 1, rt.m):
         if not np.array_equal(_at(shares, basis, pid + 1), shares[pid]):
-            failure = SessionAborted(
-                Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together"
-            )
+            failure = SessionAborted(Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together")
             rt.fail(failure)
             raise failure
     return _at(shares, basis, 0).reshape(x.shape)

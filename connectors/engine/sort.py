@@ -75,12 +75,8 @@ async def _apply(
 async def _positions(rt: "Engine", columns: Array, step: str) -> Array:
     """Destinations 0..N-1 of a stable sort by one digit's columns [2^w - 1, N]. 1 round, t N elements."""
     one_hot = np.concatenate([sub(1, total(columns, axis=0))[None], columns])
-    before = running(one_hot.reshape(-1)).reshape(
-        one_hot.shape
-    )  # this row's place, counted from 1, if it has digit v
-    return await reshare(
-        rt, total(mul(one_hot, add(before, np.full(1, P - 1, dtype=np.uint64))), axis=0), step
-    )
+    before = running(one_hot.reshape(-1)).reshape(one_hot.shape)  # this row's place, counted from 1, if it has digit v
+    return await reshare(rt, total(mul(one_hot, add(before, np.full(1, P - 1, dtype=np.uint64))), axis=0), step)
 
 
 def _permutation(rt: "Engine", shown: Array) -> npt.NDArray[np.intp]:

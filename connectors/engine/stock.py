@@ -39,9 +39,7 @@ class _NoPickle:
     """Stands where MPyC's modules imported pickle."""
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise SessionAborted(
-            Abort.UNDECLARED_PAYLOAD, f"MPyC reached for pickle.{name}; this engine has none"
-        )
+        raise SessionAborted(Abort.UNDECLARED_PAYLOAD, f"MPyC reached for pickle.{name}; this engine has none")
 
 
 mpyc.runtime.pickle = _NoPickle()

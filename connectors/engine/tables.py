@@ -73,9 +73,7 @@ async def link(rt: "Engine", inputs: Sequence[Array], limits: Limits) -> Linked:
     for p in range(len(owners)):
         own = slice(ends[p] - inputs[p].shape[1], ends[p])
         owners[p, own] = rows[-1, own]
-    payload = await sort(
-        rt, digits, np.concatenate([rows[KEY_COLUMNS:-1], owners, key]), "linking: sort by key"
-    )
+    payload = await sort(rt, digits, np.concatenate([rows[KEY_COLUMNS:-1], owners, key]), "linking: sort by key")
     split_at = len(rows) - KEY_COLUMNS - 1
     same, _ = await zero_and_sign(
         rt, sub(payload[-1, 1:], payload[-1, :-1]), np.zeros(0, dtype=np.uint64), "linking: equal neighbours"
@@ -113,9 +111,7 @@ async def limited(rt: "Engine", counts: Array, parts: Array, limits: Limits) -> 
     zero, enough = zero.reshape(amounts.shape), sub(1, small).reshape(amounts.shape)
     rests = add(zero[1:], enough[1:])  # exclusive, as the minimum is at least 2
     met = await product(rt, np.concatenate([enough[:1], rests]), "limits: combine")
-    shown = np.array(
-        [not limits.zero_is_small or cell in limits.structural for cell in range(n)], dtype=np.uint64
-    )
+    shown = np.array([not limits.zero_is_small or cell in limits.structural for cell in range(n)], dtype=np.uint64)
     kept = add(met, mul(zero[0], shown))
     values = await multiply(rt, counts, kept, "limits: suppress")
     return await reshare(rt, np.concatenate([values, kept]), "limits: fresh shares")

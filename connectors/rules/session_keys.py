@@ -41,20 +41,6 @@ class BadSessionKey(ValueError):
         self.pid = pid
 
 
-def transcript(contract: bytes, seats: Mapping[int, bytes], providers: Mapping[str, bytes]) -> bytes:
-    """T of DESIGN section 5: contract digest, approval digests of seats by pid, then of providers by entity
-    ID.
-
-    All digests are 32 bytes, else ValueError. Entity IDs are ordered by their UTF-8 bytes.
-    """
-    by_seat = [seats[pid] for pid in sorted(seats)]
-    by_provider = [providers[entity] for entity in sorted(providers, key=str.encode)]
-    if any(len(digest) != DIGEST_BYTES for digest in (contract, *by_seat, *by_provider)):
-        raise ValueError("a digest in the transcript is not 32 bytes long")
-    counts = struct.pack("<II", len(by_seat), len(by_provider))
-    return hashlib.sha256(b"".join((_TRANSCRIPT, counts, contract, *by_seat, *by_provider))).digest()
-
-
 class Sealer:
     """Seals the frames of one direction; holds the counter."""
 

@@ -50,9 +50,7 @@ def reconstruct(shares: Mapping[int, Sequence[int]], t: int) -> list[int]:
         known = [shares[pid][position] for pid in basis]
         for pid in rest:
             if _dot(lagrange(points, pid + 1), known) != shares[pid][position]:
-                raise InconsistentShares(
-                    f"the shares of value {position} do not lie on one polynomial of degree {t}"
-                )
+                raise InconsistentShares(f"the shares of value {position} do not lie on one polynomial of degree {t}")
         secrets.append(_dot(lagrange(points, 0), known))
     return secrets
 

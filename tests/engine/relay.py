@@ -170,9 +170,7 @@ async def run(
                     seat.outputs = {name: base64.b64decode(sealed) for name, sealed in parsed.items()}
                 elif kind in (FromParty.DONE, FromParty.FAILED):
                     seat.ended = parsed
-                    if (
-                        kind is FromParty.FAILED
-                    ):  # the agent of a failed party tells the others; here they just end
+                    if kind is FromParty.FAILED:  # the agent of a failed party tells the others; here they just end
                         for other in seats:
                             if other.process.stdin is not None:
                                 other.process.stdin.close()

@@ -29,9 +29,7 @@ def vector(values: list[int]) -> field.Array:
     ],
 )
 @given(xs=vectors, ys=vectors)
-def test_arithmetic_is_that_of_integers_mod_p(
-    ours: Callable, theirs: Callable, xs: list[int], ys: list[int]
-) -> None:
+def test_arithmetic_is_that_of_integers_mod_p(ours: Callable, theirs: Callable, xs: list[int], ys: list[int]) -> None:
     result = ours(vector(xs)[:, None], vector(ys)[None, :])
     assert [[int(v) for v in row] for row in result] == [[theirs(a, b) for b in ys] for a in xs]
 

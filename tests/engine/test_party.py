@@ -55,9 +55,7 @@ async def test_processes_compute_what_the_twin_says(program: ModuleType, paramet
 async def test_five_processes_and_the_real_size_of_a_table() -> None:
     rng = random.Random(5)
     pool = [rng.getrandbits(60) for _ in range(90)]
-    providers = [
-        InputRows(keys := rng.sample(pool, n), [rng.randrange(1, 32) for _ in keys], []) for n in (40, 60, 50)
-    ]
+    providers = [InputRows(keys := rng.sample(pool, n), [rng.randrange(1, 32) for _ in keys], []) for n in (40, 60, 50)]
     parameters: dict[str, object] = {"lists": list("abcde"), "minimum_cell": 3}
     federation = Federation(overlap, parameters, providers, [64, 64, 64], 5)
     assert federation.result(await run(federation)) == overlap.clear(parameters, providers)
@@ -171,9 +169,7 @@ def cut(inputs: list[dict[int, list[bytes]]]) -> None:
 
 
 @pytest.mark.parametrize(("edit", "provider"), [(swap, 0), (cut, 1)])
-async def test_inputs_of_another_provider_or_altered_are_refused(
-    edit: Callable[..., None], provider: int
-) -> None:
+async def test_inputs_of_another_provider_or_altered_are_refused(edit: Callable[..., None], provider: int) -> None:
     seats = await run(small(), edit_inputs=edit)
     first = failures(seats)[0]
     assert (first["reason"], first["culprit"], first["phase"]) == (

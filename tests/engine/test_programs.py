@@ -23,9 +23,7 @@ GROUPS = {
 EMPTY = InputRows([], [], [])
 
 
-def execute(
-    program: ModuleType, parameters: dict, providers: Rows, bounds: list[int], shape: Shape
-) -> list[Party]:
+def execute(program: ModuleType, parameters: dict, providers: Rows, bounds: list[int], shape: Shape) -> list[Party]:
     shares = [
         shared(shape, program.encode(parameters, rows, bound, secrets.token_bytes))
         for rows, bound in zip(providers, bounds, strict=True)

@@ -181,9 +181,7 @@ def exceed(shares: dict[int, list[int]]) -> None:
 
 @shapes
 @pytest.mark.parametrize("spoiled", [spoil, shorten, leave, exceed])
-def test_wrong_output_shares_are_detected(
-    shape: Shape, spoiled: Callable[[dict[int, list[int]]], None]
-) -> None:
+def test_wrong_output_shares_are_detected(shape: Shape, spoiled: Callable[[dict[int, list[int]]], None]) -> None:
     shares = {pid: [int(v) for v in row] for pid, row in enumerate(shared(shape, [1, 2, 3]))}
     assert reconstruct(shares, shape.t) == [1, 2, 3]
     spoiled(shares)

@@ -11,8 +11,8 @@ from connectors.rules.session_keys import (
     open_input,
     pair_keys,
     seal_input,
-    transcript,
 )
+from gateway.rules.roster import transcript
 from gateway.rules.sealing import SealBroken, fresh_key, open_output, seal, seal_output, unseal
 from gateway.rules.sharing import P
 
@@ -58,9 +58,7 @@ def test_frames_open_in_order_and_once() -> None:
 
 
 @pytest.mark.parametrize(("pid", "peer", "session"), [(1, 0, bytes(32)), (2, 0, T), (2, 1, T), (0, 1, T)])
-def test_a_frame_opens_for_its_receiver_direction_and_session_alone(
-    pid: int, peer: int, session: bytes
-) -> None:
+def test_a_frame_opens_for_its_receiver_direction_and_session_alone(pid: int, peer: int, session: bytes) -> None:
     private, seats = three()
     sealed = pair_keys(private[0], 0, T, seats)[1].sealer.seal(b"secret")
     with pytest.raises(BadFrame):
@@ -147,6 +145,7 @@ def test_refusals_do_not_depend_on_assert() -> None:
     """The same refusals under python -O."""
     script = """
 from connectors.rules.session_keys import *
+from gateway.rules.roster import transcript
 from connectors.engine.errors import SessionAborted
 from connectors.engine.job import read
 from gateway.rules.sealing import fresh_key

@@ -131,9 +131,7 @@ async def session_with(evil: "list[tuple[int, bytes | None]]") -> tuple[list[Par
         def send(counter: int, payload: bytes, original: object = c.send) -> None:
             for place, other in evil:
                 if place == sent[0]:
-                    payload = (
-                        other if other is not None else encode(np.full(len(payload) // 8, P, dtype=np.uint64))
-                    )
+                    payload = other if other is not None else encode(np.full(len(payload) // 8, P, dtype=np.uint64))
             sent[0] += 1
             original(counter, payload)  # type: ignore[operator]
 

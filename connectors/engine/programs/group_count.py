@@ -117,9 +117,7 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> 
     one_hot = np.split(linked.columns, ends[:-1])
     counted = linked.first[None]
     if not query.limits.exact:
-        having = await spread(
-            rt, linked.providers, linked.same_next, len(inputs), "group count: providers of a person"
-        )
+        having = await spread(rt, linked.providers, linked.same_next, len(inputs), "group count: providers of a person")
         with_provider = await multiply(rt, having, linked.first, "group count: people of a provider")
         counted = np.concatenate([counted, with_provider])
     for codes in one_hot[:-1]:
@@ -151,9 +149,7 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
     owners = 0 if query.limits.exact else providers
-    out = link_cost(shape, n, sum(query.sizes), providers, query.limits) + spread_cost(
-        shape, n, owners, providers
-    )
+    out = link_cost(shape, n, sum(query.sizes), providers, query.limits) + spread_cost(shape, n, owners, providers)
     if owners:
         out += reshare_cost(shape, owners * n)
     counted = 1 + owners

@@ -93,9 +93,7 @@ def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: Tok
     if len(rows.lists) != len(rows.keys):
         raise InputRejected("lists", "does not have one entry per row")
     if any(not 0 < mask < 1 << query.k for mask in rows.lists):
-        raise InputRejected(
-            "lists", f"a row is on none of the {query.k} lists, or on one that the query does not name"
-        )
+        raise InputRejected("lists", f"a row is on none of the {query.k} lists, or on one that the query does not name")
     bits = [padded([mask >> i & 1 for mask in rows.lists], bound) for i in range(query.k)]
     real = padded([1] * len(rows.keys), bound)
     return np.concatenate([key_columns(rows.keys, bound, token_bytes), np.stack([*bits, real])])
@@ -173,9 +171,7 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
     owners = 0 if query.limits.exact else providers
-    out = link_cost(shape, n, query.k, providers, query.limits) + spread_cost(
-        shape, n, query.k + owners, providers
-    )
+    out = link_cost(shape, n, query.k, providers, query.limits) + spread_cost(shape, n, query.k + owners, providers)
     for level in range(levels(query.k)):
         out += reshare_cost(shape, n * len(_masks(query.k, 2**level)))
     if owners:

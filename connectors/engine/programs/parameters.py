@@ -38,8 +38,6 @@ def limits(parameters: Parameters, cells: int) -> Limits:
     if not isinstance(zero_is_small, bool):
         raise InputRejected("zero_is_small", "is neither true nor false")
     structural = parameters.get("structural_zeros", [])
-    if not isinstance(structural, list | tuple) or not all(
-        type(c) is int and 0 <= c < cells for c in structural
-    ):
+    if not isinstance(structural, list | tuple) or not all(type(c) is int and 0 <= c < cells for c in structural):
         raise InputRejected("structural_zeros", f"is not a list of cell numbers below {cells}")
     return Limits(minimum, zero_is_small, frozenset(structural))
