@@ -84,7 +84,7 @@ async def _tell(out: Console, client: AsyncClient) -> dict[str, Any]:
     out.print(render.view(overlap.computation.views))
 
     out.rule("7  The receipt")
-    out.print(render.receipt(overlap))
+    out.print(render.receipt(overlap.summary))
     return {
         "form_year": ask.as_json(grouped),
         "overlap": ask.as_json(overlap, estimates),

@@ -327,6 +327,14 @@ def ended(computation: Computation) -> IsthmusError:
     )
 
 
+def has_table(computation: Computation) -> bool:
+    """Whether the home gateway can show this result: it is the recipient, so the caller needs no key."""
+    if computation.state is not State.RELEASED:
+        return False
+    recipients = evidence.contract_of(computation).body.recipients
+    return any(recipient.kind == "gateway" for recipient in recipients)
+
+
 def _full(name: str) -> str:
     return name if name.startswith("computations/") else f"computations/{name}"
 

@@ -8,9 +8,8 @@ and field.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -30,8 +29,7 @@ _PLAIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class QueryFile:
+class QueryFile(NamedTuple):
     """A query, and the models by which the client shall estimate from its overlap table."""
 
     query: Query
