@@ -42,6 +42,7 @@ from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
 from gateway.edges.tunnel import Tunnel
 from gateway.edges.watchers import LocalWatchers
+from gateway.flows.account import Account
 from gateway.flows.discover import Discover
 from gateway.flows.drive import Drive, Stopped
 from gateway.flows.recover import Recover
@@ -128,20 +129,18 @@ async def running(path: Path) -> AsyncIterator[Running]:
         spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, chains)
         stack.push_async_callback(spaces.close)
 
-        async def breach(session: str, culprit: str, text: str) -> None:
-            log.error("tunnel", session=session, space=culprit, problem=text)
-            failure = Failure(
-                Reason.PROTOCOL_VIOLATION.value, culprit, "session", text, f"Ask the operator of {culprit}"
-            )
+        async def tunnel_failed(session: str, failure: Failure) -> None:
+            log.error("tunnel", session=session, space=failure.culprit, problem=failure.text)
             await agent.stop(session, failure)
 
-        tunnel = Tunnel(entity, spaces.tunnel, breach)
+        tunnel = Tunnel(entity, spaces.tunnel, tunnel_failed)
         agent = AgentLine(entity, tunnel, spaces.offered)
         watchers = LocalWatchers()
         store = database.computations
-        take_part = TakePart(entity, clock, store, agent, documents, tunnel, watchers)
+        account = Account(entity, clock, store, watchers)
+        take_part = TakePart(account, agent, documents, tunnel)
         spaces.take_part_as(take_part)
-        drive = Drive(entity, clock, store, spaces, documents, recipient, watchers)
+        drive = Drive(account, spaces, documents, recipient)
         submit = Submit(entity, clock, ids, store, spaces, documents, recipient, drive.start)
         grants = {
             client.id: Grant(client.scopes, Rights(client.datasets, client.statistics, client.purposes))
@@ -151,7 +150,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
         services = {
             catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces), spaces),
             computations_pb2.DESCRIPTOR: ComputationService(
-                entity, clock, submit, drive, store, documents, recipient, watchers
+                entity, submit, drive, store, documents, recipient, watchers
             ),
             tokens_pb2.DESCRIPTOR: TokenService(entity, token_key, clock, ids, grants),
             peer_pb2.DESCRIPTOR: PeerService(take_part, agent, tunnel, own_chain, spaces.admit),
@@ -162,7 +161,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
             for file, implementation in services.items()
             for service in file.services_by_name.values()
         ]
-        recover = Recover(entity, clock, store, watchers)
+        recover = Recover(account, tunnel)
         await recover.end_what_is_left()
         roots = own_ca + b"".join(peer.tls_ca.encode() for peer in trust.entities() if peer.entity_id != entity)
         server, port = await serve.listen(

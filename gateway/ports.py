@@ -5,7 +5,7 @@ Each adapter raises IsthmusError alone. `tests/ports` has one suite per port tha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from gateway.domain.approval import SignedApproval, SignedContract
@@ -101,7 +101,9 @@ class Watchers(Protocol):
 
     def changed(self, computation: Computation) -> None: ...
 
-    def follow(self, id: str) -> AsyncIterator[Computation]: ...
+    def follow(self, id: str) -> AsyncIterator[Computation]:
+        """Every version from this call on, until one has ended; a slow reader skips to the newest."""
+        ...
 
 
 class Documents(Protocol):
@@ -114,6 +116,10 @@ class Documents(Protocol):
     async def approval(self, token: str, contract: SignedContract) -> SignedApproval: ...
 
     async def receipt(self, token: str, contract: SignedContract, entity: str) -> Receipt: ...
+
+    def recall(self, computation: Computation) -> tuple[SignedContract, Sequence[SignedApproval]]:
+        """Contract and approvals that this space verified when they came, and stored. They may have expired since."""
+        ...
 
 
 class Opener(Protocol):
@@ -137,8 +143,11 @@ class SpaceLine(Protocol):
 
     async def propose(self, contract: str, chains: Chains) -> Approval | Refusal: ...
 
-    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
-        """Events until Completed or Failure; raises IsthmusError when the space cannot be reached."""
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
+        """Events until Completed or Failure; raises IsthmusError when the space cannot be reached.
+
+        Who closes it early ends the session there.
+        """
         ...
 
     async def conclude(
@@ -157,7 +166,7 @@ class Agent(Protocol):
 
     async def propose(self, contract: str, chains: Chains) -> Approval | Refusal: ...
 
-    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]: ...
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]: ...
 
     async def stop(self, session: str, failure: Failure) -> None: ...
 

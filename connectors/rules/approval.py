@@ -14,7 +14,7 @@ from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator
 from gateway.rules import planning, policy
-from gateway.rules.contract import check_contract, check_parameters, invalid
+from gateway.rules.contract import check_contract, check_parameters, check_whole, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class OwnPart:
 
 def check_draft(draft: Contract, own: OwnPart) -> None:
     """What can be said from public metadata; raises IsthmusError with what would pass."""
+    check_whole(draft)
     datasets = _own_datasets(draft, own)
     for dataset in datasets:
         allowed = own.spaces[dataset.name]
@@ -43,8 +44,7 @@ def check_draft(draft: Contract, own: OwnPart) -> None:
                 advice="Ask its steward to add that space to the policy",
             )
     for index, source in enumerate(draft.query.sources):
-        named = own.dataset(source.dataset)
-        if named is not None:
+        if (named := own.dataset(source.dataset)) is not None:
             planning.check_source(draft.query, index, named)
     policy.check_terms(draft, datasets)
     if len(draft.seats_of(own.entity)) > own.offer.seats:
@@ -76,17 +76,7 @@ def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:
     datasets = []
     for item in provider.inputs:
         dataset = own.dataset(item.dataset)
-        offered = None if dataset is None else dataset.edition
-        if (
-            dataset is None
-            or offered is None
-            or (item.edition, item.snapshot, item.row_bound)
-            != (
-                offered.id,
-                offered.snapshot,
-                offered.row_bound,
-            )
-        ):
+        if dataset is None or item != planning.edition_of(dataset):
             raise IsthmusError(
                 Reason.EDITION_CHANGED,
                 f"{item.dataset} in edition {item.edition} is not what this space offers now",
@@ -112,12 +102,10 @@ def _check_program(draft: Contract, own: OwnPart) -> None:
             space=own.entity,
             advice="All spaces of a session have to run the same release",
         )
-    codes = None
-    for dataset in (own.dataset(source.dataset) for source in draft.query.sources):
-        if dataset is not None:
-            count_by = draft.query.statistic.count_by
-            names = () if count_by is None else count_by.columns
-            codes = {name: planning.code_values(dataset, name) for name in names}
-            check_parameters(draft, codes)
-    if codes is None:
+    count_by = draft.query.statistic.count_by
+    names = () if count_by is None else count_by.columns
+    mine = [dataset for source in draft.query.sources if (dataset := own.dataset(source.dataset)) is not None]
+    for dataset in mine:
+        check_parameters(draft, {name: planning.code_values(dataset, name) for name in names})
+    if not mine:
         check_parameters(draft, None)

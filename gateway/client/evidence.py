@@ -21,10 +21,11 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
 from gateway.domain.result import Table
 from gateway.rules import sealing
-from gateway.rules.contract import ENVELOPE, audience, digest, read_contract
+from gateway.rules.contract import ENVELOPE, audience, read_contract
 from gateway.rules.jose import CompactJws, TokenProblem, parse_compact
 from gateway.rules.records import from_bytes, to_bytes
 from gateway.rules.roster import open_result
+from gateway.rules.tokens import payload_digest
 
 CONTRACT, APPROVAL = "isthmus-contract+jwt", "isthmus-approval+jwt"
 MAX_TOKEN = 512 * 1024
@@ -33,9 +34,9 @@ MAX_TOKEN = 512 * 1024
 def contract_of(computation: Computation) -> SignedContract:
     """Raises IsthmusError(CONTRACT_INVALID) unless token and digest fit together."""
     parsed = _parsed(computation.contract, CONTRACT, Reason.CONTRACT_INVALID)
-    if digest(parsed.payload) != computation.contract_digest:
+    if payload_digest(parsed.payload) != computation.contract_digest:
         raise _untrue(Reason.CONTRACT_INVALID, "the contract has another digest than the gateway says")
-    return SignedContract(read_contract(parsed.claims), digest(parsed.payload), computation.contract)
+    return SignedContract(read_contract(parsed.claims), payload_digest(parsed.payload), computation.contract)
 
 
 def approvals_of(computation: Computation, contract: SignedContract) -> tuple[SignedApproval, ...]:
@@ -50,7 +51,7 @@ def approvals_of(computation: Computation, contract: SignedContract) -> tuple[Si
         body = from_bytes(ApprovalBody, json.dumps(said), what="approval", reason=Reason.APPROVALS_INVALID)
         if body.contract_digest != contract.digest:
             raise _untrue(Reason.APPROVALS_INVALID, "an approval is for other bytes than this contract", issuer)
-        approvals.append(SignedApproval(issuer, body, digest(parsed.payload), token))
+        approvals.append(SignedApproval(issuer, body, payload_digest(parsed.payload), token))
     return tuple(approvals)
 
 

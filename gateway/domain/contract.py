@@ -22,6 +22,22 @@ class Program:
 
 
 @record
+class CountColumn:
+    name: str
+    codes: tuple[str, ...]
+
+
+@record
+class CountParameters:
+    """The parameters of a count by columns; cells are row-major over the columns' codes."""
+
+    minimum_cell: int
+    zero_is_small: bool
+    columns: tuple[CountColumn, ...]
+    structural_zeros: tuple[int, ...] = ()
+
+
+@record
 class Seat:
     pid: int
     entity: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1 import peer_pb2 as peer
@@ -35,12 +36,18 @@ class _Line:
     outgoing: asyncio.Queue[pb.ConnectResponse] = field(default_factory=asyncio.Queue)
     waiting: dict[int, asyncio.Queue[Answer]] = field(default_factory=dict)
     offer: str = ""
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     def broken(self) -> None:
+        self.gone.set()
         for queue in self.waiting.values():
-            while queue.full():
-                queue.get_nowait()
             queue.put_nowait(None)
+
+    def take(self, message: pb.ConnectRequest) -> None:
+        """Pass an answer on to who waits for it. Whoever reads slowly misses progress, and holds up nobody else."""
+        queue = self.waiting.get(message.number)
+        if queue is not None and (queue.qsize() < WAITING_EVENTS or not _may_be_missed(message)):
+            queue.put_nowait(message)
 
 
 class AgentLine:
@@ -70,7 +77,7 @@ class AgentLine:
             raise self._nonsense()
         return convert.proposed_from(answer.proposed, self._entity)
 
-    async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+    async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
         """The agent's events; a broken line is a Failure of this space."""
         request = peer.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))
         line, number, answers = self._send(pb.ConnectResponse(run=request))
@@ -106,20 +113,28 @@ class AgentLine:
         if self._line is not None:
             self._line.broken()
         self._line = line
-        reader = asyncio.create_task(self._read(line, rest))
+        ended: set[asyncio.Task[Any]] = {
+            asyncio.create_task(self._read(line, rest)),
+            asyncio.create_task(line.gone.wait()),
+        }
+        tasks = set(ended)
         try:
             while True:
                 getter = asyncio.create_task(line.outgoing.get())
-                await asyncio.wait({getter, reader}, return_when=asyncio.FIRST_COMPLETED)
-                if not getter.done():
-                    getter.cancel()
+                tasks.add(getter)
+                done, _ = await asyncio.wait({*ended, getter}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done & ended:
+                    task.result()  # an offer that is refused ends the line with its reason
                     return
+                tasks.discard(getter)
                 yield getter.result()
         finally:
-            reader.cancel()
             line.broken()
             if self._line is line:
                 self._line = None
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def carry(
         self, first: pb.CarryRequest, rest: AsyncIterator[pb.CarryRequest], caller: Caller
@@ -136,8 +151,8 @@ class AgentLine:
             if message.WhichOneof("message") == "hello":
                 await self._offered(message.hello.offer)
                 line.offer = message.hello.offer
-            elif (queue := line.waiting.get(message.number)) is not None:
-                await queue.put(message)
+            else:
+                line.take(message)
 
     def _send(self, message: pb.ConnectResponse) -> tuple[_Line, int, asyncio.Queue[Answer]]:
         line = self._line
@@ -149,7 +164,7 @@ class AgentLine:
                 advice="Its operator has to start the agent",
             )
         message.number = next(self._numbers)
-        queue: asyncio.Queue[Answer] = asyncio.Queue(WAITING_EVENTS)
+        queue: asyncio.Queue[Answer] = asyncio.Queue()
         line.waiting[message.number] = queue
         line.outgoing.put_nowait(message)
         return line, message.number, queue
@@ -183,3 +198,7 @@ class AgentLine:
         return IsthmusError(
             Reason.PROTOCOL_VIOLATION, "the agent answered something else than it was asked", space=self._entity
         )
+
+
+def _may_be_missed(message: pb.ConnectRequest) -> bool:
+    return message.WhichOneof("message") == "ran" and message.ran.WhichOneof("event") in ("heartbeat", "progress")

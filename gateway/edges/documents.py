@@ -8,27 +8,30 @@ document is read whose issuer is not who it speaks for.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.approval import ApprovalBody, SignedApproval, SignedContract
-from gateway.domain.computation import Receipt
+from gateway.domain.computation import Computation, Receipt
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer
 from gateway.edges.keys import SigningKey
-from gateway.edges.tokens import Verified, Verifier, sign
+from gateway.edges.tokens import Verifier, sign
 from gateway.ports import Clock, Ids, Once
 from gateway.rules.contract import audience, read_contract
 from gateway.rules.jose import parse_compact
+from gateway.rules.offers import check_offer
 from gateway.rules.records import from_bytes, to_plain
+from gateway.rules.tokens import payload_digest
 
 OFFER = "isthmus-offer+jwt"
 CONTRACT = "isthmus-contract+jwt"
 APPROVAL = "isthmus-approval+jwt"
 RECEIPT = "isthmus-receipt+jwt"
 OFFER_LIFETIME = 24 * 3600
+MAX_STORED = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Reader:
     async def offer(self, token: str, entity: str) -> Offer:
         """The offer of `entity`; raises IsthmusError(UNAUTHENTICATED) unless that space's agent signed it."""
         verified = await self.verifier.verify(token, OFFER, None, issuer=entity)
-        return from_bytes(Offer, json.dumps(verified.claims.get("offer")), what="offer")
+        return check_offer(from_bytes(Offer, json.dumps(verified.claims.get("offer")), what="offer"), entity)
 
     async def contract(self, token: str) -> SignedContract:
         """The contract, signed by its initiator's gateway. Whether it may run is `gateway.rules.contract`."""
@@ -51,12 +54,7 @@ class Reader:
     async def approval(self, token: str, contract: SignedContract) -> SignedApproval:
         """One space's approval of exactly `contract`; raises IsthmusError(APPROVALS_INVALID) for another's."""
         verified = await self.verifier.verify(token, APPROVAL, audience(contract.body.session))
-        body = from_bytes(
-            ApprovalBody,
-            json.dumps(_body(verified, ApprovalBody)),
-            what="approval",
-            reason=Reason.APPROVALS_INVALID,
-        )
+        body = _approval_body(verified.claims)
         if body.contract_digest != contract.digest:
             raise approvals_invalid("an approval is for other bytes than this contract", verified.issuer)
         return SignedApproval(verified.issuer, body, verified.digest, token)
@@ -69,6 +67,22 @@ class Reader:
             raise approvals_invalid("a receipt is for another contract", entity)
         plain = {**claims["receipt"], "space": entity, "contract": contract.digest, "token": token}
         return from_bytes(Receipt, json.dumps(plain), what="receipt")
+
+    def recall(self, computation: Computation) -> tuple[SignedContract, Sequence[SignedApproval]]:
+        """What was verified when it came and stored since: lifetimes are over by now, signatures count still.
+
+        Raises IsthmusError(INTERNAL) when the stored contract is not the one whose digest was written down.
+        """
+        token = parse_compact(computation.contract, MAX_STORED)
+        digest = payload_digest(token.payload)
+        if digest != computation.contract_digest:
+            raise IsthmusError(
+                Reason.INTERNAL,
+                f"the stored contract of {computation.name} is not the one that was approved",
+                advice="This space's operator checks the audit log and the store",
+            )
+        contract = SignedContract(read_contract(token.claims), digest, computation.contract)
+        return contract, [_recalled(approval) for approval in computation.approvals]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,9 @@ class Desk:
     async def receipt(self, token: str, contract: SignedContract, entity: str) -> Receipt:
         return await self.reader.receipt(token, contract, entity)
 
+    def recall(self, computation: Computation) -> tuple[SignedContract, Sequence[SignedApproval]]:
+        return self.reader.recall(computation)
+
 
 @dataclass(frozen=True, slots=True)
 class ReplayStore:
@@ -148,11 +165,19 @@ def approvals_invalid(public: str, space: str = "") -> IsthmusError:
     )
 
 
-def _body(verified: Verified, kind: type[ApprovalBody]) -> dict[str, Any]:
-    return {name: value for name, value in verified.claims.items() if name in kind.__dataclass_fields__}
+def _approval_body(claims: Mapping[str, Any]) -> ApprovalBody:
+    body = {name: value for name, value in claims.items() if name in ApprovalBody.__dataclass_fields__}
+    return from_bytes(ApprovalBody, json.dumps(body), what="approval", reason=Reason.APPROVALS_INVALID)
+
+
+def _recalled(approval: str) -> SignedApproval:
+    token = parse_compact(approval, MAX_STORED)
+    return SignedApproval(
+        str(token.claims["iss"]), _approval_body(token.claims), payload_digest(token.payload), approval
+    )
 
 
 def _unverified(token: str, claim: str) -> str | None:
     """A claim read before the signature is checked, only to say what the verifier must then find."""
-    value = parse_compact(token, 512 * 1024).claims.get(claim)
+    value = parse_compact(token, MAX_STORED).claims.get(claim)
     return value if isinstance(value, str) else None

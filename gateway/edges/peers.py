@@ -7,7 +7,7 @@ last good offer with its age; retries are for idempotent calls alone, with jitte
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 import grpc
@@ -70,7 +70,7 @@ class PeerLine:
         request = pb.ProposeRequest(contract=contract, chains=convert.chains_to(chains))
         return convert.proposed_from(await self._call("Propose", request, pb.ProposeResponse), self._peer)
 
-    async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+    async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
         request = pb.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))
         sent = request.SerializeToString()
         call = self._channel.unary_stream(

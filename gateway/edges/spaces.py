@@ -7,7 +7,7 @@ signed; a refresh swaps one peer at a time and keeps the last good copy of one t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -37,12 +37,12 @@ class OwnLine:
     take_part: TakePart
 
     async def check(self, draft: bytes) -> Verdict:
-        return await self.take_part.check(draft)
+        return await self.take_part.check(draft, caller=self.entity)
 
     async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
         return await self.take_part.propose(contract, chains, caller=self.entity)
 
-    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncIterator[RunEvent]:
+    def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
         return self.take_part.run(contract, approvals, chains, caller=self.entity)
 
     async def conclude(

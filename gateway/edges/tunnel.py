@@ -1,49 +1,70 @@
 """Carries sealed session traffic between this space's agent and the other spaces of a session.
 
 Invariants: the gateway sees ciphertext alone; a frame is taken from a space only for a source that the
-contract seats there, and only towards a destination of this space or, from the own agent, of another; per
-session, what waits is bounded, and a full queue holds its sender back. Of two spaces the one that the
-contract names first dials.
+contract seats there, and only towards a destination of this space or, from the own agent, of another; what
+waits is bounded per session and space, and a full queue holds its sender back. Of two spaces the one that
+the contract names first dials, once.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.session import PROVIDER_BASE, Frame
+from gateway.domain.session import PROVIDER_BASE, Failure, Frame
 
 MAX_FRAME = 4 * 1024 * 1024
-WAITING_FRAMES = 512
+MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, or one frame
 MAX_SESSIONS = 256
+MAX_SESSIONS_OF_ONE = 64  # of one initiator, so that none can shut out the others
 
 # Opens a stream to a peer for a session: sends what the iterator yields, yields what comes.
 Dial = Callable[[str, str, AsyncIterator[Frame]], AsyncIterator[Frame]]
 
 
 class Mailbox:
-    """A bounded queue of frames that can be closed; reading ends when it is."""
+    """A bounded queue of frames with one reader. Closing it drops what waits and ends reading and writing."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[Frame | None] = asyncio.Queue(WAITING_FRAMES)
-        self._closed = asyncio.Event()
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
+        self._readable, self._writable = asyncio.Event(), asyncio.Event()
+        self._closed = self._read = False
 
     async def put(self, frame: Frame) -> None:
-        if not self._closed.is_set():
-            await self._queue.put(frame)
+        """Wait for room, then add `frame`; nothing is added once it is closed."""
+        while self._frames and self._bytes + len(frame.sealed) > MAX_WAITING and not self._closed:
+            self._writable.clear()
+            await self._writable.wait()
+        if not self._closed:
+            self._frames.append(frame)
+            self._bytes += len(frame.sealed)
+            self._readable.set()
 
     def close(self) -> None:
-        self._closed.set()
-        while self._queue.full():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        self._closed = True
+        self._frames.clear()
+        self._readable.set()
+        self._writable.set()
 
     async def frames(self) -> AsyncIterator[Frame]:
-        while (frame := await self._queue.get()) is not None:
-            yield frame
+        """Frames in order, until closed. Raises IsthmusError when somebody else reads: each frame goes once."""
+        if self._read:
+            raise IsthmusError(Reason.PROTOCOL_VIOLATION, "this session's tunnel is open already")
+        self._read = True
+        while not self._closed:
+            while self._frames:
+                frame = self._frames.popleft()
+                self._bytes -= len(frame.sealed)
+                self._writable.set()
+                yield frame
+            if not self._closed:
+                self._readable.clear()
+                await self._readable.wait()
 
 
 @dataclass(slots=True)
@@ -70,18 +91,19 @@ class _Route:
 class Tunnel:
     """All sessions of one gateway."""
 
-    def __init__(self, entity: str, dial: Dial, on_breach: Callable[[str, str, str], Awaitable[None]]) -> None:
-        """`on_breach(session, entity, text)` is told of a space that sends what it may not."""
+    def __init__(self, entity: str, dial: Dial, on_failure: Callable[[str, Failure], Awaitable[None]]) -> None:
+        """`on_failure(session, failure)` is told when a space sends what it may not, or its tunnel breaks."""
         self._entity = entity
         self._dial = dial
-        self._on_breach = on_breach
+        self._on_failure = on_failure
         self._routes: dict[str, _Route] = {}
 
     def open(self, contract: Contract) -> None:
         """Get ready to carry this session; frames that come early wait, within bounds."""
         if contract.session in self._routes:
             return
-        if len(self._routes) >= MAX_SESSIONS:
+        of_one = sum(route.contract.initiator == contract.initiator for route in self._routes.values())
+        if len(self._routes) >= MAX_SESSIONS or of_one >= MAX_SESSIONS_OF_ONE:
             raise IsthmusError(
                 Reason.RESOURCE_EXHAUSTED, "too many sessions at once", space=self._entity, advice="Try again later"
             )
@@ -119,8 +141,11 @@ class Tunnel:
     async def accept(self, session: str, entity: str, incoming: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
         """A peer's stream for a session: takes what it sends, yields what is for it."""
         route = self._route(session)
+        order = route.contract.entities()
         if entity not in route.peers:
             raise IsthmusError(Reason.PERMISSION_DENIED, "this space takes no part in the session")
+        if order.index(entity) > order.index(self._entity):
+            raise IsthmusError(Reason.PROTOCOL_VIOLATION, "this space is dialled, it does not dial", space=entity)
         async with _pumping(self._take_all(route, entity, incoming)):
             async for frame in route.peers[entity].frames():
                 yield frame
@@ -133,30 +158,35 @@ class Tunnel:
                 yield frame
 
     async def _carry(self, route: _Route, entity: str) -> None:
-        session = route.contract.session
-        try:
-            await self._take_all(route, entity, self._dial(entity, session, route.peers[entity].frames()))
-        except IsthmusError:
-            # A broken tunnel shows at both ends as a session that stalls; whoever runs it decides whose doing.
-            if not route.closed.is_set():
-                await self._on_breach(session, entity, "the tunnel to this space broke")
+        """The tunnel to one space, which has to last as long as the session."""
+        await self._take_all(route, entity, self._dial(entity, route.contract.session, route.peers[entity].frames()))
+        if not route.closed.is_set():
+            await self._failed(route, entity, Reason.PEER_UNREACHABLE, "the tunnel to this space ended in mid-session")
 
     async def _take_all(self, route: _Route, sender: str, incoming: AsyncIterator[Frame]) -> None:
-        async for frame in incoming:
-            source, destination = route.entity_of(frame.source), route.entity_of(frame.destination)
-            inbound = sender != self._entity
-            if (
-                source != sender
-                or destination is None
-                or (destination == self._entity) is not inbound
-                or frame.destination >= PROVIDER_BASE
-                or len(frame.sealed) > MAX_FRAME
-            ):
-                await self._on_breach(
-                    route.contract.session, sender, "a frame came that the contract does not provide for"
-                )
-                return
-            await (route.agent if inbound else route.peers[destination]).put(frame)
+        try:
+            async for frame in incoming:
+                if not self._provided_for(route, sender, frame):
+                    text = "a frame came that the contract does not provide for"
+                    await self._failed(route, sender, Reason.PROTOCOL_VIOLATION, text)
+                    return
+                inbound = sender != self._entity
+                destination = route.contract.seats[frame.destination].entity
+                await (route.agent if inbound else route.peers[destination]).put(frame)
+        except IsthmusError as problem:
+            if not route.closed.is_set():
+                await self._failed(route, sender, problem.reason, f"the tunnel to this space broke: {problem.public}")
+
+    def _provided_for(self, route: _Route, sender: str, frame: Frame) -> bool:
+        """Whether `sender` has this source, and the frame is for a party on the other side of this gateway."""
+        if not 0 <= frame.destination < route.contract.m or len(frame.sealed) > MAX_FRAME:
+            return False
+        here = route.contract.seats[frame.destination].entity == self._entity
+        return route.entity_of(frame.source) == sender and here is (sender != self._entity)
+
+    async def _failed(self, route: _Route, culprit: str, reason: Reason, text: str) -> None:
+        action = f"Ask the operator of {culprit}"
+        await self._on_failure(route.contract.session, Failure(reason.value, culprit, "session", text, action))
 
     def _route(self, session: str) -> _Route:
         route = self._routes.get(session)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.domain.approval import SignedApproval, SignedContract
-from gateway.domain.errors import IsthmusError
+from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import Approval, Refusal
-from gateway.ports import Documents, Federation
+from gateway.ports import Chains, Documents, Federation
 
 APPROVE_WITHIN = 30.0
 
@@ -30,17 +30,24 @@ class Approve:
         refusals = [answer for answer in answers if isinstance(answer, Refusal)]
         return approvals, refusals
 
-    async def _ask(self, entity: str, contract: SignedContract, chains: object) -> SignedApproval | Refusal:
+    async def _ask(self, entity: str, contract: SignedContract, chains: Chains) -> SignedApproval | Refusal:
         try:
             async with asyncio.timeout(APPROVE_WITHIN):
-                answer = await self.federation.line(entity).propose(contract.token, chains)  # type: ignore[arg-type]
+                answer = await self.federation.line(entity).propose(contract.token, chains)
                 if not isinstance(answer, Approval):
-                    return answer
+                    return replace(answer, space=entity)  # nobody refuses in another's name
                 approval = await self.documents.approval(answer.token, contract)
         except TimeoutError:
-            return Refusal("DEADLINE_EXCEEDED", "did not answer in time", advice="Ask again later", space=entity)
+            return Refusal(
+                Reason.DEADLINE_EXCEEDED.value, "did not answer in time", advice="Ask again later", space=entity
+            )
         except IsthmusError as problem:
             return Refusal(problem.reason.value, problem.public, problem.field, problem.advice, entity)
         if approval.entity != entity:
-            return Refusal("APPROVALS_INVALID", "answered with another space's approval", space=entity)
+            return Refusal(
+                Reason.APPROVALS_INVALID.value,
+                "answered with another space's approval",
+                advice=f"Ask the operator of {entity}",
+                space=entity,
+            )
         return approval

@@ -10,20 +10,23 @@ import asyncio
 import hashlib
 from base64 import b64decode
 from collections.abc import Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.domain.approval import SignedApproval, SignedContract
-from gateway.domain.audit import Fact
-from gateway.domain.computation import Computation, Ending, Receipt, SealedShare, SpaceStatus, State, View
+from gateway.domain.computation import Computation, Receipt, SealedShare, SpaceStatus, State, View
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import Completed, Failure, Progress, Refusal, RunEvent, ViewSample
+from gateway.flows.account import Account, ending_of
 from gateway.flows.approve import Approve
-from gateway.ports import Clock, ComputationStore, Documents, Federation, Opener, Watchers
+from gateway.ports import Documents, Federation, Opener
 from gateway.rules import release
-from gateway.rules.lifecycle import Event, next_state
+from gateway.rules.lifecycle import ENDINGS, Event
 
 CONCLUDE_WITHIN = 2.0
+# Reasons of spaces that gave no answer, rather than a veto.
+_NO_ANSWER = frozenset({Reason.PEER_UNREACHABLE, Reason.AGENT_UNREACHABLE, Reason.DEADLINE_EXCEEDED, Reason.INTERNAL})
 
 
 class Stopped(Exception):
@@ -45,15 +48,21 @@ class _Session:
     views: list[View] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a session brought, ready to be written."""
+
+    computation: Computation
+    event: Event
+    changes: dict[str, Any]
+
+
 @dataclass(slots=True)
 class Drive:
-    entity: str
-    clock: Clock
-    store: ComputationStore
+    account: Account
     federation: Federation
     documents: Documents
     opener: Opener
-    watchers: Watchers
     _stops: dict[str, asyncio.Future[Stopped]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -65,7 +74,7 @@ class Drive:
         task.add_done_callback(self._tasks.discard)
 
     def stop(self, id: str, stopped: Stopped) -> bool:
-        """End a driven computation; False when nobody drives it here."""
+        """End a driven computation; False when nobody drives it here, or its outcome is being written already."""
         future = self._stops.get(id)
         if future is None or future.done():
             return False
@@ -79,37 +88,59 @@ class Drive:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2 * CONCLUDE_WITHIN)
 
+    async def dispute(self, computation: Computation) -> Computation:
+        """The recipient found its shares inconsistent: the computation has failed after all, everywhere."""
+        contract, _ = self.documents.recall(computation)
+        problem = release.inconsistent("the recipient said so")
+        failure = Failure(problem.reason.value, "", "release", problem.public, problem.advice)
+        ended = await self.account.advance(
+            computation,
+            Event.DISPUTE,
+            "computation.disputed",
+            problem.public,
+            subject=computation.requester,
+            ending=ending_of(failure),
+        )
+        await self._conclude(contract, ended.state, failure, [])
+        return ended
+
     async def _drive(self, computation: Computation, contract: SignedContract) -> None:
-        work: asyncio.Future[None] = asyncio.create_task(self._work(computation, contract))
-        stop = self._stops[computation.id]
-        either: list[asyncio.Future[Any]] = [work, stop]
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         try:
-            if not work.done():
-                work.cancel()
-                await asyncio.wait({work})
-                raise stop.result()
-            await work
+            outcome = await self._unless_stopped(computation.id, self._work(computation, contract))
+            await self._release(contract, outcome)
         except Stopped as stopped:
             await self._end(computation.id, contract, stopped)
         except IsthmusError as problem:
-            await self._end(computation.id, contract, _stopped_by(problem, self.entity))
+            await self._end(computation.id, contract, _stopped_by(problem, problem.space or self.account.entity))
         except Exception as bug:  # whatever it was, nobody may wait for ever: every space is told
             internal = IsthmusError(Reason.INTERNAL, "the home gateway failed", private=repr(bug))
-            await self._end(computation.id, contract, _stopped_by(internal, self.entity))
+            await self._end(computation.id, contract, _stopped_by(internal, self.account.entity))
             raise
-        finally:
-            self._stops.pop(computation.id, None)
 
-    async def _work(self, computation: Computation, contract: SignedContract) -> None:
-        computation = await self._save(computation, Event.PROPOSE, "computation.proposed")
+    async def _unless_stopped(self, id: str, work: Coroutine[Any, Any, _Outcome]) -> _Outcome:
+        """What `work` brings; raises Stopped if somebody stops it before. From then on nobody can."""
+        stop = self._stops[id]
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                raise stop.result()
+            return task.result()
+        finally:
+            del self._stops[id]
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _work(self, computation: Computation, contract: SignedContract) -> _Outcome:
+        advance = self.account.advance
+        computation = await advance(computation, Event.PROPOSE, "computation.proposed")
         approvals, refusals = await Approve(self.federation, self.documents).gather(contract)
         if refusals:
-            raise _vetoed(refusals)
+            raise _refused(refusals)
         agreed = tuple(SpaceStatus(entity, "APPROVED") for entity in contract.body.entities())
         tokens = tuple(approval.token for approval in approvals)
-        computation = await self._save(computation, Event.AGREE, "computation.agreed", spaces=agreed, approvals=tokens)
-        computation = await self._save(computation, Event.START, "session.started")
+        computation = await advance(computation, Event.AGREE, "computation.agreed", spaces=agreed, approvals=tokens)
+        computation = await advance(computation, Event.START, "session.started")
         began = asyncio.get_running_loop().time()
         session = _Session({status.space: status for status in agreed})
         try:
@@ -118,7 +149,7 @@ class Drive:
         except TimeoutError:
             raise _failed(Reason.DEADLINE_EXCEEDED, "", "the session took longer than its contract allows") from None
         seconds = asyncio.get_running_loop().time() - began
-        await self._release(computation, contract, approvals, session, seconds)
+        return self._outcome(computation, contract, approvals, session, seconds)
 
     async def _run(
         self,
@@ -134,23 +165,22 @@ class Drive:
 
         async def follow(entity: str) -> None:
             stall = contract.body.deadlines.stall
-            events = self.federation.line(entity).run(contract.token, tokens, chains)
             try:
-                while True:
-                    async with asyncio.timeout(stall):
-                        event = await anext(events, None)
-                    if event is None:
-                        raise _failed(Reason.PEER_UNREACHABLE, entity, "the space ended its report in mid-session")
-                    done = await self._take(entity, event, contract, session)
-                    self.watchers.changed(replace(computation, spaces=tuple(session.statuses.values())))
-                    if done:
-                        return
+                async with aclosing(self.federation.line(entity).run(contract.token, tokens, chains)) as events:
+                    done = False
+                    while not done:
+                        async with asyncio.timeout(stall):
+                            event = await anext(events, None)
+                        if event is None:
+                            raise _failed(Reason.PEER_UNREACHABLE, entity, "the space ended its report in mid-session")
+                        done = await self._take(entity, event, contract, session)
+                        self.account.watchers.changed(replace(computation, spaces=tuple(session.statuses.values())))
             except TimeoutError:
                 raise _failed(
                     Reason.PEER_UNREACHABLE, entity, f"the space gave no sign of life for {stall} s"
                 ) from None
             except IsthmusError as problem:
-                raise _stopped_by(problem, problem.space or entity) from None
+                raise _stopped_by(problem, entity) from None
 
         await _first_failure([follow(entity) for entity in entities])
 
@@ -160,19 +190,29 @@ class Drive:
             case Progress():
                 session.statuses[entity] = SpaceStatus(entity, "RUNNING", event.phase, event.fraction)
             case SealedShare():
-                if event.pid not in {seat.pid for seat in contract.body.seats_of(entity)}:
-                    raise _failed(Reason.PROTOCOL_VIOLATION, entity, "an output share came for a seat of another space")
+                self._check_share(entity, event, contract, session)
                 session.shares.append(event)
             case Completed():
                 receipt = await self.documents.receipt(event.receipt, contract, entity)
                 self._hold_against(entity, receipt, contract, session)
                 session.receipts.append(receipt)
-                session.views += [_view(entity, sample) for sample in event.views if contract.body.demo_view]
+                if contract.body.demo_view:
+                    mine = {seat.pid for seat in contract.body.seats_of(entity)}
+                    session.views += [_view(entity, sample) for sample in event.views if sample.pid in mine]
                 session.statuses[entity] = SpaceStatus(entity, "DONE", "done", 1.0)
                 return True
             case Failure():
-                raise Stopped(_event_of(event), event)
+                raise Stopped(Event.FAIL, _believable(event, entity, contract))
         return False
+
+    def _check_share(self, entity: str, share: SealedShare, contract: SignedContract, session: _Session) -> None:
+        """A share comes once, for a seat of the space that sends it, to a recipient that the contract names."""
+        if share.pid not in {seat.pid for seat in contract.body.seats_of(entity)}:
+            raise _failed(Reason.PROTOCOL_VIOLATION, entity, "an output share came for a seat of another space")
+        if share.recipient not in {recipient.name for recipient in contract.body.recipients}:
+            raise _failed(Reason.PROTOCOL_VIOLATION, entity, "an output share came for nobody of the contract")
+        if any((share.pid, share.recipient) == (other.pid, other.recipient) for other in session.shares):
+            raise _failed(Reason.PROTOCOL_VIOLATION, entity, "an output share came twice")
 
     def _hold_against(self, entity: str, receipt: Receipt, contract: SignedContract, session: _Session) -> None:
         """A receipt has to name exactly the shares that came, and the contract's limits."""
@@ -188,42 +228,41 @@ class Drive:
         ):
             raise _failed(Reason.PROTOCOL_VIOLATION, entity, "the receipt does not fit the shares or the limits")
 
-    async def _release(
+    def _outcome(
         self,
         computation: Computation,
         contract: SignedContract,
         approvals: list[SignedApproval],
         session: _Session,
         seconds: float,
-    ) -> None:
+    ) -> _Outcome:
         event = Event.RELEASE
         if any(recipient.kind == "gateway" for recipient in contract.body.recipients):
-            table = self.opener.open(contract, approvals, session.shares)  # raises INCONSISTENT_SHARES
+            try:
+                table = self.opener.open(contract, approvals, session.shares)
+            except IsthmusError as problem:  # whose share is wrong, nobody can tell
+                raise _stopped_by(problem, "", "release") from None
             if all(row.suppressed for row in table.rows):
                 event = Event.WITHHOLD
-        receipts = tuple(sorted(session.receipts, key=lambda receipt: receipt.space))
-        ended = await self._save(
-            computation,
-            event,
-            "computation.released" if event is Event.RELEASE else "computation.withheld",
-            spaces=tuple(session.statuses.values()),
-            shares=tuple(sorted(session.shares, key=lambda share: (share.recipient, share.pid))),
-            receipts=receipts,
-            views=tuple(session.views),
-            seconds=round(seconds, 3),
-        )
-        await self._conclude(contract, ended.state, None, [receipt.token for receipt in receipts])
+        changes = {
+            "spaces": tuple(session.statuses.values()),
+            "shares": tuple(sorted(session.shares, key=lambda share: (share.recipient, share.pid))),
+            "receipts": tuple(sorted(session.receipts, key=lambda receipt: receipt.space)),
+            "views": tuple(session.views),
+            "seconds": round(seconds, 3),
+        }
+        return _Outcome(computation, event, changes)
+
+    async def _release(self, contract: SignedContract, outcome: _Outcome) -> None:
+        kind = "computation.released" if outcome.event is Event.RELEASE else "computation.withheld"
+        ended = await self.account.advance(outcome.computation, outcome.event, kind, **outcome.changes)
+        await self._conclude(contract, ended.state, None, [receipt.token for receipt in ended.receipts])
 
     async def _end(self, id: str, contract: SignedContract, stopped: Stopped) -> None:
-        computation = await self.store.get(id)
-        if computation is None:
-            return
-        failure = stopped.failure
-        ending = Ending(failure.reason, failure.culprit, failure.phase, failure.text, failure.action)
-        ended = await self._save(
-            computation, stopped.event, f"computation.{stopped.event.lower()}", str(failure.text), ending=ending
-        )
-        await self._conclude(contract, ended.state, failure, [])
+        try:
+            await self.account.end(id, stopped.event, stopped.failure)
+        finally:  # even if this space cannot write: the others must not wait
+            await self._conclude(contract, ENDINGS[stopped.event], stopped.failure, [])
 
     async def _conclude(
         self, contract: SignedContract, state: State, failure: Failure | None, receipts: list[str]
@@ -234,34 +273,10 @@ class Drive:
                     line = self.federation.line(entity)
                     await line.conclude(contract.body.session, contract.digest, state, failure, receipts)
             except (TimeoutError, IsthmusError):
-                # A space that cannot be told finds out by itself: its Run ends when this gateway lets go.
+                # A space that cannot be told finds out by itself: by its Run, or when the session's time is up.
                 return
 
         await asyncio.gather(*(tell(entity) for entity in contract.body.entities()))
-
-    async def _save(
-        self, computation: Computation, event: Event, kind: str, detail: str = "", **changes: Any
-    ) -> Computation:
-        now = self.clock.now()
-        moved = replace(computation, state=next_state(computation.state, event), updated=now, **changes)
-        fact = Fact(now, kind, self.entity, computation.name, detail or f"contract {computation.contract_digest}")
-        saved = await self.store.save(moved, [fact])
-        self.watchers.changed(saved)
-        return saved
-
-
-async def dispute(store: ComputationStore, clock: Clock, computation: Computation) -> Computation:
-    """The recipient found its shares inconsistent: the computation has failed after all."""
-    problem = release.inconsistent("the recipient said so")
-    ended = replace(
-        computation,
-        state=next_state(computation.state, Event.DISPUTE),
-        updated=clock.now(),
-        ending=Ending(problem.reason.value, "", "release", problem.public, problem.advice),
-    )
-    return await store.save(
-        ended, [Fact(clock.now(), "computation.disputed", computation.requester, computation.name, problem.public)]
-    )
 
 
 async def _first_failure(work: list[Coroutine[Any, Any, None]]) -> None:
@@ -276,8 +291,11 @@ async def _first_failure(work: list[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _event_of(failure: Failure) -> Event:
-    return Event.CANCEL if failure.reason == Reason.CANCELLED else Event.FAIL
+def _believable(failure: Failure, entity: str, contract: SignedContract) -> Failure:
+    """What a space reports, as far as it can be true: a known reason, and a culprit that takes part."""
+    reason = failure.reason if failure.reason in Reason.__members__ else Reason.INTERNAL.value
+    culprit = failure.culprit if failure.culprit in ("", *contract.body.entities()) else entity
+    return replace(failure, reason=reason, culprit=culprit, text=failure.text[:1000], action=failure.action[:1000])
 
 
 def _failed(reason: Reason, culprit: str, text: str) -> Stopped:
@@ -285,15 +303,20 @@ def _failed(reason: Reason, culprit: str, text: str) -> Stopped:
     return Stopped(Event.FAIL, Failure(reason.value, culprit, "session", text, action))
 
 
-def _stopped_by(problem: IsthmusError, culprit: str) -> Stopped:
+def _stopped_by(problem: IsthmusError, culprit: str, phase: str = "session") -> Stopped:
     event = Event.EXPIRE if problem.reason is Reason.CONTRACT_EXPIRED else Event.FAIL
-    return Stopped(event, Failure(problem.reason.value, culprit, "session", problem.public, problem.advice))
+    return Stopped(event, Failure(problem.reason.value, culprit, phase, problem.public, problem.advice))
 
 
-def _vetoed(refusals: list[Refusal]) -> Stopped:
-    first = refusals[0]
-    text = "; ".join(f"{refusal.space}: {refusal.text}" for refusal in refusals)
-    return Stopped(Event.REJECT, Failure(first.reason, first.space, "approval", text, first.advice))
+def _refused(refusals: list[Refusal]) -> Stopped:
+    """How it ends when not everybody approved: by a veto if there is one, else by who could not be asked."""
+    vetoes = [refusal for refusal in refusals if refusal.reason not in _NO_ANSWER]
+    first = (vetoes or refusals)[0]
+    event = Event.REJECT if vetoes else Event.FAIL
+    if first.reason == Reason.CONTRACT_EXPIRED:
+        event = Event.EXPIRE
+    text = "; ".join(f"{refusal.space}: {refusal.text[:500]}" for refusal in refusals)
+    return Stopped(event, Failure(first.reason, first.space, "approval", text, first.advice))
 
 
 def _view(entity: str, sample: ViewSample) -> View:

@@ -1,4 +1,4 @@
-"""What a gateway finds when it starts again, and what nobody ran in time.
+"""What a gateway finds when it starts again, and what nobody ran or concluded in time.
 
 Invariant: a party is never silently run again: a session that was live when its gateway went down has
 failed, and its account says whose gateway that was.
@@ -6,45 +6,52 @@ failed, and its account says whose gateway that was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
-from gateway.domain.audit import Fact
-from gateway.domain.computation import Computation, Ending, Role, State
-from gateway.domain.errors import Reason
-from gateway.ports import Clock, ComputationStore, Watchers
-from gateway.rules.lifecycle import LIVE, Event, next_state
+from gateway.domain.computation import Computation, Role, State
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.session import Failure
+from gateway.flows.account import Account
+from gateway.ports import Tunnels
+from gateway.rules.lifecycle import LIVE, Event
+from gateway.rules.planning import LONGEST_SESSION
 
 GRACE = 15  # seconds past a contract's expiry, for clocks that differ and sessions that are just starting
 
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    entity: str
-    clock: Clock
-    store: ComputationStore
-    watchers: Watchers
+    account: Account
+    tunnels: Tunnels
 
     async def end_what_is_left(self) -> None:
         """At start: home computations and running sessions have ended with the process that drove them."""
-        for found in await self.store.live(sorted(LIVE)):
+        # The same reason and culprit as everybody else finds, who only sees this gateway go away.
+        entity = self.account.entity
+        text, action = "the gateway was started again in mid-session", "Ask again"
+        gone = Failure(Reason.PEER_UNREACHABLE.value, entity, "session", text, action)
+        for found in await self.account.store.live(sorted(LIVE)):
             if found.role is Role.HOME or found.state is State.RUNNING:
-                ending = Ending(
-                    Reason.CANCELLED.value, self.entity, "restart", "the gateway was started again", "Ask again"
-                )
-                await self._end(found, Event.FAIL, ending)
+                await self._end(found, Event.FAIL, gone)
 
     async def expire(self) -> None:
-        """Contracts that were never run are expired."""
-        waiting = [State.PENDING, State.AWAITING_APPROVAL, State.AGREED]
-        for found in await self.store.live(waiting):
-            if self.clock.now() > found.expires + GRACE:
-                ending = Ending(
-                    Reason.CONTRACT_EXPIRED.value, found.requester, "approval", "the contract was not run", "Ask again"
-                )
-                await self._end(found, Event.EXPIRE, ending)
+        """Contracts that nobody ran have expired; sessions that nobody concluded have failed."""
+        now = self.account.clock.now()
+        for found in await self.account.store.live(sorted(LIVE)):
+            initiator = self.account.entity if found.role is Role.HOME else found.requester
+            action = f"Ask again, or ask the operator of {initiator}"
+            if found.state is not State.RUNNING and now > found.expires + GRACE:
+                text = "the contract was not run in time"
+                late = Failure(Reason.CONTRACT_EXPIRED.value, initiator, "approval", text, action)
+                await self._end(found, Event.EXPIRE, late)
+            elif found.role is Role.PARTICIPANT and now > found.expires + LONGEST_SESSION + GRACE:
+                text = "the initiator never said how the session ended"
+                silent = Failure(Reason.PEER_UNREACHABLE.value, initiator, "session", text, action)
+                await self._end(found, Event.FAIL, silent)
 
-    async def _end(self, found: Computation, event: Event, ending: Ending) -> None:
-        now = self.clock.now()
-        ended = replace(found, state=next_state(found.state, event), updated=now, ending=ending)
-        fact = Fact(now, f"computation.{ended.state.lower()}", self.entity, found.name, ending.text)
-        self.watchers.changed(await self.store.save(ended, [fact]))
+    async def _end(self, found: Computation, event: Event, failure: Failure) -> None:
+        # One that cannot be written now does not keep the others; the next round tries it again.
+        with suppress(IsthmusError):
+            await self.account.end(found.id, event, failure)
+            await self.tunnels.close(found.id)

@@ -93,15 +93,21 @@ class Submit:
         return planning.draft_contract(asked, self.federation.spaces(), request)
 
     async def _verdicts(self, draft: Contract) -> list[Verdict]:
-        return list(await asyncio.gather(*(self._verdict(entity, to_bytes(draft)) for entity in draft.entities())))
+        asked = to_bytes(draft)
+        return list(await asyncio.gather(*(self._verdict(entity, asked) for entity in draft.entities())))
 
     async def _verdict(self, entity: str, draft: bytes) -> Verdict:
         try:
             async with asyncio.timeout(VERDICT_WITHIN):
                 return await self.federation.line(entity).check(draft)
         except TimeoutError:
-            return Verdict(entity, Decision.UNREACHABLE, text="did not answer in time", advice="Try again later")
+            late = IsthmusError(Reason.DEADLINE_EXCEEDED, "did not answer in time", advice="Try again later")
+            return _unreachable(entity, late)
         except IsthmusError as problem:
-            return Verdict(
-                entity, Decision.UNREACHABLE, reason=problem.reason.value, text=problem.public, advice=problem.advice
-            )
+            return _unreachable(entity, problem)
+
+
+def _unreachable(entity: str, problem: IsthmusError) -> Verdict:
+    return Verdict(
+        entity, Decision.UNREACHABLE, reason=problem.reason.value, text=problem.public, advice=problem.advice
+    )

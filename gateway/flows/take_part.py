@@ -1,26 +1,30 @@
 """Exchanges 1 and 2 of the route at a space that takes part: ask the own agent, keep an account, carry frames.
 
 Invariants: this gateway checks who asks, but decides nothing: its agent verifies everything again. Each
-participant ends with the same state, culprit and receipts as the home gateway; when the initiator vanishes
-in mid-session, the session ends here too.
+participant ends with the same state, culprit and receipts as the home gateway; only the initiator of a
+session can end it; when the initiator vanishes in mid-session, the session ends here too.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
-from gateway.domain.computation import Computation, Ending, Receipt, Role, SpaceStatus, State
+from gateway.domain.computation import Computation, Receipt, Role, SpaceStatus, State
+from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Completed, Failure, Progress, Refusal, RunEvent
-from gateway.ports import Agent, Chains, Clock, ComputationStore, Documents, Tunnels, Watchers
+from gateway.flows.account import Account, ending_of
+from gateway.ports import Agent, Chains, Documents, Tunnels
 from gateway.rules.jose import parse_compact
-from gateway.rules.lifecycle import LIVE, Event, next_state
+from gateway.rules.lifecycle import LIVE, Event
+from gateway.rules.records import from_bytes
 
 CONCLUSION_WITHIN = 1.5
 
@@ -38,36 +42,49 @@ _EVENT_OF_STATE = {
 class TakePart:
     """This space's side of every session; also the line through which its own gateway talks to it."""
 
-    entity: str
-    clock: Clock
-    store: ComputationStore
+    account: Account
     agent: Agent
     documents: Documents
     tunnels: Tunnels
-    watchers: Watchers
+    # Sessions that run here; set when the initiator has said how one ended.
     _running: dict[str, asyncio.Event] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def check(self, draft: bytes) -> Verdict:
+    @property
+    def entity(self) -> str:
+        return self.account.entity
+
+    async def check(self, draft: bytes, *, caller: str) -> Verdict:
+        """The agent's verdict from public metadata; nobody hears what it would say to somebody else."""
+        read = from_bytes(Contract, draft, what="draft", reason=Reason.CONTRACT_INVALID)
+        if read.initiator != caller:
+            raise _not_the_initiator(caller, read)
         return await self.agent.check(draft)
 
     async def propose(self, contract: str, chains: Chains, *, caller: str) -> Approval | Refusal:
         """The agent's answer, kept with the contract; the same contract always gets the same answer."""
         signed = await self._read(contract, caller)
+        session = signed.body.session
+        known = await self._proposed(signed)
+        if known is not None and known.state not in LIVE:
+            return self._answered(known)
         self.tunnels.open(signed.body)
-        known = await self._known(signed, Event.PROPOSE)
         answer = await self.agent.propose(contract, chains)
+        if isinstance(answer, Refusal):
+            await self.tunnels.close(session)
         if known is not None and known.state is State.AWAITING_APPROVAL:
-            if isinstance(answer, Approval):
-                await self._save(known, Event.AGREE, "contract.approved", approvals=(answer.token,))
-            else:
-                ending = Ending(answer.reason, self.entity, "approval", answer.text, answer.advice)
-                await self._save(known, Event.REJECT, "contract.refused", answer.text, ending=ending)
+            with suppress(_Overtaken):  # by a repeat of this very proposal, which got the same answer
+                if isinstance(answer, Approval):
+                    await self._advance(known, Event.AGREE, "contract.approved", approvals=(answer.token,))
+                else:
+                    vetoed = Failure(answer.reason, self.entity, "approval", answer.text, answer.advice)
+                    ending = ending_of(vetoed)
+                    await self._advance(known, Event.REJECT, "contract.refused", answer.text, ending=ending)
         return answer
 
     async def run(
         self, contract: str, approvals: Sequence[str], chains: Chains, *, caller: str
-    ) -> AsyncIterator[RunEvent]:
+    ) -> AsyncGenerator[RunEvent, None]:
         """The agent's events, as they come. When the caller goes away in mid-session, the session ends."""
         signed = await self._read(contract, caller)
         session = signed.body.session
@@ -78,28 +95,37 @@ class TakePart:
                 space=self.entity,
                 advice="Ask again: a new contract is made",
             )
-        known = await self._known(signed, Event.START)
-        if known is not None:
-            known = await self._save(known, Event.START, "session.started", approvals=tuple(approvals))
-        self._running[session] = asyncio.Event()
-        ended = False
+        concluded = self._running[session] = asyncio.Event()
+        try:
+            known = await self._known(signed)
+            if known is not None:
+                approved = tuple(approvals)
+                known = await self.account.advance(known, Event.START, "session.started", approvals=approved)
+        except BaseException:
+            del self._running[session]
+            raise
+        last: RunEvent | None = None
         try:
             self.tunnels.open(signed.body)
             self.tunnels.start(session)
-            async for event in self.agent.run(contract, approvals, chains):
-                ended = isinstance(event, Completed | Failure)
-                if isinstance(event, Progress) and known is not None:
-                    status = SpaceStatus(self.entity, "RUNNING", event.phase, event.fraction)
-                    self.watchers.changed(replace(known, spaces=(status,)))
-                yield event
+            async with aclosing(self.agent.run(contract, approvals, chains)) as events:
+                async for event in events:
+                    last = event
+                    if isinstance(event, Progress) and known is not None:
+                        status = SpaceStatus(self.entity, "RUNNING", event.phase, event.fraction)
+                        self.account.watchers.changed(replace(known, spaces=(status,)))
+                    yield event
+        except IsthmusError as problem:
+            last = Failure(problem.reason.value, self.entity, "start", problem.public, problem.advice)
+            raise
         finally:
-            if ended:
+            if isinstance(last, Completed):
                 del self._running[session]
             else:
-                task = asyncio.create_task(self._abandoned(signed, self._running[session]), name=f"abandoned {session}")
+                failure = last if isinstance(last, Failure) else None
+                task = asyncio.create_task(self._left_alone(signed, concluded, failure), name=f"ending {session}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-                task.add_done_callback(lambda _: self._running.pop(session, None))
 
     async def conclude(
         self,
@@ -111,72 +137,81 @@ class TakePart:
         *,
         caller: str,
     ) -> None:
-        """How the session ended, as the initiator says; a failure stops this space's party at once."""
-        if state not in _EVENT_OF_STATE:
+        """How the session ended, as its initiator says; a failure stops this space's party at once."""
+        event = _EVENT_OF_STATE.get(state)
+        if event is None:
             raise IsthmusError(Reason.INVALID_ARGUMENT, "a session does not end in this state", field="state")
-        known = await self.store.get(session)
-        initiated_here = caller == self.entity
-        if not initiated_here and (known is None or known.contract_digest != digest):
+        known = await self.account.store.get(session)
+        own = caller == self.entity
+        # A session that somebody else initiated is as unknown to the caller as one that is not there.
+        if not own and (
+            known is None or (known.role, known.requester, known.contract_digest) != (Role.PARTICIPANT, caller, digest)
+        ):
             raise IsthmusError(Reason.NOT_FOUND, "no such session here", advice="Propose the contract first")
         if session in self._running:
             self._running[session].set()
         if failure is not None:
             await self.agent.stop(session, failure)
         await self.tunnels.close(session)
-        if initiated_here or known is None or known.state not in LIVE:
+        if own or known is None:
             return
-        signed = await self._read(known.contract, caller)
-        kept: list[Receipt] = []
-        for token in receipts:
-            kept.append(await self.documents.receipt(token, signed, _issuer(token, signed)))
-        ending = None
-        if failure is not None:
-            ending = Ending(failure.reason, failure.culprit, failure.phase, failure.text, failure.action)
-        await self._save(
-            known,
-            _EVENT_OF_STATE[state],
-            f"computation.{state.lower()}",
-            failure.text if failure is not None else "",
-            receipts=tuple(kept),
-            ending=ending,
-        )
+        ending = None if failure is None else ending_of(failure)
+        if known.state is State.RELEASED and ending is not None and ending.reason == Reason.INCONSISTENT_SHARES:
+            await self.account.advance(known, Event.DISPUTE, "computation.disputed", ending.text, ending=ending)
+        elif known.state in LIVE:
+            kept = await self._receipts(known, receipts) if failure is None else ()
+            text = "" if failure is None else failure.text
+            await self.account.advance(known, event, f"computation.{state.lower()}", text, receipts=kept, ending=ending)
+
+    async def _receipts(self, known: Computation, tokens: Sequence[str]) -> tuple[Receipt, ...]:
+        """The verified receipts, one of every space: what audit logs are held against each other with."""
+        contract, _ = self.documents.recall(known)
+        kept = [await self.documents.receipt(token, contract, _issuer(token)) for token in tokens]
+        if sorted(receipt.space for receipt in kept) != sorted(contract.body.entities()):
+            raise IsthmusError(
+                Reason.APPROVALS_INVALID,
+                "a session ends with one receipt of every space that took part",
+                field="receipts",
+                space=self.entity,
+                advice="Bring the receipts as the spaces signed them",
+            )
+        return tuple(kept)
 
     async def _read(self, token: str, caller: str) -> SignedContract:
         signed = await self.documents.contract(token)
         if signed.body.initiator != caller:
-            raise IsthmusError(
-                Reason.PERMISSION_DENIED,
-                "only the initiator may propose or run its contract",
-                private=f"{caller} brought a contract of {signed.body.initiator}",
-                field="contract",
-            )
+            raise _not_the_initiator(caller, signed.body)
         return signed
 
-    async def _known(self, signed: SignedContract, event: Event) -> Computation | None:
+    async def _proposed(self, signed: SignedContract) -> Computation | None:
+        """This space's account of the contract, begun if there is none; None where it is the home gateway."""
+        body = signed.body
+        if body.initiator == self.entity or await self.account.store.get(body.session) is not None:
+            return await self._known(signed)
+        now = self.account.clock.now()
+        wanted = Computation(
+            id=body.session,
+            role=Role.PARTICIPANT,
+            requester=body.initiator,
+            request_id=body.session,
+            request_digest=signed.digest,
+            state=State.AWAITING_APPROVAL,
+            query="",
+            contract=signed.token,
+            contract_digest=signed.digest,
+            created=now,
+            updated=now,
+            expires=body.expires,
+            spaces=(SpaceStatus(self.entity, "PROPOSED"),),
+        )
+        fact = Fact(now, "contract.proposed", body.initiator, wanted.name, f"contract {signed.digest}")
+        return await self.account.store.create(wanted, [fact])
+
+    async def _known(self, signed: SignedContract) -> Computation | None:
         """This space's account of the contract; None where it is the home gateway, which keeps its own."""
         if signed.body.initiator == self.entity:
             return None
-        known = await self.store.get(signed.body.session)
-        if known is None and event is Event.PROPOSE:
-            now = self.clock.now()
-            known = await self.store.create(
-                Computation(
-                    id=signed.body.session,
-                    role=Role.PARTICIPANT,
-                    requester=signed.body.initiator,
-                    request_id=signed.body.session,
-                    request_digest=signed.digest,
-                    state=State.AWAITING_APPROVAL,
-                    query="",
-                    contract=signed.token,
-                    contract_digest=signed.digest,
-                    created=now,
-                    updated=now,
-                    expires=signed.body.expires,
-                    spaces=(SpaceStatus(self.entity, "PROPOSED"),),
-                ),
-                [Fact(now, "contract.proposed", signed.body.initiator, signed.body.session, signed.digest)],
-            )
+        known = await self.account.store.get(signed.body.session)
         if known is None or known.contract_digest != signed.digest:
             raise IsthmusError(
                 Reason.CONTRACT_INVALID,
@@ -187,46 +222,62 @@ class TakePart:
             )
         return known
 
-    async def _abandoned(self, signed: SignedContract, concluded: asyncio.Event) -> None:
-        """The initiator let go before the end: nothing of the session may stay behind here."""
+    def _answered(self, known: Computation) -> Refusal:
+        """The answer to a contract whose computation has ended: what was refused stays so, nothing runs again."""
+        if known.state is State.REJECTED and known.ending is not None and known.ending.space == self.entity:
+            ending = known.ending
+            return Refusal(ending.reason, ending.text, advice=ending.action, space=self.entity)
+        return Refusal(
+            Reason.CONTRACT_CONSUMED.value,
+            f"the computation of this contract is {known.state} already",
+            advice="Ask again: a new contract is made",
+            space=self.entity,
+        )
+
+    async def _advance(self, known: Computation, event: Event, kind: str, detail: str = "", **changes: Any) -> None:
         try:
-            # When it let go because another space failed, its conclusion is on its way and says more.
+            await self.account.advance(known, event, kind, detail, **changes)
+        except IsthmusError as problem:
+            if problem.reason is Reason.ILLEGAL_TRANSITION:
+                raise _Overtaken from None
+            raise
+
+    async def _left_alone(self, signed: SignedContract, concluded: asyncio.Event, failure: Failure | None) -> None:
+        """The report ended before the session was complete: nothing of it may stay behind here."""
+        session, initiator = signed.body.session, signed.body.initiator
+        try:
+            # When the initiator let go because another space failed, its conclusion is on its way and says more.
             async with asyncio.timeout(CONCLUSION_WITHIN):
                 await concluded.wait()
         except TimeoutError:
-            initiator = signed.body.initiator
-            failure = Failure(
+            ended = failure or Failure(
                 Reason.PEER_UNREACHABLE.value,
                 initiator,
                 "session",
                 "the initiator's gateway went away in mid-session",
                 f"The operator of {initiator} has to look into it",
             )
-            await self.agent.stop(signed.body.session, failure)
-            await self.tunnels.close(signed.body.session)
-            await self._account(signed.body.session, failure)
-
-    async def _account(self, session: str, failure: Failure) -> None:
-        known = await self.store.get(session)
-        if known is not None and known.role is Role.PARTICIPANT and known.state in LIVE:
-            ending = Ending(failure.reason, failure.culprit, failure.phase, failure.text, failure.action)
-            await self._save(known, Event.FAIL, "computation.failed", failure.text, ending=ending)
-
-    async def _save(
-        self, computation: Computation, event: Event, kind: str, detail: str = "", **changes: Any
-    ) -> Computation:
-        now = self.clock.now()
-        state = next_state(computation.state, event)
-        moved = replace(computation, state=state, updated=now, **changes)
-        fact = Fact(now, kind, self.entity, computation.name, detail or f"contract {computation.contract_digest}")
-        saved = await self.store.save(moved, [fact])
-        self.watchers.changed(saved)
-        return saved
+            await self.agent.stop(session, ended)
+            await self.tunnels.close(session)
+            if initiator != self.entity:
+                await self.account.end(session, Event.FAIL, ended)
+        finally:
+            self._running.pop(session, None)
 
 
-def _issuer(token: str, signed: SignedContract) -> str:
+class _Overtaken(Exception):
+    """Somebody else wrote the same step first."""
+
+
+def _not_the_initiator(caller: str, contract: Contract) -> IsthmusError:
+    return IsthmusError(
+        Reason.PERMISSION_DENIED,
+        "only its initiator may bring a contract",
+        private=f"{caller} brought a contract of {contract.initiator}",
+        field="contract",
+    )
+
+
+def _issuer(token: str) -> str:
     """Whose receipt this says it is; the reader then verifies that it is."""
-    issuer = parse_compact(token, 64 * 1024).claims.get("iss")
-    if issuer not in signed.body.entities():
-        raise IsthmusError(Reason.APPROVALS_INVALID, "a receipt comes from a space that took no part")
-    return str(issuer)
+    return str(parse_compact(token, 64 * 1024).claims.get("iss"))

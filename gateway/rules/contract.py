@@ -6,30 +6,28 @@ payload, so that no second form of a signature makes a second contract.
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
-from gateway.domain.contract import Contract
+from gateway.domain.contract import Contract, CountParameters, Deadlines
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
 from gateway.rules import queries, seats
-from gateway.rules.planning import PROGRAM_OF, STARTS_WITHIN, parameters
+from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, PROGRAM_OF, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
 from gateway.rules.sharing import P
 
 LEEWAY = 5
+SESSION = re.compile(r"[0-9a-f]{32}")
 ENVELOPE = ("iss", "sub", "aud", "iat", "exp", "jti", "nbf")
 
 
 def audience(session: str) -> str:
     """The `aud` of every token about one session."""
     return f"urn:isthmus:session:{session}"
-
-
-def digest(payload: bytes) -> str:
-    """SHA-256 of the signed payload, in hex."""
-    return hashlib.sha256(payload).hexdigest()
 
 
 def read_contract(claims: Mapping[str, object]) -> Contract:
@@ -39,6 +37,10 @@ def read_contract(claims: Mapping[str, object]) -> Contract:
         raise invalid("the contract token carries something else than a contract")
     read = from_bytes(Contract, json.dumps(body), what="contract", reason=Reason.CONTRACT_INVALID)
     queries.checked(read.query, what="contract")
+    if SESSION.fullmatch(read.session) is None:
+        raise invalid("a session is named by 32 hexadecimal digits", field="session")
+    if not 1 <= len(read.requester) <= 200 or not read.requester.isprintable():
+        raise invalid("a requester is named by 1 to 200 printable characters", field="requester")
     if claims.get("iss") != read.initiator:
         raise invalid("the contract is signed by another space than its initiator", field="initiator")
     if claims.get("aud") != audience(read.session):
@@ -56,47 +58,113 @@ def check_contract(read: Contract, operators: Mapping[str, Operator], now: int) 
         raise IsthmusError(
             Reason.CONTRACT_EXPIRED, "the contract has expired", field="expires", advice="Ask again: a new one is made"
         )
-    if now < read.not_before - LEEWAY or read.expires - read.not_before > STARTS_WITHIN:
+    if now < read.not_before - LEEWAY or not 0 < read.expires - read.not_before <= STARTS_WITHIN:
         raise invalid("the contract's times are out of range; clocks may differ", field="not_before")
+    seats.check_seats(read.m, read.t, read.seats, operators)
+    for provider in read.providers:
+        if provider.entity not in operators:
+            raise invalid("a provider is unknown here", field="providers", space=provider.entity)
+    check_whole(read)
+
+
+def check_whole(read: Contract) -> None:
+    """Raises unless the contract is whole in itself: what can be said without knowing anybody, or the time."""
     if read.field != str(P):
         raise invalid("the contract computes in another field than this engine", field="field")
-    seats.check_seats(read.m, read.t, read.seats, operators)
-    if read.program.name != PROGRAM_OF[read.query.statistic.name]:
-        raise invalid("the program does not answer the query's statistic", field="program.name")
+    seats.check_sizes(read.m, read.t)
+    _check_wishes(read)
+    _check_providers(read)
+    _check_recipients(read)
+    _check_deadlines(read.deadlines)
+
+
+def _check_wishes(read: Contract) -> None:
+    """What the requester wished is what the contract does, or something stricter."""
+    wished, limits = read.query.limits, read.limits
+    if limits.minimum_cell < 0 or (wished.minimum_cell is not None and limits.minimum_cell < wished.minimum_cell):
+        raise invalid("the limits are looser than the query wished", field="limits.minimum_cell")
+    suppresses = limits.minimum_cell > 1
+    if limits.zero_is_small > suppresses or (wished.zero_is_small and suppresses) > limits.zero_is_small:
+        raise invalid("the limits count zero otherwise than the query wished", field="limits.zero_is_small")
+    if limits.provider_subtraction is not suppresses:
+        raise invalid("every program that suppresses guards against subtraction", field="limits.provider_subtraction")
+    if read.demo_view != read.query.demo_view:
+        raise invalid("the look into a receive buffer is not what the query wished", field="demo_view")
+    if read.m != read.query.seats.count or any(
+        seat.entity not in read.query.seats.at for seat in read.seats if read.query.seats.at
+    ):
+        raise invalid("the seats are not the ones that the query wished", field="seats")
+
+
+def _check_providers(read: Contract) -> None:
     named = sorted(source.dataset for source in read.query.sources)
     given = sorted(item.dataset for provider in read.providers for item in provider.inputs)
     if named != given or [p.entity for p in read.providers] != sorted({p.entity for p in read.providers}):
         raise invalid("the providers' editions are not the query's sources", field="providers")
     for provider in read.providers:
-        hosts = {item.dataset.split("/")[1] for item in provider.inputs}
-        if hosts != {provider.entity.removeprefix("https://")}:
+        home = host_of(EntityId(provider.entity))
+        if any(item.dataset.split("/")[1] != home for item in provider.inputs):
             raise invalid(
                 "a dataset stands under a space that does not own it", field="providers", space=provider.entity
             )
-        if provider.row_bound != sum(item.row_bound for item in provider.inputs) or provider.row_bound < 1:
+        bounds = [item.row_bound for item in provider.inputs]
+        if provider.row_bound != sum(bounds) or min(bounds, default=0) < 1:
             raise invalid("a provider's bound is not the sum of its editions' bounds", field="providers")
-        if provider.entity not in operators:
-            raise invalid("a provider is unknown here", field="providers", space=provider.entity)
-    if not read.recipients or read.demo_view != read.query.demo_view:
-        raise invalid("nobody would receive the result", field="recipients")
-    wished = read.query.limits.minimum_cell
-    if wished is not None and read.limits.minimum_cell < wished:
-        raise invalid("the limits are looser than the query wished", field="limits")
+    rows = sum(provider.row_bound for provider in read.providers)
+    if rows > MAX_ROWS:
+        raise invalid(f"the providers share {rows} rows, and a session takes {MAX_ROWS}", field="providers")
 
 
-def check_parameters(read: Contract, codes: Mapping[str, tuple[str, ...]] | None) -> None:
-    """Raises unless the program's parameters follow from query and limits.
+def _check_recipients(read: Contract) -> None:
+    """The requester with a key of its own, or the home gateway for it: nobody else receives anything."""
+    known = {"client": f"client {read.requester}", "gateway": f"gateway {read.initiator}"}
+    names = [recipient.name for recipient in read.recipients]
+    if not names or len(set(names)) < len(names):
+        raise invalid("nobody would receive the result, or somebody twice", field="recipients")
+    for recipient in read.recipients:
+        if known.get(recipient.kind) != recipient.name:
+            raise invalid("the recipient is neither the requester nor its gateway", field="recipients")
+        try:
+            key = base64.b64decode(recipient.key, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise invalid("the recipient's key is not an X25519 key of 32 bytes", field="recipients")
+
+
+def _check_deadlines(deadlines: Deadlines) -> None:
+    """A contract may not hold a seat longer than a session can take."""
+    if not (
+        1 <= deadlines.connect <= deadlines.total
+        and 1 <= deadlines.stall <= deadlines.total
+        and deadlines.total <= LONGEST_SESSION
+    ):
+        raise invalid(f"the deadlines are not within 1 and {LONGEST_SESSION} seconds", field="deadlines")
+
+
+def check_parameters(read: Contract, codes: Mapping[str, Sequence[str]] | None) -> None:
+    """Raises unless program and parameters follow from query and limits.
 
     `codes` are the code lists of the approver's own datasets; a neutral seat has none and takes the lists
     as they stand, since the owners compare them.
     """
+    if read.program.name != PROGRAM_OF[read.query.statistic.name]:
+        raise invalid("the program does not answer the query's statistic", field="program.name")
+    count_by = read.query.statistic.count_by
     if codes is None:
-        columns = json.loads(read.program.parameters).get("columns", [])
-        codes = {column["name"]: tuple(column["codes"]) for column in columns}
-        if read.query.statistic.count_by is not None and set(codes) != set(read.query.statistic.count_by.columns):
+        codes = {} if count_by is None else _code_lists(read.program.parameters)
+        if count_by is not None and set(codes) != set(count_by.columns):
             raise invalid("the program counts by other columns than the query", field="program.parameters")
     if parameters(read.query, read.limits, codes) != read.program.parameters:
         raise invalid("the program's parameters do not follow from the query", field="program.parameters")
+
+
+def _code_lists(text: str) -> dict[str, tuple[str, ...]]:
+    """Each column's codes in the parameters that somebody else wrote: different texts, or a refusal."""
+    given = from_bytes(CountParameters, text, what="program.parameters", reason=Reason.CONTRACT_INVALID)
+    if any(len(set(column.codes)) < len(column.codes) for column in given.columns):
+        raise invalid("a column of the program has a code twice", field="program.parameters")
+    return {column.name: column.codes for column in given.columns}
 
 
 def invalid(public: str, *, field: str = "", space: str = "") -> IsthmusError:

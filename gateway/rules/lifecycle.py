@@ -24,7 +24,8 @@ class Event(StrEnum):
 
 LIVE = frozenset({State.PENDING, State.AWAITING_APPROVAL, State.AGREED, State.RUNNING})
 
-_ENDINGS = {
+# How a live computation ends other than by what its session brought.
+ENDINGS = {
     Event.REJECT: State.REJECTED,
     Event.CANCEL: State.CANCELLED,
     Event.FAIL: State.FAILED,
@@ -38,7 +39,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.RUNNING, Event.RELEASE): State.RELEASED,
     (State.RUNNING, Event.WITHHOLD): State.WITHHELD,
     (State.RELEASED, Event.DISPUTE): State.FAILED,
-    **{(state, event): end for state in LIVE for event, end in _ENDINGS.items()},
+    **{(state, event): end for state in LIVE for event, end in ENDINGS.items()},
 }
 
 

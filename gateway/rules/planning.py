@@ -7,6 +7,7 @@ that holds the same facts can make the same draft and compare.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ from gateway.rules.sharing import P
 PROGRAM_OF = {"count_by": "group_count", "overlap": "overlap"}
 STARTS_WITHIN = 600  # seconds that a contract may wait for its session (DESIGN section 4)
 DEADLINES = contract.Deadlines(connect=10, stall=5, total=300)
+LONGEST_SESSION = 3600  # seconds: no contract may hold a seat for longer
+MAX_CELLS = 4096  # as many as a program computes, with the parties' memory in mind
+MAX_ROWS = 1 << 18  # people of all providers together, padded; as many as a party takes
 # Measured on loopback through four gateways, two cores (tests/bench): a round, and sealed bytes per second.
 SECONDS_PER_ROUND = 0.005
 BYTES_PER_SECOND = 25e6
@@ -90,12 +94,15 @@ def provider(entity: str, datasets: Sequence[Dataset]) -> contract.Provider:
     """A provider's part: its editions, and the public size that its people are padded to."""
     return contract.Provider(
         entity=entity,
-        inputs=tuple(
-            contract.Input(d.name, d.edition.id, d.edition.snapshot, d.edition.row_bound)
-            for d in sorted(datasets, key=lambda dataset: dataset.name)
-        ),
+        inputs=tuple(edition_of(dataset) for dataset in sorted(datasets, key=lambda dataset: dataset.name)),
         row_bound=sum(dataset.edition.row_bound for dataset in datasets),
     )
+
+
+def edition_of(dataset: Dataset) -> contract.Input:
+    """The edition of `dataset` that is on offer, as a contract names it."""
+    edition = dataset.edition
+    return contract.Input(dataset.name, edition.id, edition.snapshot, edition.row_bound)
 
 
 def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, Sequence[str]]) -> str:
@@ -103,8 +110,19 @@ def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, 
     shared = {"minimum_cell": limits.minimum_cell, "zero_is_small": limits.zero_is_small}
     if asked.statistic.count_by is not None:
         columns = [{"name": name, "codes": list(codes[name])} for name in asked.statistic.count_by.columns]
+        _check_cells(math.prod(len(column["codes"]) for column in columns))
         return rfc8785.dumps({**shared, "columns": columns, "structural_zeros": []}).decode()
     return rfc8785.dumps({**shared, "lists": [source.dataset for source in asked.sources]}).decode()
+
+
+def _check_cells(cells: int) -> None:
+    if not 1 <= cells <= MAX_CELLS:
+        raise IsthmusError(
+            Reason.MALFORMED_QUERY,
+            f"these columns make {cells} cells, and a table has between 1 and {MAX_CELLS}",
+            field="statistic.count_by.columns",
+            advice="Count by fewer columns",
+        )
 
 
 def forecast(verdicts: Sequence[Verdict]) -> Forecast:

@@ -7,13 +7,13 @@ Invariants: all m shares are read and must lie on one polynomial of degree t, el
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 
-from gateway.domain.contract import Contract
+from gateway.domain.contract import Contract, CountParameters
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.result import Row, Table
 from gateway.rules import sharing
+from gateway.rules.records import from_bytes
 
 
 def open_table(contract: Contract, shares: Mapping[int, Sequence[int]]) -> Table:
@@ -30,7 +30,8 @@ def open_table(contract: Contract, shares: Mapping[int, Sequence[int]]) -> Table
         raise inconsistent("the output shares do not lie on one polynomial") from None
     counts, kept = opened[: len(cells)], opened[len(cells) :]
     largest = sum(provider.row_bound for provider in contract.providers)
-    if any(flag not in (0, 1) for flag in kept) or any(count > largest for count in counts):
+    # A suppressed cell is opened as 0: anything else is not what the program computes.
+    if any(flag not in (0, 1) or count > flag * largest for count, flag in zip(counts, kept, strict=True)):
         raise inconsistent("the opened values are out of their range")
     rows = tuple(Row(codes, count if flag else None) for codes, count, flag in zip(cells, counts, kept, strict=True))
     return Table(columns(contract), rows)
@@ -48,10 +49,10 @@ def columns(contract: Contract) -> tuple[str, ...]:
 
 def cell_codes(contract: Contract) -> list[tuple[str, ...]]:
     """The codes of each cell in the program's order: row-major, or patterns 1 … 2^k − 1 with bit i = list i."""
-    given = json.loads(contract.program.parameters)
     if contract.query.statistic.count_by is not None:
-        return list(itertools.product(*(column["codes"] for column in given["columns"])))
-    k = len(given["lists"])
+        given = from_bytes(CountParameters, contract.program.parameters, what="program.parameters")
+        return list(itertools.product(*(column.codes for column in given.columns)))
+    k = len(contract.query.sources)
     return [tuple(str(pattern >> bit & 1) for bit in range(k)) for pattern in range(1, 2**k)]
 
 

@@ -1,8 +1,8 @@
 """Who may sit: the honest-majority rules of DESIGN section 5, as data in and a refusal out.
 
 Invariants: m odd, 3 ≤ m ≤ 7, t = (m − 1)/2, and never more than t seats in the same hands, where hands
-are an operator, its group, and whoever either has declared an affiliate. Nothing here relies on `assert`,
-so `python -O` changes nothing. Every refusal says what would pass.
+are an operator with all its spaces, its group, and whoever either has declared an affiliate. Nothing here
+relies on `assert`, so `python -O` changes nothing. Every refusal says what would pass.
 """
 
 from __future__ import annotations
@@ -18,27 +18,30 @@ SIZES = (3, 5, 7)
 
 
 def hands(operators: Iterable[Operator]) -> dict[str, str]:
-    """Entity ID → a representative entity of the hands it is in (transitive over groups and affiliates)."""
+    """Entity ID → a representative entity of the hands it is in.
+
+    One operator, one group, or an affiliation that either declared (by entity ID, name or group) puts two entities
+    into the same hands, through third parties too, whether or not those are known here. Names are compared
+    without regard to case: in doubt two spaces are in the same hands, which can only cost a seat.
+    """
+    parent: dict[str, str] = {}
+
+    def root(label: str) -> str:
+        while parent.setdefault(label, label) != label:
+            label = parent[label]
+        return label
+
     everyone = sorted(operators, key=lambda operator: operator.entity)
-    parent = {operator.entity: operator.entity for operator in everyone}
-
-    def root(entity: str) -> str:
-        while parent[entity] != entity:
-            entity = parent[entity]
-        return entity
-
-    def join(one: str, other: str) -> None:
-        first, second = sorted((root(one), root(other)))
-        parent[second] = first
-
-    by_group: dict[str, str] = {}
     for operator in everyone:
-        if operator.group:
-            join(by_group.setdefault(operator.group, operator.entity), operator.entity)
-        for affiliate in operator.affiliates:
-            if affiliate in parent:
-                join(operator.entity, affiliate)
-    return {entity: root(entity) for entity in parent}
+        for label in (operator.name, operator.group, *operator.affiliates):
+            if label.strip():
+                parent[root(_label(label))] = root(_label(operator.entity))
+    first: dict[str, str] = {}
+    return {operator.entity: first.setdefault(root(_label(operator.entity)), operator.entity) for operator in everyone}
+
+
+def _label(name: str) -> str:
+    return name.strip().casefold()
 
 
 def check_sizes(m: int, t: int) -> None:

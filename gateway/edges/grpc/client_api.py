@@ -9,7 +9,7 @@ from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
 from gateway.api.client.v1 import tokens_pb2 as tok
 from gateway.domain.caller import Caller, Rights
-from gateway.domain.computation import Computation, State
+from gateway.domain.computation import Computation, Role, State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.result import Table
 from gateway.domain.session import Failure
@@ -17,7 +17,7 @@ from gateway.edges.grpc import convert
 from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import sign
 from gateway.flows.discover import Discover
-from gateway.flows.drive import Drive, Stopped, dispute
+from gateway.flows.drive import Drive, Stopped
 from gateway.flows.submit import Submit
 from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener, Watchers
 from gateway.rules.access import OPERATE
@@ -53,7 +53,6 @@ class CatalogueService:
 @dataclass(frozen=True, slots=True)
 class ComputationService:
     entity: str
-    clock: Clock
     submit: Submit
     drive: Drive
     store: ComputationStore
@@ -97,14 +96,13 @@ class ComputationService:
         found = await self._own(request.name, caller)
         # Following begins before the current version is read again, so that no change falls in between.
         changes = self.watchers.follow(found.id)
-        first = aiter(changes)
         pending = await self._own(request.name, caller)
         yield comp.WatchComputationResponse(
             computation=convert.computation_to(pending, await self._table(pending, caller))
         )
         if pending.state not in LIVE:
             return
-        async for item in first:
+        async for item in changes:
             yield comp.WatchComputationResponse(
                 computation=convert.computation_to(item, await self._table(item, caller))
             )
@@ -119,11 +117,12 @@ class ComputationService:
         )
         changes = self.watchers.follow(found.id)
         if not self.drive.stop(found.id, Stopped(Event.CANCEL, failure)):
+            home = found.role is Role.HOME
             raise IsthmusError(
                 Reason.ILLEGAL_TRANSITION,
-                "this space takes part in the computation and did not initiate it",
+                "it is ending already" if home else "this space takes part in it and did not initiate it",
                 field="name",
-                advice="Its requester can cancel it at the initiating space",
+                advice="Read its state again" if home else "Its requester can cancel it at the initiating space",
             )
         async for item in changes:
             if item.state not in LIVE:
@@ -135,8 +134,7 @@ class ComputationService:
     ) -> comp.AcknowledgeResultResponse:
         found = await self._own(request.name, caller)
         if not request.consistent:
-            found = await dispute(self.store, self.clock, found)
-            self.watchers.changed(found)
+            found = await self.drive.dispute(found)
         return comp.AcknowledgeResultResponse(computation=convert.computation_to(found, None))
 
     async def _own(self, name: str, caller: Caller) -> Computation:
@@ -152,10 +150,9 @@ class ComputationService:
         """The table, where this gateway is the recipient and the caller is who asked."""
         if found.state is not State.RELEASED or found.requester != caller.id:
             return None
-        contract = await self.documents.contract(found.contract)
+        contract, approvals = self.documents.recall(found)
         if not any(recipient.kind == "gateway" for recipient in contract.body.recipients):
             return None
-        approvals = [await self.documents.approval(token, contract) for token in found.approvals]
         return self.opener.open(contract, approvals, found.shares)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from gateway.api.peer.v1 import peer_pb2 as pb
@@ -30,7 +31,7 @@ class PeerService:
         return pb.DescribeResponse(chain=self.own_chain(), offer=self.agent.offer() or "")
 
     async def check_draft(self, request: pb.CheckDraftRequest, caller: Caller) -> pb.CheckDraftResponse:
-        return convert.checked_to(await self.take_part.check(request.draft))
+        return convert.checked_to(await self.take_part.check(request.draft, caller=caller.id))
 
     async def propose(self, request: pb.ProposeRequest, caller: Caller) -> pb.ProposeResponse:
         chains = convert.chains_from(request.chains)
@@ -39,8 +40,9 @@ class PeerService:
     async def run(self, request: pb.RunRequest, caller: Caller) -> AsyncIterator[pb.RunResponse]:
         chains = convert.chains_from(request.chains)
         events = self.take_part.run(request.contract, tuple(request.approvals), chains, caller=caller.id)
-        async for event in events:
-            yield convert.event_to(event)
+        async with aclosing(events):
+            async for event in events:
+                yield convert.event_to(event)
 
     async def conclude(self, request: pb.ConcludeRequest, caller: Caller) -> pb.ConcludeResponse:
         if request.state not in State.__members__:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 import protovalidate
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -60,10 +59,11 @@ async def listen(
     server.add_generic_rpc_handlers(tuple(services))
     # Health and reflection ask for a certificate, as the whole port does, and for no token: they say that this
     # is a gateway which serves, and show the protos that are public anyway.
-    healthy = health.aio.HealthServicer()
+    healthy = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
     await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection([service.service_name() for service in services], server)
+    names = [service.service_name() for service in services]  # type: ignore[attr-defined]
+    reflection.enable_server_reflection(names, server)
     credentials = grpc.ssl_server_credentials([(key, certificate)], roots, require_client_auth=True)
     try:
         port = server.add_secure_port(address, credentials)

@@ -1,0 +1,46 @@
+"""What a space may offer: its own datasets, each once, described so that a query can be checked against it.
+
+Invariant: no space offers a dataset under another's name, so that nobody can stand in for an owner in a plan.
+"""
+
+from __future__ import annotations
+
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId, host_of
+from gateway.domain.offer import Offer
+from gateway.rules.queries import COLUMN_NAME, DATASET_NAME
+
+MAX_SEATS = 64
+
+
+def check_offer(offer: Offer, entity: str) -> Offer:
+    """`offer` itself. Raises IsthmusError(INVALID_ARGUMENT) naming what `entity` may not offer."""
+    own = f"spaces/{host_of(EntityId(entity))}/datasets/"
+    names = [dataset.name for dataset in offer.datasets]
+    if len(set(names)) < len(names):
+        raise _refused("offers a dataset twice", "datasets", entity)
+    if not 0 <= offer.seats <= MAX_SEATS:
+        raise _refused(f"offers {offer.seats} seats", "seats", entity)
+    for dataset in offer.datasets:
+        if not dataset.name.startswith(own) or DATASET_NAME.fullmatch(dataset.name) is None:
+            raise _refused(f"offers {dataset.name!r:.100}, which is not under {own}", "datasets", entity)
+        columns = [column.name for column in dataset.columns]
+        if len(set(columns)) < len(columns) or not all(COLUMN_NAME.fullmatch(name) for name in columns):
+            raise _refused(f"describes a column of {dataset.name} twice or by no name", "datasets.columns", entity)
+        for column in dataset.columns:
+            values = [code.value for code in column.codes]
+            if len(set(values)) < len(values):
+                raise _refused(f"lists a code of {dataset.name} {column.name} twice", "datasets.columns", entity)
+        if dataset.edition.row_bound < 1 or dataset.terms.minimum_cell < 0:
+            raise _refused(f"gives {dataset.name} a bound or a minimum below its range", "datasets", entity)
+    return offer
+
+
+def _refused(what: str, field: str, entity: str) -> IsthmusError:
+    return IsthmusError(
+        Reason.INVALID_ARGUMENT,
+        f"this space {what}",
+        field=field,
+        space=entity,
+        advice="Its operator corrects the offer",
+    )
