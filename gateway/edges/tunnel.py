@@ -28,13 +28,13 @@ Dial = Callable[[str, str, AsyncIterator[Frame]], AsyncIterator[Frame]]
 
 
 class Mailbox:
-    """A bounded queue of frames with one reader. Closing it drops what waits and ends reading and writing."""
+    """A bounded queue of frames with one reader. Closing it drops what waits; finishing it lets what waits go."""
 
     def __init__(self) -> None:
         self._frames: deque[Frame] = deque()
         self._bytes = 0
         self._readable, self._writable = asyncio.Event(), asyncio.Event()
-        self._closed = self._read = False
+        self._closed = self._finished = self._read = False
 
     async def put(self, frame: Frame) -> None:
         """Wait for room, then add `frame`; nothing is added once it is closed."""
@@ -45,6 +45,11 @@ class Mailbox:
             self._frames.append(frame)
             self._bytes += len(frame.sealed)
             self._readable.set()
+
+    def finish(self) -> None:
+        """Nothing more comes: reading ends after what waits."""
+        self._finished = True
+        self._readable.set()
 
     def close(self) -> None:
         self._closed = True
@@ -63,6 +68,8 @@ class Mailbox:
                 self._bytes -= len(frame.sealed)
                 self._writable.set()
                 yield frame
+            if self._finished:
+                return
             if not self._closed:
                 self._readable.clear()
                 await self._readable.wait()

@@ -239,9 +239,7 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
     anchor = parse_jwk(json.loads((folder / "anchor" / "anchor.jwk.json").read_text()))
     from gateway.domain.identity import Anchor
 
-    world.trust = Federation(
-        [Anchor(ANCHOR, (anchor,), tuple(spec.entity for spec in EVERYBODY))], SystemClock().now
-    )
+    world.trust = Federation([Anchor(ANCHOR, (anchor,), tuple(spec.entity for spec in EVERYBODY))], SystemClock().now)
     world.trust.admit(world.chain(CARE))
     tls = world.home(CARE) / "tls"
     services = agent_pb2.DESCRIPTOR.services_by_name.values()

@@ -25,8 +25,22 @@ from gateway.edges.keys import new_signing_key
 from gateway.edges.tokens import sign
 from gateway.rules import planning
 from gateway.rules.records import to_plain
-from tests.attacks.rogue import BRANCH, CARE, COUNT, FORM, GO, LA, NEUTRAL, NG, OVERLAP, PFNCA, POLICE, REGISTRY
-from tests.attacks.rogue import SISTER, World
+from tests.attacks.rogue import (
+    BRANCH,
+    CARE,
+    COUNT,
+    FORM,
+    GO,
+    LA,
+    NEUTRAL,
+    NG,
+    OVERLAP,
+    PFNCA,
+    POLICE,
+    REGISTRY,
+    SISTER,
+    World,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -197,9 +211,7 @@ FORGERIES: dict[str, Forgery] = {
     "a key that nobody vouches for": Forgery(
         "UNAUTHENTICATED", "keys", signed(lambda w, c: w.sign(c, new_signing_key()))
     ),
-    "the federation key": Forgery(
-        "UNAUTHENTICATED", "keys", signed(lambda w, c: w.sign(c, w.federation_key(CARE)))
-    ),
+    "the federation key": Forgery("UNAUTHENTICATED", "keys", signed(lambda w, c: w.sign(c, w.federation_key(CARE)))),
     "signed by another than its initiator": Forgery("CONTRACT_INVALID", "initiator", signed(_not_its_own)),
     "an expired token": Forgery(
         "UNAUTHENTICATED", "expired", signed(lambda w, c: w.sign(c, iat=NOW - 700, exp=NOW - 100))
@@ -276,13 +288,9 @@ FORGERIES: dict[str, Forgery] = {
     "zero not small in the parameters": Forgery(
         "CONTRACT_INVALID", "parameters", parameters(lambda p: p.update(zero_is_small=False))
     ),
-    "other codes": Forgery(
-        "CONTRACT_INVALID", "parameters", parameters(lambda p: p["columns"][0]["codes"].reverse())
-    ),
+    "other codes": Forgery("CONTRACT_INVALID", "parameters", parameters(lambda p: p["columns"][0]["codes"].reverse())),
     "a code less": Forgery("CONTRACT_INVALID", "parameters", parameters(lambda p: p["columns"][0]["codes"].pop())),
-    "structural zeros": Forgery(
-        "CONTRACT_INVALID", "parameters", parameters(lambda p: p.update(structural_zeros=[0]))
-    ),
+    "structural zeros": Forgery("CONTRACT_INVALID", "parameters", parameters(lambda p: p.update(structural_zeros=[0]))),
     "parameters that are no object": Forgery("CONTRACT_INVALID", "parameters", program(parameters="7")),
     "another column in the query": Forgery(
         "CONTRACT_INVALID", "parameters", asking(statistic=Statistic(count_by=CountBy(("prs_Gender",))))
@@ -292,9 +300,7 @@ FORGERIES: dict[str, Forgery] = {
     "exact release of counts": Forgery("POLICY_REFUSED", "at least 11", changed(limited(0, zero_is_small=False))),
     "no provider subtraction": Forgery("POLICY_REFUSED", "at least 11", changed(limited(11, subtraction=False))),
     "zero not small": Forgery("POLICY_REFUSED", "zero", changed(limited(11, zero_is_small=False))),
-    "limits looser than wished": Forgery(
-        "CONTRACT_INVALID", "looser", asking(limits=Wished(minimum_cell=20))
-    ),
+    "limits looser than wished": Forgery("CONTRACT_INVALID", "looser", asking(limits=Wished(minimum_cell=20))),
     "a look into the buffer": Forgery(
         "POLICY_REFUSED",
         "receive buffer",
@@ -310,9 +316,7 @@ FORGERIES: dict[str, Forgery] = {
         "statistic",
         changed(lambda c: c, replace(OVERLAP, sources=(Source(LA), Source(PFNCA)))),
     ),
-    "an initiator outside the policy": Forgery(
-        "POLICY_REFUSED", "not open", changed(lambda c: c, initiator=REGISTRY)
-    ),
+    "an initiator outside the policy": Forgery("POLICY_REFUSED", "not open", changed(lambda c: c, initiator=REGISTRY)),
     "nobody to receive": Forgery("CONTRACT_INVALID", "receive", changed(lambda c: replace(c, recipients=()))),
     # Editions and sources (row 24).
     "another edition": Forgery("EDITION_CHANGED", "edition", own_input(edition="2012-9")),
@@ -337,9 +341,7 @@ FORGERIES: dict[str, Forgery] = {
     "an unknown column": Forgery("UNKNOWN_COLUMN", "no column", filtered(Filter("salary", equals="1"))),
     "SQL for a column": Forgery("MALFORMED_QUERY", "column", filtered(Filter("1=1; DROP TABLE x", equals="1"))),
     "a filter of the wrong type": Forgery("WRONG_FILTER_TYPE", "compares", filtered(Filter(FORM, equals=3))),
-    "a range of codes": Forgery(
-        "WRONG_FILTER_TYPE", "no order", filtered(Filter(FORM, between=Between("a", "z")))
-    ),
+    "a range of codes": Forgery("WRONG_FILTER_TYPE", "no order", filtered(Filter(FORM, between=Between("a", "z")))),
     "an unknown code": Forgery("UNKNOWN_CODE", "not a code", filtered(Filter(FORM, equals="Tax evasion"))),
     "two operators in one filter": Forgery(
         "MALFORMED_QUERY", "exactly one", filtered(Filter(FORM, equals="Other", one_of=("Other",)))
