@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,14 +155,15 @@ class Agent:
         self._sessions[contract.body.session] = session
         return session
 
-    async def run(self, session: Session) -> AsyncIterator[RunEvent]:
+    async def run(self, session: Session) -> AsyncGenerator[RunEvent, None]:
         """The session's events; how it ended is in the audit log."""
         contract = session.contract
         try:
-            async for event in session.run():
-                if isinstance(event, Failure):
-                    await self._note("session.failed", contract, f"{event.reason} by {event.culprit}: {event.text}")
-                yield event
+            async with aclosing(session.run()) as events:
+                async for event in events:
+                    if isinstance(event, Failure):
+                        await self._note("session.failed", contract, f"{event.reason} by {event.culprit}: {event.text}")
+                    yield event
         finally:
             self._sessions.pop(contract.body.session, None)
 

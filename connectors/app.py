@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,9 @@ class Line:
         chains = convert.chains_from(message.run.chains)
         session = await self._agent.prepare(message.run.contract, tuple(message.run.approvals), chains)
         self._spawn(self._carry(session))
-        async for event in self._agent.run(session):
-            self._say(pb.ConnectRequest(number=message.number, ran=convert.event_to(event)))
+        async with aclosing(self._agent.run(session)) as events:
+            async for event in events:
+                self._say(pb.ConnectRequest(number=message.number, ran=convert.event_to(event)))
         self._say(pb.ConnectRequest(number=message.number, done=pb.Done()))
 
     async def _carry(self, session: Session) -> None:

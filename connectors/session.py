@@ -11,9 +11,11 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import structlog
 
 from connectors.engine.errors import InputRejected
 from connectors.engine.inputs import seal_inputs
@@ -28,6 +30,7 @@ from gateway.domain.session import PROVIDER_BASE, Completed, Failure, Frame, Hea
 from gateway.edges.tunnel import Mailbox
 from gateway.rules.roster import Roster
 
+log = structlog.get_logger()
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 PROGRESS_SECONDS = 0.1
@@ -94,7 +97,7 @@ class Session:
     _seated: asyncio.Event = field(default_factory=asyncio.Event)
     _stopped: bool = False
 
-    async def run(self) -> AsyncIterator[RunEvent]:
+    async def run(self) -> AsyncGenerator[RunEvent, None]:
         """Events until Completed or Failure. Everything it started is gone when it returns."""
         try:
             for seat in self.contract.body.seats_of(self.entity):
@@ -107,8 +110,7 @@ class Session:
             if self._seats:
                 self._spawn(self._watch(), None)
             self._spawn(self._beat(), None)
-            work = asyncio.create_task(self._work())
-            self._tasks.add(work)
+            self._spawn(self._work(), None)
             while True:
                 event = await self._events.get()
                 yield event
@@ -159,33 +161,33 @@ class Session:
             except (PipeBroken, OSError):
                 text = f"party {pid} of this space cannot be spoken to"
                 self._events.put_nowait(_failure(Reason.PARTY_DIED, self.entity, phase, text, _ask(self.entity)))
+            except Exception as bug:  # whatever it was, nobody may wait for ever
+                log.error("session", session=self.contract.body.session, error=repr(bug))
+                text = "the space's agent failed"
+                self._events.put_nowait(_failure(Reason.INTERNAL, self.entity, phase, text, _ask(self.entity)))
 
         self._tasks.add(asyncio.create_task(guarded()))
 
     async def _work(self) -> None:
         """Share the inputs, wait for the parties, sign the receipt."""
-        try:
-            if self.contract.body.provider_of(self.entity) is not None:
-                self._events.put_nowait(Progress("input", 0.0))
-                await self._share()
-            for held in self._seats.values():
-                await held.done.wait()
-            summaries = [held.summary for held in self._seats.values()]
-            summary = {
-                "bytes_sent": sum(item["bytes_sent"] for item in summaries),
-                "rounds": max((item["rounds"] for item in summaries), default=0),
-                "seconds": max((float(item["seconds"]) for item in summaries), default=0.0),
-            }
-            token = await self.receipt(sorted(self._outputs), summary)
-            views = tuple(
-                ViewSample(held.pid, sample["step"], sample["from"], tuple(sample["elements"]))
-                for held in self._seats.values()
-                for sample in (held.summary.get("view") or ())
-            )
-            self._events.put_nowait(Completed(token, views))
-        except IsthmusError as problem:
-            failure = _failure(problem.reason, self.entity, "input", problem.public, problem.advice)
-            self._events.put_nowait(failure)
+        if self.contract.body.provider_of(self.entity) is not None:
+            self._events.put_nowait(Progress("input", 0.0))
+            await self._share()
+        for held in self._seats.values():
+            await held.done.wait()
+        summaries = [held.summary for held in self._seats.values()]
+        summary = {
+            "bytes_sent": sum(item["bytes_sent"] for item in summaries),
+            "rounds": max((item["rounds"] for item in summaries), default=0),
+            "seconds": max((float(item["seconds"]) for item in summaries), default=0.0),
+        }
+        token = await self.receipt(sorted(self._outputs), summary)
+        views = tuple(
+            ViewSample(held.pid, sample["step"], sample["from"], tuple(sample["elements"]))
+            for held in self._seats.values()
+            for sample in (held.summary.get("view") or ())
+        )
+        self._events.put_nowait(Completed(token, views))
 
     async def _share(self) -> None:
         """This provider's people, linked, encoded, shared and sealed to each seat, in chunks."""
