@@ -149,6 +149,11 @@ def test_every_reason_has_its_status_and_exit_code_in_the_table() -> None:
     assert told == {reason.value: (STATUS[reason].name, exits.BY_REASON[reason]) for reason in Reason}
 
 
+def test_every_state_has_its_exit_code_in_the_table() -> None:
+    told = {row[0]: int(row[1][0]) for row in rows((DOCS / "errors.md").read_text()) if len(row) == 2}
+    assert told == {state.value: code for state, code in exits.BY_STATE.items()}
+
+
 def test_the_lifecycle_on_the_page_is_the_lifecycle_in_the_code() -> None:
     table = {tuple(cell.strip("` |") for cell in row) for row in rows(section("route.md", "Lifecycle"))}
     assert table == {(state.value, event.value, after.value) for (state, event), after in TRANSITIONS.items()}
