@@ -25,12 +25,12 @@ from gateway.domain.approval import SignedContract
 from gateway.domain.computation import SealedShare
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import PROVIDER_BASE, Completed, Failure, Frame, Heartbeat, Progress, RunEvent, ViewSample
+from gateway.edges.tunnel import Mailbox
 from gateway.rules.roster import Roster
 
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 PROGRESS_SECONDS = 0.1
-SENT_AHEAD = 256
 
 # A party's reason codes, as everybody else knows them.
 _REASONS = {
@@ -88,7 +88,7 @@ class Session:
     receipt: Callable[[list[str], dict[str, Any]], Awaitable[str]]
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _events: asyncio.Queue[RunEvent] = field(default_factory=asyncio.Queue)
-    _outgoing: asyncio.Queue[Frame | None] = field(default_factory=lambda: asyncio.Queue(SENT_AHEAD))
+    _outgoing: Mailbox = field(default_factory=Mailbox)
     _outputs: list[str] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _seated: asyncio.Event = field(default_factory=asyncio.Event)
@@ -124,10 +124,8 @@ class Session:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             for held in self._seats.values():
                 await self.pool.give_back(held.party)
-            # What is still to be sent may be: other parties wait for it.
-            while self._outgoing.full() and not self._seats:
-                self._outgoing.get_nowait()
-            asyncio.get_running_loop().call_soon(self._end_outgoing)
+            # What waits to be sent still is: other parties wait for it.
+            self._outgoing.finish()
 
     def stop(self, failure: Failure) -> None:
         """Somebody else ended the session."""
@@ -145,16 +143,9 @@ class Session:
             held.party.send(ToParty.PEER, bytes([frame.source]) + frame.sealed)
         await held.party.drained()
 
-    async def outgoing(self) -> AsyncIterator[Frame]:
+    def outgoing(self) -> AsyncIterator[Frame]:
         """Frames for other spaces; ends after the last one."""
-        while (frame := await self._outgoing.get()) is not None:
-            yield frame
-
-    def _end_outgoing(self) -> None:
-        try:
-            self._outgoing.put_nowait(None)
-        except asyncio.QueueFull:
-            asyncio.get_running_loop().call_later(0.05, self._end_outgoing)
+        return self._outgoing.frames()
 
     def _spawn(self, work: Any, pid: int | None) -> None:
         async def guarded() -> None:
@@ -315,7 +306,7 @@ class Session:
             "private_key": _text(self.keys.seats[pid]),
             "recipients": [{"name": recipient.name, "key": recipient.key} for recipient in body.recipients],
             "deadline_seconds": body.deadlines.total,
-            "demo_view": body.demo_view,
+            "demo_view": pid == body.viewed_pid(),
         }
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gateway.domain.offer import Space
     from gateway.domain.plan import Plan
 
-STATISTICS = {"count_by": "counts by group", "overlap": "overlap of lists"}
+STATISTICS = {"count_by": "counts", "overlap": "overlap"}
 DECISIONS = {Decision.ALLOWED: "✓ yes", Decision.REFUSED: "✗ no", Decision.UNREACHABLE: "? no answer"}
 DIGEST_SHOWN = 16
 VALUES_SHOWN = 3
@@ -102,13 +102,13 @@ def catalogue(found: Catalogue, now: int | None = None) -> RenderableType:
             _statistics(item),
             str(item.terms.minimum_cell),
             number(item.edition.row_bound),
-            f"{age(at - listed.seen)} ago",
+            age(at - listed.seen),
         )
     note = (
-        "\nCells from: counts of fewer people are never shown, but for what may be exact. Padded to: the public "
-        "size; how many people there are stays with their owner."
+        "Cells from: counts of fewer people are never shown, but for what may be exact. Padded to: the public "
+        "size; how many people there are stays with their owner. Seen: so long ago."
     )
-    return Group(made, words(note), *_unanswered(found.unreachable))
+    return Group(made, "", words(note), *_unanswered(found.unreachable))
 
 
 _RIGHT = ("Cells from", "Padded to", "Seen")
@@ -116,7 +116,7 @@ _RIGHT = ("Cells from", "Padded to", "Seen")
 
 def _statistics(item: Dataset) -> Text:
     said = [
-        STATISTICS.get(name, name) + (", exact" if name in item.terms.exact_statistics else "")
+        STATISTICS.get(name, name) + (" (exact)" if name in item.terms.exact_statistics else "")
         for name in item.terms.statistics
     ]
     return Text("\n").join(words(text) for text in said)
@@ -124,7 +124,7 @@ def _statistics(item: Dataset) -> Text:
 
 def _unanswered(entities: Sequence[str]) -> list[RenderableType]:
     hosts = ", ".join(host(entity) for entity in entities)
-    return [words(f"\nNo answer from {hosts}: what is listed of them is as old as it says.")] if hosts else []
+    return ["", words(f"No answer from {hosts}: what is listed of them is as old as it says.")] if hosts else []
 
 
 def dataset(listed: Listed, now: int | None = None) -> RenderableType:

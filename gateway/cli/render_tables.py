@@ -75,7 +75,9 @@ class Pivot:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         columns = self.table.columns
         shapes = [self._across(len(columns) - 1), self._across(0)] if len(columns) > 1 else []
-        fitting = (grid for grid in shapes if Measurement.get(console, options, grid).minimum <= options.max_width)
+        # A measurement is cut to the width at hand, so it is taken where there is room.
+        room = options.update_width(10_000)
+        fitting = (grid for grid in shapes if Measurement.get(console, room, grid).minimum <= options.max_width)
         yield next(fitting, None) or self._list()
         note = footnote(self.table, self.limits)
         if note:
