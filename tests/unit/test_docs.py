@@ -245,7 +245,7 @@ def test_commands_in_the_docs_exist_with_their_options(page: Path) -> None:
     tree = command_tree()
     for line in commands_in(page.read_text()):
         words = line.split()
-        name = max((name for name in tree if f"{line} ".startswith(f"{name} ")), key=len)
+        name = max((name for name in tree if words[: len(name.split())] == name.split()), key=lambda name: len(name))
         rest = words[len(name.split()) :]
         leaf = not any(other.startswith(f"{name} ") for other in tree)
         assert leaf or not rest or rest[0] in ("|", "--help", "…"), line
