@@ -315,7 +315,7 @@ class Session:
             "private_key": _text(self.keys.seats[pid]),
             "recipients": [{"name": recipient.name, "key": recipient.key} for recipient in body.recipients],
             "deadline_seconds": body.deadlines.total,
-            "demo_view": body.demo_view,
+            "demo_view": pid == body.viewed_pid(),
         }
 
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from gateway.cli import ask, render
 from gateway.client import AsyncClient, Profile
 from gateway.client.queries import load_query
+from gateway.edges.forks import leave_forks_alone
 from gateway.sandbox.federation import running
 
 
@@ -29,6 +30,7 @@ def demo(
     """Ask one question across three data spaces on this machine, and show every step of the way."""
     import uvloop
 
+    leave_forks_alone()
     uvloop.run(_demo(Console(quiet=json_), json_))
 
 

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from gateway.client.profile import sandbox_state
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.forks import leave_forks_alone
 
 app = typer.Typer(no_args_is_help=True, help="A whole federation on this machine, to try everything on.")
 out = Console()
@@ -56,6 +57,7 @@ def up(
         return
     import uvloop
 
+    leave_forks_alone()
     uvloop.run(_foreground(place, json_))
 
 

@@ -128,9 +128,10 @@ class AsyncClient:
         answer = await self._call(_CATALOGUE + "ListSpaces", cat.ListSpacesRequest(), cat.ListSpacesResponse)
         return tuple(messages.space_from(item) for item in answer.spaces)
 
-    async def plan(self, asked: Query) -> Plan:
+    async def plan(self, asked: Query, recipient: Recipient = "self") -> Plan:
         """The plan with every space's verdict from public metadata. Changes nothing."""
-        request = comp.ValidateComputationRequest(query=convert.query_to(asked))
+        public = sealing.fresh_key()[1] if recipient == "self" else b""
+        request = comp.ValidateComputationRequest(query=convert.query_to(asked), recipient_key=public)
         rpc = _COMPUTATION + "ValidateComputation"
         return messages.plan_from((await self._call(rpc, request, comp.ValidateComputationResponse)).plan)
 

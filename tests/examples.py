@@ -1,0 +1,80 @@
+"""One small federation as nouns: three data spaces, one neutral seat, a question and its contract."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from gateway.domain import query
+from gateway.domain.contract import Contract, Recipient
+from gateway.domain.dataset import Code, Column, ColumnType, Dataset, Edition, Terms
+from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
+from gateway.rules import planning, sealing
+
+NOW = 1_800_000_000
+HOME, POLICE, CARE, NEUTRAL = (f"https://{name}.example" for name in ("home", "police", "care", "neutral"))
+SESSION = "0123456789abcdef" * 2
+PROGRAMS = (ProgramOffer("group_count", 1, "d" * 64, "sizes"), ProgramOffer("overlap", 1, "e" * 64, "sizes"))
+FORMS = ("LABOUR", "SEXUAL", "OTHER")
+RECIPIENT_KEY = base64.b64encode(sealing.public_of(b"\x11" * 32)).decode()
+
+
+def dataset(entity: str, id: str = "list", **changes: Any) -> Dataset:
+    host = entity.removeprefix("https://")
+    terms = Terms(("monitoring",), ("mandate",), ("count_by", "overlap"), 11, ("overlap",))
+    columns = (
+        Column("name", ColumnType.TEXT),
+        Column("born", ColumnType.DATE),
+        Column("age", ColumnType.INTEGER),
+        Column("form", ColumnType.CODE, codes=tuple(Code(value, value.lower()) for value in FORMS)),
+    )
+    made = Dataset(
+        f"spaces/{host}/datasets/{id}", "A list", "", "", columns, ("name", "born"), "", terms,
+        Edition("2026-1", NOW - 100, "5" * 64, 64),
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def operator(entity: str, **changes: Any) -> Operator:
+    name = entity.removeprefix("https://").split(".")[0]
+    return replace(Operator(entity, f"Operator {name}", f"group {name}"), **changes)
+
+
+def space(entity: str, *datasets: Dataset, seats: int = 1, **changes: Any) -> Space:
+    return Space(operator(entity, **changes), Offer(datasets, PROGRAMS, seats, "mpyc 0.11", 1), NOW)
+
+
+def spaces() -> dict[str, Space]:
+    """The third data space offers no seat, as in the demonstration."""
+    return {
+        HOME: space(HOME, dataset(HOME)),
+        POLICE: space(POLICE, dataset(POLICE)),
+        CARE: space(CARE, dataset(CARE), seats=0),
+        NEUTRAL: space(NEUTRAL),
+    }
+
+
+def question(owners: Sequence[str] = (HOME, POLICE, CARE), **changes: Any) -> query.Query:
+    asked = query.Query(
+        "Victims by form", "monitoring", "mandate",
+        tuple(query.Source(dataset(owner).name) for owner in owners),
+        ("name", "born"),
+        query.Statistic(count_by=query.CountBy(("form",))),
+    )  # fmt: skip
+    return replace(asked, **changes)
+
+
+def overlap(**changes: Any) -> query.Query:
+    return question(statistic=query.Statistic(overlap=query.Overlap()), **changes)
+
+
+def contract(asked: query.Query | None = None, known: dict[str, Space] | None = None, **changes: Any) -> Contract:
+    recipient = Recipient(f"gateway {HOME}", "gateway", RECIPIENT_KEY)
+    request = planning.Request(HOME, "analyst", recipient, SESSION, NOW)
+    return replace(planning.draft_contract(asked or question(), known or spaces(), request), **changes)
+
+
+def operators(known: dict[str, Space] | None = None) -> dict[str, Operator]:
+    return {entity: item.operator for entity, item in (known or spaces()).items()}

@@ -1,0 +1,321 @@
+"""A federation in memory for the tests of flows: real rules, documents, keys and stores; agents that play their part.
+
+`FakeAgent` approves by the real rules and seals real shares of a table that it was given; it computes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from connectors.rules.approval import OwnPart, check_draft, check_proposal
+from gateway.domain.approval import ApprovalBody, SeatKey
+from gateway.domain.caller import Caller, CallerKind, Rights
+from gateway.domain.computation import Computation, SealedShare, State
+from gateway.domain.contract import Contract
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId
+from gateway.domain.offer import Space as KnownSpace
+from gateway.domain.plan import Decision, Verdict
+from gateway.domain.query import Query
+from gateway.domain.session import Approval, Completed, Failure, Frame, Heartbeat, Progress, Refusal, RunEvent
+from gateway.edges.documents import Desk, Reader, Writer
+from gateway.edges.federation import Federation as Trust
+from gateway.edges.keys import new_signing_key
+from gateway.edges.opener import RecipientKey
+from gateway.edges.spaces import OwnLine
+from gateway.edges.store.database import Database
+from gateway.edges.tokens import Verifier
+from gateway.edges.tunnel import Tunnel
+from gateway.edges.watchers import LocalWatchers
+from gateway.flows.account import Account
+from gateway.flows.drive import Drive
+from gateway.flows.recover import Recover
+from gateway.flows.submit import Submit
+from gateway.flows.take_part import TakePart
+from gateway.ports import Chains, SpaceLine
+from gateway.rules import release, sealing
+from gateway.rules.lifecycle import LIVE
+from gateway.rules.records import from_bytes
+from gateway.rules.roster import Roster, roster
+from tests import examples
+from tests.unit import trust_kit
+
+ANALYST = Caller(CallerKind.CLIENT, "analyst", frozenset({"compute"}), Rights(("*",), ("*",), ("*",)))
+
+
+@dataclass
+class FakeClock:
+    at: int = trust_kit.NOW
+
+    def now(self) -> int:
+        return self.at
+
+
+@dataclass
+class FakeIds:
+    numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def fresh(self) -> str:
+        return f"{next(self.numbers):032x}"
+
+
+@dataclass
+class FakeAgent:
+    """Approves by the real rules. `stage` scripts what it does in a session; by default it completes."""
+
+    own: OwnPart
+    trust: Trust
+    reader: Reader
+    writer: Writer
+    clock: FakeClock
+    counts: Mapping[tuple[str, ...], int]
+    connected: bool = True
+    veto: Refusal | None = None
+    wrong_share: bool = False
+    receipt: dict[str, Any] = field(default_factory=dict)
+    # Set by a test that wants to act in mid-session: the agent reports, then waits to be let on or stopped.
+    hold: asyncio.Event | None = None
+    silent: bool = False
+    fails_with: Failure | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    proposed: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event | None = None
+    stopped: dict[str, Failure] = field(default_factory=dict)
+    _approvals: dict[str, str] = field(default_factory=dict)
+    _keys: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    _stop: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def offer(self) -> str | None:
+        return self.writer.offer(self.own.offer) if self.connected else None
+
+    async def check(self, draft: bytes) -> Verdict:
+        self._reach()
+        try:
+            check_draft(from_bytes(Contract, draft, what="draft"), self.own)
+        except IsthmusError as problem:
+            return Verdict(self.own.entity, Decision.REFUSED, 0, 0, problem.reason, problem.public, problem.advice)
+        return Verdict(self.own.entity, Decision.ALLOWED, 100, 1000)
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
+        self._reach()
+        self.proposed.set()
+        if self.answers is not None:
+            await self.answers.wait()
+        if self.veto is not None:
+            return self.veto
+        signed = await self.reader.contract(contract)
+        try:
+            check_proposal(signed.body, self.own, examples.operators(), self.clock.now())
+        except IsthmusError as problem:
+            return Refusal(problem.reason.value, problem.public, problem.field, problem.advice, self.own.entity)
+        if signed.digest not in self._approvals:
+            seats = {seat.pid: sealing.fresh_key() for seat in signed.body.seats_of(self.own.entity)}
+            provides = signed.body.provider_of(self.own.entity) is not None
+            provider = base64.b64encode(sealing.fresh_key()[1]).decode() if provides else ""
+            keys = tuple(SeatKey(pid, base64.b64encode(public).decode()) for pid, (_, public) in sorted(seats.items()))
+            body = ApprovalBody(signed.digest, keys, provider)
+            self._approvals[signed.digest] = self.writer.approval(signed.body, body)
+            self._keys[signed.digest] = {pid: private for pid, (private, _) in seats.items()}
+        return Approval(self._approvals[signed.digest])
+
+    async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
+        self._reach()
+        signed = await self.reader.contract(contract)
+        body = signed.body
+        keys = roster(signed, [await self.reader.approval(approval, signed) for approval in approvals])
+        stop = self._stop[body.session] = asyncio.Event()
+        self.started.set()
+        yield Heartbeat()
+        yield Progress("share", 0.5)
+        if self.silent:
+            await stop.wait()
+        if self.hold is not None:
+            waits = [asyncio.create_task(event.wait()) for event in (self.hold, stop)]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+        if body.session in self.stopped:
+            yield self.stopped[body.session]
+            return
+        if self.fails_with is not None:
+            yield self.fails_with
+            return
+        shares = [self._share(body, keys, signed.digest, seat.pid) for seat in body.seats_of(self.own.entity)]
+        for share in shares:
+            yield share
+        outputs = sorted(hashlib.sha256(base64.b64decode(share.sealed)).hexdigest() for share in shares)
+        said = {
+            "outputs": outputs, "minimum_cell": body.limits.minimum_cell, "zero_is_small": body.limits.zero_is_small,
+            "tree_size": 1, "tree_head": "ab" * 32, "bytes_sent": 1, "rounds": 1, "seconds": 0.5, **self.receipt,
+        }  # fmt: skip
+        yield Completed(self.writer.receipt(body, signed.digest, said))
+
+    async def stop(self, session: str, failure: Failure) -> None:
+        self.stopped[session] = failure
+        if session in self._stop:
+            self._stop[session].set()
+
+    def _share(self, body: Contract, keys: Roster, digest: str, pid: int) -> SealedShare:
+        cells = [self.counts.get(codes, 0) for codes in release.cell_codes(body)]
+        kept = [int(count == 0 or count >= body.limits.minimum_cell) for count in cells]
+        opened = [count * flag for count, flag in zip(cells, kept, strict=True)] + kept
+        vector = [value + (pid + 1) * 5 + (self.wrong_share and 1) for value in opened]
+        recipient = body.recipients[0]
+        key = base64.b64decode(recipient.key)
+        sealed = sealing.seal_output(key, self._keys[digest][pid], keys.transcript, pid, recipient.name, vector)
+        return SealedShare(pid, recipient.name, base64.b64encode(sealed).decode())
+
+    def _reach(self) -> None:
+        if not self.connected:
+            raise IsthmusError(Reason.AGENT_UNREACHABLE, "the agent is away", space=self.own.entity)
+
+
+@dataclass
+class FakeFederation:
+    """Port `Federation` of one gateway: every line is the other gateway's flow, called in this process."""
+
+    entity: str
+    known: dict[str, KnownSpace]
+    nodes: Mapping[str, Node]
+    cut: set[str] = field(default_factory=set)
+
+    def spaces(self) -> Mapping[str, KnownSpace]:
+        return self.known
+
+    def line(self, entity: str) -> SpaceLine:
+        if entity in self.cut:
+            return _Cut(entity, self.nodes[entity].take_part)
+        return _Line(self.entity, self.nodes[entity].take_part)
+
+    def chains(self, entities: Sequence[str]) -> Chains:
+        return []
+
+
+@dataclass(frozen=True)
+class _Line(OwnLine):
+    """A line whose caller is another space: `entity` is who calls."""
+
+    async def check(self, draft: bytes) -> Verdict:
+        return await self.take_part.check(draft, caller=self.entity)
+
+
+@dataclass(frozen=True)
+class _Cut(OwnLine):
+    async def check(self, draft: bytes) -> Verdict:
+        raise IsthmusError(Reason.PEER_UNREACHABLE, "it cannot be reached", space=self.entity)
+
+    async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
+        raise IsthmusError(Reason.PEER_UNREACHABLE, "it cannot be reached", space=self.entity)
+
+
+@dataclass
+class Node:
+    """One space: its gateway's flows over a store of its own, and its agent."""
+
+    entity: str
+    agent: FakeAgent
+    database: Database
+    account: Account
+    documents: Desk
+    tunnel: Tunnel
+    take_part: TakePart
+    drive: Drive
+    submit: Submit
+    federation: FakeFederation
+    watchers: LocalWatchers
+
+    @property
+    def recover(self) -> Recover:
+        return Recover(self.account, self.tunnel)
+
+    async def ask(self, asked: Query | None = None, request_id: str = "request-1", key: bytes = b"") -> Computation:
+        return await self.submit.create(ANALYST, request_id, asked or examples.question(), key)
+
+    async def reaches(self, id: str, *states: State) -> Computation:
+        """The computation once it is in one of `states`, or has ended."""
+        changes = self.watchers.follow(id)
+        found = await self.get(id)
+        if found is None or (found.state not in states and found.state in LIVE):
+            async for found in changes:
+                if found.state in states or found.state not in LIVE:
+                    break
+        assert found is not None
+        return found
+
+    async def get(self, id: str) -> Computation | None:
+        return await self.database.computations.get(id)
+
+    async def ended(self, id: str) -> Computation:
+        return await self.reaches(id)
+
+    async def kinds(self) -> list[str]:
+        return [fact.kind for fact in await self.database.audit.read(start=0, limit=1000)]
+
+
+@dataclass
+class World:
+    clock: FakeClock
+    nodes: dict[str, Node]
+
+    @property
+    def home(self) -> Node:
+        return self.nodes[examples.HOME]
+
+    async def all_ended(self, id: str) -> dict[str, Computation]:
+        """Every space's own account once it has ended. Every space of the contract takes part."""
+        return {entity: await node.ended(id) for entity, node in self.nodes.items()}
+
+
+@asynccontextmanager
+async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = None) -> AsyncIterator[World]:
+    clock = FakeClock()
+    anchor = new_signing_key()
+    known = {entity: replace(item, seen=clock.now()) for entity, item in examples.spaces().items()}
+    keyring = {entity: trust_kit.new_space(EntityId(entity)) for entity in known}
+    trust = Trust([trust_kit.anchor_of(anchor, *map(EntityId, known))], clock.now)
+    for item in keyring.values():
+        trust.admit(trust_kit.chain_of(item, anchor, clock.now()))
+    reader, ids = Reader(Verifier(trust, clock.now)), FakeIds()
+    nodes: dict[str, Node] = {}
+    async with AsyncExitStack() as stack:
+        for number, (entity, item) in enumerate(known.items()):
+            url = f"sqlite+aiosqlite:///{folder}/{number}.db"
+            database = await stack.enter_async_context(await Database.open(url))
+            watchers = LocalWatchers()
+            account = Account(entity, clock, database.computations, watchers)
+            documents = Desk(reader, Writer(entity, keyring[entity].tokens, clock, ids))
+            own = OwnPart(entity, item.offer, {dataset.name: ("*",) for dataset in item.offer.datasets})
+            writer = Writer(entity, keyring[entity].contracts, clock, ids)
+            agent = FakeAgent(own, trust, reader, writer, clock, counts or {("LABOUR",): 40, ("SEXUAL",): 5})
+            tunnel = Tunnel(entity, _quiet, agent.stop)
+            federation = FakeFederation(entity, dict(known), nodes)
+            opener = RecipientKey(bytes([number + 1]) * 32)
+            drive = Drive(account, federation, documents, opener)
+            store = database.computations
+            submit = Submit(entity, clock, ids, store, federation, documents, opener, drive.start)
+            take_part = TakePart(account, agent, documents, tunnel)
+            nodes[entity] = Node(
+                entity, agent, database, account, documents, tunnel, take_part, drive, submit, federation, watchers
+            )
+        yield World(clock, nodes)
+        for node in nodes.values():
+            while tasks := {*node.drive._tasks, *node.take_part._tasks}:
+                await asyncio.wait(tasks)
+
+
+async def _quiet(entity: str, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+    """A tunnel to a space that says nothing, until the session is over."""
+    async for _ in outgoing:
+        pass
+    return
+    yield

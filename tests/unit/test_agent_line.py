@@ -1,0 +1,184 @@
+"""The gateway's end of the agent's line: nobody waits for an agent that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.api.agent.v1 import agent_pb2 as pb
+from gateway.api.peer.v1 import peer_pb2 as peer
+from gateway.domain.caller import Caller, CallerKind
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.plan import Decision
+from gateway.domain.session import Approval, Failure, Frame, Progress
+from gateway.edges.agents import WAITING_EVENTS, AgentLine
+from gateway.edges.tunnel import Tunnel
+from tests.examples import HOME
+
+AGENT = Caller(CallerKind.AGENT, HOME)
+GONE = (Reason.AGENT_UNREACHABLE, HOME)
+
+
+class Bench:
+    """An agent's connection, driven by hand."""
+
+    def __init__(self) -> None:
+        self.offers: list[str] = []
+        self.line = AgentLine(HOME, Tunnel(HOME, _no_dial, _no_failure), self._offered)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def _offered(self, token: str) -> None:
+        if token == "refused":
+            raise IsthmusError(Reason.UNAUTHENTICATED, "not this space's offer")
+        self.offers.append(token)
+
+    async def connect(self, offer: str = "offer") -> tuple[asyncio.Queue[pb.ConnectResponse], asyncio.Queue]:  # type: ignore[type-arg]
+        asked: asyncio.Queue[pb.ConnectResponse] = asyncio.Queue()
+        answers: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue()
+
+        async def rest() -> AsyncIterator[pb.ConnectRequest]:
+            while (message := await answers.get()) is not None:
+                yield message
+
+        async def serve() -> None:
+            async for message in self.line.connect(pb.ConnectRequest(hello=pb.Hello(offer=offer)), rest(), AGENT):
+                asked.put_nowait(message)
+
+        before = len(self.offers)
+        self._tasks.append(asyncio.create_task(serve()))
+        while len(self.offers) == before and not self._tasks[-1].done():
+            await asyncio.sleep(0)  # until the line is up, or refused
+        return asked, answers
+
+    async def ended(self) -> None:
+        await self._tasks[-1]
+
+
+async def _no_dial(entity: str, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+    raise AssertionError("nothing is dialled here")
+    yield
+
+
+async def _no_failure(session: str, failure: Failure) -> None:
+    raise AssertionError("nothing fails here")
+
+
+async def test_answers_find_their_questions_in_any_order() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect()
+    check = asyncio.create_task(bench.line.check(b"{}"))
+    propose = asyncio.create_task(bench.line.propose("contract", []))
+    first, second = await asked.get(), await asked.get()
+    assert first.number != second.number
+    answers.put_nowait(pb.ConnectRequest(number=second.number, proposed=peer.ProposeResponse(approval="yes")))
+    answers.put_nowait(pb.ConnectRequest(number=999, proposed=peer.ProposeResponse(approval="to nobody")))
+    answers.put_nowait(pb.ConnectRequest(number=first.number, checked=peer.CheckDraftResponse(allowed=True)))
+    assert await propose == Approval("yes")
+    assert (await check).decision is Decision.ALLOWED
+    answers.put_nowait(None)
+    await bench.ended()
+
+
+async def test_a_broken_line_tells_everybody_who_waits() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect()
+    check = asyncio.create_task(bench.line.check(b"{}"))
+    run = bench.line.run("contract", [], [])
+    event = asyncio.create_task(anext(run))
+    await asked.get()
+    await asked.get()
+    answers.put_nowait(None)
+    with pytest.raises(IsthmusError) as caught:
+        await check
+    assert (caught.value.reason, caught.value.space) == GONE
+    failure = await event
+    assert isinstance(failure, Failure)
+    assert (failure.reason, failure.culprit) == GONE
+    assert [event async for event in run] == []
+    await bench.ended()
+    assert bench.line.offer() is None
+
+
+async def test_without_an_agent_nobody_waits() -> None:
+    bench = Bench()
+    with pytest.raises(IsthmusError) as caught:
+        await bench.line.propose("contract", [])
+    assert (caught.value.reason, caught.value.space) == GONE
+    with pytest.raises(IsthmusError):
+        await anext(bench.line.run("contract", [], []))
+    await bench.line.stop("session", Failure("CANCELLED", HOME, "session", "", ""))
+
+
+async def test_a_newer_connection_ends_the_older_one() -> None:
+    bench = Bench()
+    asked, _ = await bench.connect("old")
+    check = asyncio.create_task(bench.line.check(b"{}"))
+    await asked.get()
+    old = bench._tasks[-1]
+    _, answers = await bench.connect("new")
+    await old
+    with pytest.raises(IsthmusError) as caught:
+        await check
+    assert caught.value.reason is Reason.AGENT_UNREACHABLE
+    assert bench.line.offer() == "new"
+    answers.put_nowait(None)
+    await bench.ended()
+
+
+async def test_an_offer_that_does_not_hold_ends_the_line_with_its_reason() -> None:
+    bench = Bench()
+    await bench.connect("refused")
+    with pytest.raises(IsthmusError) as caught:
+        await bench.ended()
+    assert caught.value.reason is Reason.UNAUTHENTICATED
+    _, answers = await bench.connect("good")
+    answers.put_nowait(pb.ConnectRequest(hello=pb.Hello(offer="refused")))
+    with pytest.raises(IsthmusError):
+        await bench.ended()
+    assert bench.line.offer() is None
+
+
+async def test_whoever_reads_slowly_misses_progress_alone_and_holds_up_nobody() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect()
+    run = bench.line.run("contract", [], [])
+    first = asyncio.create_task(anext(run))
+    number = (await asked.get()).number
+    for step in range(2 * WAITING_EVENTS):
+        said = peer.RunResponse(progress=peer.Progress(phase=str(step), fraction=0.5))
+        answers.put_nowait(pb.ConnectRequest(number=number, ran=said))
+    failure = peer.Failure(reason="PARTY_DIED", culprit=HOME)
+    answers.put_nowait(pb.ConnectRequest(number=number, ran=peer.RunResponse(failure=failure)))
+    answers.put_nowait(pb.ConnectRequest(number=number, done=pb.Done()))
+    check = asyncio.create_task(bench.line.check(b"{}"))  # answered although nobody reads the report
+    number = (await asked.get()).number
+    answers.put_nowait(pb.ConnectRequest(number=number, checked=peer.CheckDraftResponse(allowed=True)))
+    assert (await check).decision is Decision.ALLOWED
+    events = [await first, *[event async for event in run]]
+    assert isinstance(events[0], Progress)
+    assert isinstance(events[-1], Failure)
+    assert len(events) <= WAITING_EVENTS + 2
+    answers.put_nowait(None)
+    await bench.ended()
+
+
+async def test_a_refusal_comes_back_as_the_agents_own_words() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect()
+    check = asyncio.create_task(bench.line.check(b"{}"))
+    number = (await asked.get()).number
+    refusal = peer.Refusal(reason="CONTRACT_CONSUMED", text="it was run before", advice="ask again")
+    answers.put_nowait(pb.ConnectRequest(number=number, refused=refusal))
+    with pytest.raises(IsthmusError) as caught:
+        await check
+    assert (caught.value.reason, caught.value.public) == (Reason.CONTRACT_CONSUMED, "it was run before")
+    propose = asyncio.create_task(bench.line.propose("contract", []))
+    number = (await asked.get()).number
+    answers.put_nowait(pb.ConnectRequest(number=number, checked=peer.CheckDraftResponse(allowed=True)))
+    with pytest.raises(IsthmusError) as caught:
+        await propose
+    assert caught.value.reason is Reason.PROTOCOL_VIOLATION
+    answers.put_nowait(None)
+    await bench.ended()
