@@ -110,6 +110,14 @@ def test_a_gateway_that_is_not_there_is_exit_five(tmp_path: Path) -> None:
     assert done.stderr.startswith("isthmus: the gateway at 127.0.0.1:9 cannot be reached.")
 
 
+def test_serving_before_the_anchor_has_answered_names_the_missing_file(tmp_path: Path) -> None:
+    folder = tmp_path / "space"
+    lay_out(folder, Wanted.checked(CARE, "127.0.0.1:9", "", "NL", "https://anchor.example"), int(time.time()))
+    done = isthmus("gateway", "serve", "--config", str(folder / "gateway.toml"), home=tmp_path)
+    assert done.returncode == 2
+    assert "/anchor/" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_version_is_one_object(tmp_path: Path) -> None:
     done = isthmus("version", "--json", home=tmp_path)
     assert list(json.loads(done.stdout)) == ["version"]
