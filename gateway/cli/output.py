@@ -83,6 +83,11 @@ def answering(as_json: bool = False) -> Iterator[Output]:
     except BrokenPipeError:  # whoever read us has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(FAILED) from None
+    except OSError as problem:
+        _debug()
+        told = _unusable(problem)
+        output.refuse(told)
+        raise typer.Exit(BY_REASON[told.reason]) from None
     except ModuleNotFoundError as missing:
         _debug()
         output.refuse(not_installed(missing))
@@ -125,6 +130,17 @@ def not_installed(missing: ModuleNotFoundError) -> IsthmusError:
         Reason.CONFIGURATION,
         f"this command needs {missing.name}, which is not installed here",
         advice="An operator installs 'isthmus[gateway,agent]', a sandbox 'isthmus[sandbox]'",
+    )
+
+
+def _unusable(problem: OSError) -> IsthmusError:
+    """Of a file that the configuration or the user names; without a name it is nobody's doing here."""
+    if problem.filename is None:
+        return unexpected()
+    return IsthmusError(
+        Reason.CONFIGURATION,
+        f"{problem.filename} cannot be used: {problem.strerror or type(problem).__name__}",
+        advice="Check that it is there and that you may read it",
     )
 
 

@@ -7,6 +7,7 @@ wrong is an IsthmusError that says what happened, to whom, and what to do next.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -228,9 +229,11 @@ class AsyncClient:
         return table
 
     async def _acknowledge(self, name: str, *, consistent: bool) -> None:
+        """Tell the gateway. If it cannot be told, what was found stands: a table, or that there is none."""
         request = comp.AcknowledgeResultRequest(name=name, consistent=consistent)
         rpc = _COMPUTATION + "AcknowledgeResult"
-        await self._call(rpc, request, comp.AcknowledgeResultResponse, attempts=ATTEMPTS if consistent else 1)
+        with contextlib.suppress(IsthmusError):
+            await self._call(rpc, request, comp.AcknowledgeResultResponse, attempts=ATTEMPTS if consistent else 1)
 
     async def issue_token(self) -> str:
         """A fresh access token for this certificate, for clients that hold theirs in a file."""

@@ -21,7 +21,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
 from gateway.domain.result import Table
 from gateway.rules import sealing
-from gateway.rules.contract import ENVELOPE, audience, read_contract
+from gateway.rules.contract import ENVELOPE, audience, check_parameters, check_whole, read_contract
 from gateway.rules.jose import CompactJws, TokenProblem, parse_compact
 from gateway.rules.records import from_bytes, to_bytes
 from gateway.rules.roster import open_result
@@ -68,6 +68,8 @@ def open_own(computation: Computation, asked: Query, private: bytes) -> Table:
         raise _untrue(Reason.CONTRACT_INVALID, "the contract asks something else than you did", field="query")
     if [(recipient.kind, recipient.key) for recipient in recipients] != [("client", own)]:
         raise _untrue(Reason.CONTRACT_INVALID, "the contract has another recipient than you", field="recipients")
+    check_whole(contract.body)
+    check_parameters(contract.body, None)
     approvals = approvals_of(computation, contract)
     _check_receipts(computation, contract)
     return open_result(contract, approvals, computation.shares, recipients[0].name, private)

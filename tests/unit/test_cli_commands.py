@@ -110,6 +110,14 @@ def test_a_gateway_that_is_not_there_is_exit_five(tmp_path: Path) -> None:
     assert done.stderr.startswith("isthmus: the gateway at 127.0.0.1:9 cannot be reached.")
 
 
+def test_serving_before_the_anchor_has_answered_names_the_missing_file(tmp_path: Path) -> None:
+    folder = tmp_path / "space"
+    lay_out(folder, Wanted.checked(CARE, "127.0.0.1:9", "", "NL", "https://anchor.example"), int(time.time()))
+    done = isthmus("gateway", "serve", "--config", str(folder / "gateway.toml"), home=tmp_path)
+    assert done.returncode == 2
+    assert "/anchor/" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_version_is_one_object(tmp_path: Path) -> None:
     done = isthmus("version", "--json", home=tmp_path)
     assert list(json.loads(done.stdout)) == ["version"]
@@ -236,3 +244,26 @@ def test_every_written_file_is_toml_without_leftover_names(space: Path) -> None:
     for path in space.rglob("*.toml"):
         tomllib.loads(path.read_text())
         assert "$entity" not in path.read_text()
+
+
+def test_sdk_and_commands_need_nothing_beyond_the_base_install() -> None:
+    extras = ("numpy", "scipy", "mpyc", "duckdb", "ibis", "sqlalchemy", "alembic", "structlog", "uvloop",
+              "pydantic_settings", "protovalidate", "grpc_health", "grpc_reflection", "starlette")  # fmt: skip
+    modules = "ask, catalogue, computations, init, operate, progress, questions, render, shapes"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({extras}))\n"
+        f"from gateway.cli import {modules}\n"
+        "from gateway.client import AsyncClient, Client, Profile, load_query"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_leaves_arguments_and_logging_alone() -> None:
+    code = (
+        "import sys, logging; sys.argv = ['a', '--b']; before = (logging.root.level, list(logging.root.handlers))\n"
+        "import gateway.__main__, gateway.cli.app, gateway.cli.ask, gateway.client.sync\n"
+        "assert sys.argv == ['a', '--b'] and before == (logging.root.level, list(logging.root.handlers))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
