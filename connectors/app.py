@@ -206,4 +206,3 @@ async def _dial_for_ever(agent: Agent, channel: grpc.aio.Channel) -> None:
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-

@@ -25,11 +25,12 @@ from gateway.domain.approval import SignedContract
 from gateway.domain.computation import SealedShare
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import PROVIDER_BASE, Completed, Failure, Frame, Heartbeat, Progress, RunEvent, ViewSample
+from gateway.edges.tunnel import Mailbox
 from gateway.rules.roster import Roster
 
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
-SENT_AHEAD = 256
+PROGRESS_SECONDS = 0.1
 
 # A party's reason codes, as everybody else knows them.
 _REASONS = {
@@ -59,6 +60,7 @@ class _Seat:
     party: Party
     seen: float
     phase: str = "start"
+    told: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
     summary: dict[str, Any] = field(default_factory=dict)
 
@@ -86,9 +88,10 @@ class Session:
     receipt: Callable[[list[str], dict[str, Any]], Awaitable[str]]
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _events: asyncio.Queue[RunEvent] = field(default_factory=asyncio.Queue)
-    _outgoing: asyncio.Queue[Frame | None] = field(default_factory=lambda: asyncio.Queue(SENT_AHEAD))
+    _outgoing: Mailbox = field(default_factory=Mailbox)
     _outputs: list[str] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _seated: asyncio.Event = field(default_factory=asyncio.Event)
     _stopped: bool = False
 
     async def run(self) -> AsyncIterator[RunEvent]:
@@ -98,6 +101,7 @@ class Session:
                 party = await self.pool.take()
                 self._seats[seat.pid] = _Seat(seat.pid, party, asyncio.get_running_loop().time())
                 party.send(ToParty.JOB, json.dumps(self._job(seat.pid)).encode())
+            self._seated.set()
             for held in self._seats.values():
                 self._spawn(self._listen(held), held.pid)
             if self._seats:
@@ -114,22 +118,22 @@ class Session:
             yield _failure(problem.reason, self.entity, "start", problem.public, problem.advice)
         finally:
             self._stopped = True
+            self._seated.set()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             for held in self._seats.values():
                 await self.pool.give_back(held.party)
-            # What is still to be sent may be: other parties wait for it.
-            while self._outgoing.full() and not self._seats:
-                self._outgoing.get_nowait()
-            asyncio.get_running_loop().call_soon(self._end_outgoing)
+            # What waits to be sent still is: other parties wait for it.
+            self._outgoing.finish()
 
     def stop(self, failure: Failure) -> None:
         """Somebody else ended the session."""
         self._events.put_nowait(failure)
 
     async def deliver(self, frame: Frame) -> None:
-        """A frame from another space for one of the parties here."""
+        """A frame from another space for one of the parties here; early ones wait until the party has its job."""
+        await self._seated.wait()
         held = self._seats.get(frame.destination)
         if held is None or self._stopped:
             return
@@ -139,16 +143,9 @@ class Session:
             held.party.send(ToParty.PEER, bytes([frame.source]) + frame.sealed)
         await held.party.drained()
 
-    async def outgoing(self) -> AsyncIterator[Frame]:
+    def outgoing(self) -> AsyncIterator[Frame]:
         """Frames for other spaces; ends after the last one."""
-        while (frame := await self._outgoing.get()) is not None:
-            yield frame
-
-    def _end_outgoing(self) -> None:
-        try:
-            self._outgoing.put_nowait(None)
-        except asyncio.QueueFull:
-            asyncio.get_running_loop().call_later(0.05, self._end_outgoing)
+        return self._outgoing.frames()
 
     def _spawn(self, work: Any, pid: int | None) -> None:
         async def guarded() -> None:
@@ -236,8 +233,9 @@ class Session:
                     await self._send(Frame(held.pid, body[0], body[1:]))
                 case FromParty.PROGRESS:
                     said = json.loads(body)
-                    held.phase = str(said["phase"])
-                    self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
+                    if said["phase"] != held.phase or held.seen - held.told > PROGRESS_SECONDS:
+                        held.phase, held.told = str(said["phase"]), held.seen
+                        self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
                 case FromParty.OUTPUT_READY:
                     await self.spend()
                     held.party.send(ToParty.GO)
@@ -308,7 +306,7 @@ class Session:
             "private_key": _text(self.keys.seats[pid]),
             "recipients": [{"name": recipient.name, "key": recipient.key} for recipient in body.recipients],
             "deadline_seconds": body.deadlines.total,
-            "demo_view": body.demo_view,
+            "demo_view": pid == body.viewed_pid(),
         }
 
 

@@ -2,11 +2,12 @@
 
 Invariant: nothing is opened here.
 
-Multiplication is a local product and a re-sharing (sharing.py): 1 round, t elements sent per party. Random bits are the XOR of
-t + 1 bits: one of each of the parties 0..t-1, and one that the group of all the others draws from its common stream and holds
-as shares without a message (replicated to Shamir: Cramer, Damgård, Ishai 2005). Any t parties miss at least one of them.
-1 + ceil(log2(t + 1)) rounds; t^2 elements are dealt and t products taken: (t^2 + m t^2) / m elements per party and bit, 1.33 at
-m = 3 (the square-root trick of Damgård et al. 2006 takes 3).
+Multiplication is a local product and a re-sharing (sharing.py): 1 round, t elements sent per party. Random
+bits are the XOR of t + 1 bits: one of each of the parties 0..t-1, and one that the group of all the others
+draws from its common stream and holds as shares without a message (replicated to Shamir: Cramer, Damgård,
+Ishai 2005). Any t parties miss at least one of them. 1 + ceil(log2(t + 1)) rounds; t^2 elements are dealt and
+t products taken: (t^2 + m t^2) / m elements per party and bit, 1.33 at m = 3 (the square-root trick of
+Damgård et al. 2006 takes 3).
 """
 
 from typing import TYPE_CHECKING
@@ -32,7 +33,8 @@ async def product(rt: "Engine", factors: Array, step: str) -> Array:
     while len(factors) > 1:
         pairs, odd = len(factors) // 2, factors[len(factors) // 2 * 2 :]
         factors = np.concatenate([await multiply(rt, factors[:pairs], factors[pairs : 2 * pairs], step), odd])
-    return factors[0]
+    result: Array = factors[0]
+    return result
 
 
 async def random_bits(rt: "Engine", n: int, step: str) -> Array:
@@ -56,7 +58,8 @@ async def random_bits(rt: "Engine", n: int, step: str) -> Array:
         pairs = len(bits) // 2
         xors = await xor(rt, bits[:pairs], bits[pairs : 2 * pairs], step)
         bits = np.concatenate([xors, bits[2 * pairs :]])
-    return bits[0]
+    result: Array = bits[0]
+    return result
 
 
 async def xor(rt: "Engine", x: Array, y: Array, step: str) -> Array:

@@ -1,13 +1,14 @@
 """Zero tests and signs of shared field elements.
 
-Invariants: what is opened is x + r for a fresh r uniform on [0, 2^61), from 61 shared random bits. Reduced mod p = 2^61 - 1 this
-is uniform but for the value 0, which comes twice: statistical distance below 2^-61 per opening, and 2^-41 over a session of 2^20
-openings. The same 2^-61 is the chance that a zero test errs (r = p); signs never err.
+Invariants: what is opened is x + r for a fresh r uniform on [0, 2^61), from 61 shared random bits. Reduced
+mod p = 2^61 - 1 this is uniform but for the value 0, which comes twice: statistical distance below 2^-61 per
+opening, and 2^-41 over a session of 2^20 openings. The same 2^-61 is the chance that a zero test errs (r =
+p); signs never err.
 
-Zero test: x = 0 iff the bits of r are those of the opened c = x + r; an AND tree over 61 bits. Sign: x lies in (p/2, p) iff 2x mod p is
-odd, and the lowest bit of y = 2x is c_0 + r_0 + [c < r] mod 2 for c = y + r mod p (Nishide & Ohta, PKC 2007, sections 4 and 5); c < r
-over public c and shared bits is a tree of (equal, less) pairs. 2 rounds for random bits at m = 3, 1 to open, 6 for the tree, 1 for
-a sign's last XOR.
+Zero test: x = 0 iff the bits of r are those of the opened c = x + r; an AND tree over 61 bits. Sign: x lies
+in (p/2, p) iff 2x mod p is odd, and the lowest bit of y = 2x is c_0 + r_0 + [c < r] mod 2 for c = y + r mod p
+(Nishide & Ohta, PKC 2007, sections 4 and 5); c < r over public c and shared bits is a tree of (equal, less)
+pairs. 2 rounds for random bits at m = 3, 1 to open, 6 for the tree, 1 for a sign's last XOR.
 """
 
 from typing import TYPE_CHECKING
@@ -27,7 +28,9 @@ _PLACES = (np.uint64(1) << np.arange(BITS, dtype=np.uint64))[:, None]
 
 
 async def zero_and_sign(rt: "Engine", zeros: Array, signs: Array, step: str) -> tuple[Array, Array]:
-    """([x = 0] for x in zeros, [x > p/2, that is x negative] for x in signs), as shared bits, over two vectors."""
+    """([x = 0] for x in zeros, [x > p/2, that is x negative] for x in signs), as shared bits, over two
+    vectors.
+    """
     n = zeros.size
     masked = np.concatenate([zeros, add(signs, signs)])
     bits = (await random_bits(rt, BITS * masked.size, step)).reshape(BITS, masked.size)

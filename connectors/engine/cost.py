@@ -16,16 +16,14 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Rounds one after the other; elements sent by all parties together; the longest vector in one message."""
+    """Rounds; elements sent by all parties together; the longest vector in one message."""
 
     rounds: int = 0
     elements: int = 0
     largest: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.rounds + other.rounds, self.elements + other.elements, max(self.largest, other.largest)
-        )
+        return Cost(self.rounds + other.rounds, self.elements + other.elements, max(self.largest, other.largest))
 
     def times(self, n: int) -> "Cost":
         """n of it, one after the other."""

@@ -1,4 +1,6 @@
-"""How a session ends badly. Invariant: every abort has a stable reason, and names a culprit where one is known."""
+"""How a session ends badly. Invariant: every abort has a stable reason, and names a culprit where one is
+known.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """Arithmetic in F_p, p = 2^61 - 1, on uint64 arrays.
 
-Invariants: every element that enters or leaves is in [0, p); no operation overflows 64 bits (each line says why). p = 3
-mod 4 and p is a Mersenne prime, so reducing is a shift and an addition.
+Invariants: every element that enters or leaves is in [0, p); no operation overflows 64 bits (each line says
+why). p = 3 mod 4 and p is a Mersenne prime, so reducing is a shift and an addition.
 """
 
 import numpy as np
@@ -11,17 +11,12 @@ from gateway.rules.sharing import P
 
 Array = npt.NDArray[np.uint64]
 
-_LOW = 0xFFFF_FFFF
+_LOW = np.uint64(0xFFFF_FFFF)
 _BLOCK = 8192
 
 
-def array(values: npt.ArrayLike) -> Array:
-    """Integers, negative ones too, as field elements."""
-    return np.asarray(np.mod(np.asarray(values, dtype=np.int64), P), dtype=np.uint64)
-
-
-def add(x: Array, y: Array | int) -> Array:
-    s = x + y  # < 2^62
+def add(x: Array, y: Array) -> Array:
+    s: Array = x + y  # < 2^62
     return np.minimum(s, s - P)  # s - p wraps to something huge when s < p
 
 
@@ -63,14 +58,16 @@ def _mul(x: Array, y: Array) -> Array:
 
 def total(x: Array, axis: int = -1) -> Array:
     """Sums along an axis of up to 2^32 elements."""
-    low = np.sum(x & _LOW, axis=axis, dtype=np.uint64, keepdims=True)
-    high = np.sum(x >> 32, axis=axis, dtype=np.uint64, keepdims=True)
+    low: Array = np.sum(x & _LOW, axis=axis, dtype=np.uint64, keepdims=True)
+    high: Array = np.sum(x >> 32, axis=axis, dtype=np.uint64, keepdims=True)
     return np.squeeze(_join(low, high), axis=axis)
 
 
 def running(x: Array) -> Array:
     """Inclusive prefix sums of a vector of up to 2^32 elements."""
-    return _join(np.cumsum(x & _LOW, dtype=np.uint64), np.cumsum(x >> 32, dtype=np.uint64))
+    low: Array = np.cumsum(x & _LOW, dtype=np.uint64)
+    high: Array = np.cumsum(x >> 32, dtype=np.uint64)
+    return _join(low, high)
 
 
 def dot(x: Array, y: Array) -> Array:

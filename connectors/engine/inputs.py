@@ -1,8 +1,9 @@
 """A provider's rows on their way to the seats: encoded, padded, secret-shared, sealed, in chunks.
 
-Invariants: sharing is fresh each time; each seat's shares are sealed to that seat alone and authenticated by the provider's session key;
-number and size of chunks follow from program, parameters and bound. A chunk is whether it is the last (u8), its number (u32, little-endian)
-and the HPKE message. Agents run `seal_inputs`; a party collects with `Inbox`. No MPyC here.
+Invariants: sharing is fresh each time; each seat's shares are sealed to that seat alone and authenticated by
+the provider's session key; number and size of chunks follow from program, parameters and bound. A chunk is
+whether it is the last (u8), its number (u32, little-endian) and the HPKE message. Agents run `seal_inputs`; a
+party collects with `Inbox`. No MPyC here.
 """
 
 import secrets
@@ -36,7 +37,9 @@ def seal_inputs(
     bound: int,
     rows: InputRows,
 ) -> dict[int, list[bytes]]:
-    """Chunks for each seat (pid -> in order). Raises InputRejected naming the field that does not fit, KeyError for the program."""
+    """Chunks for each seat (pid -> in order). Raises InputRejected naming the field that does not fit,
+    KeyError for the program.
+    """
     shape = Shape(len(seats), (len(seats) - 1) // 2)
     matrix = programs.PROGRAMS[program].encode(parameters, rows, bound, secrets.token_bytes)
     shares = split(matrix, shape, fresh().elements)
@@ -82,7 +85,14 @@ class Inbox:
             raise self._refused("sent its chunks out of order")
         try:
             piece = open_input(
-                self._private, self._public, self._transcript, self._entity, self._pid, number, final, chunk[_HEAD.size :]
+                self._private,
+                self._public,
+                self._transcript,
+                self._entity,
+                self._pid,
+                number,
+                final,
+                chunk[_HEAD.size :],
             )
         except SealBroken as exc:
             raise self._refused("sent a chunk that does not open") from exc
@@ -97,7 +107,9 @@ class Inbox:
         try:
             elements = decode(b"".join(self._chunks), self._pid)
         except SessionAborted as exc:
-            raise SessionAborted(Abort.ELEMENT_OUT_OF_RANGE, "an input share is outside the field", self._culprit) from exc
+            raise SessionAborted(
+                Abort.ELEMENT_OUT_OF_RANGE, "an input share is outside the field", self._culprit
+            ) from exc
         return elements.reshape(self._columns, self._bound)
 
     def _refused(self, what: str) -> SessionAborted:

@@ -1,7 +1,8 @@
 """The job of a party process, as its agent gives it.
 
-Invariants: nothing is computed for a job that does not hold together: m in {3, 5, 7}, t = (m - 1) / 2, one seat per pid, the private key is that of
-this party's seat, the program is here in exactly this version and digest, and its parameters and bounds are taken.
+Invariants: nothing is computed for a job that does not hold together: m in {3, 5, 7}, t = (m - 1) / 2, one
+seat per pid, the private key is that of this party's seat, the program is here in exactly this version and
+digest, and its parameters and bounds are taken.
 """
 
 import base64
@@ -14,12 +15,14 @@ from types import ModuleType
 from connectors.engine import programs
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, InputRejected, SessionAborted
+from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.rows import MAX_ROWS
+from connectors.engine.wire import ELEMENT_BYTES
 from gateway.rules.sealing import public_of
 
 _FIELDS = {
-    "session", "transcript", "pid", "m", "t", "program", "parameters", "providers", "seats", "private_key", "recipients",
-    "deadline_seconds", "demo_view",
+    "session", "transcript", "pid", "m", "t", "program", "parameters", "providers", "seats", "private_key",
+    "recipients", "deadline_seconds", "demo_view",
 }  # fmt: skip
 
 
@@ -57,7 +60,7 @@ def read(body: bytes) -> Job:
         program = _program(raw["program"])
         shape = Shape(_whole(raw["m"], "m"), _whole(raw["t"], "t"))
         if shape.m not in (3, 5, 7) or shape.t != (shape.m - 1) // 2:
-            raise _bad(f"{shape.m} parties with threshold {shape.t}; an odd number from 3 to 7 with threshold (m - 1) / 2 is possible")
+            raise _bad(f"{shape.m} parties with threshold {shape.t}; 3, 5 or 7 with (m - 1) / 2 are possible")
         seats = {_whole(seat["pid"], "seats.pid"): _key(seat["session_key"]) for seat in raw["seats"]}
         pid, private_key = _whole(raw["pid"], "pid"), _key(raw["private_key"])
         if sorted(seats) != list(range(shape.m)) or len(raw["seats"]) != shape.m:
@@ -70,7 +73,7 @@ def read(body: bytes) -> Job:
         )
         bounds = [provider.bound for provider in providers]
         if not 1 <= len(providers) <= 255 or min(bounds) < 1 or sum(bounds) > MAX_ROWS:
-            raise _bad(f"{len(providers)} providers with {sum(bounds)} rows; 1 to 255 with at most {MAX_ROWS} are possible")
+            raise _bad(f"{len(providers)} providers, {sum(bounds)} rows; up to 255 with {MAX_ROWS} are possible")
         recipients = {_text(r["name"]): _key(r["key"]) for r in raw["recipients"]}
         if not recipients or len(recipients) != len(raw["recipients"]):
             raise _bad("there is no recipient, or one is named twice")
@@ -82,6 +85,8 @@ def read(body: bytes) -> Job:
             raise _bad("the transcript is not 32 bytes, or demo_view neither true nor false")
         parameters = raw["parameters"]
         cost, columns = program.cost(parameters, bounds, shape), program.columns(parameters)
+        if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
+            raise _bad(f"a message would hold {cost.largest} elements, too many for one frame")
     except InputRejected as exc:
         raise _bad(f"parameters.{exc.field}: {exc.detail}") from exc
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -106,11 +111,12 @@ def read(body: bytes) -> Job:
 
 def _program(named: Mapping[str, object]) -> ModuleType:
     module = programs.PROGRAMS.get(str(named["name"]))
-    if module is None or module.VERSION != named["version"] or programs.digest(module.NAME) != named["digest"]:
+    if module is None or named["version"] != module.VERSION or programs.digest(module.NAME) != named["digest"]:
         raise SessionAborted(
-            Abort.PROGRAM_MISMATCH, f"this party has no program {named['name']} {named['version']} with the contract's digest",
+            Abort.PROGRAM_MISMATCH,
+            f"this party has no program {named['name']} {named['version']} with the contract's digest",
             phase="job",
-        )  # fmt: skip
+        )
     return module
 
 

@@ -1,14 +1,15 @@
 """A party process: `python -m connectors.engine.party`. One job, then exit.
 
-Invariants: it talks to its agent over stdin and stdout alone (pipe.py), opens no socket and no file; it holds no key but its session's; it dies
-when stdin closes; whatever goes wrong is told as FAILED with reason and culprit, and output shares leave only after the agent's GO.
+Invariants: it talks to its agent over stdin and stdout alone (pipe.py), opens no socket and no file; it holds
+no key but its session's; it dies when stdin closes; whatever goes wrong is told as FAILED with reason and
+culprit, and output shares leave only after the agent's GO.
 """
 
 import asyncio
 import base64
-import json
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from connectors.engine.pipe import FromParty, ToParty
 from connectors.engine.randomness import KEY_BYTES
 from connectors.engine.runtime import Engine
 from connectors.engine.wire import ELEMENT_BYTES
+from connectors.engine.writer import Writer
 from connectors.rules.session_keys import BadSessionKey, pair_keys
 from gateway.rules.sealing import seal_output
 
@@ -30,55 +32,6 @@ HEARTBEAT_SECONDS = 0.5
 EARLY_BYTES = 64 << 20  # frames that come before the job
 VIEW_ELEMENTS = 64
 _STEP_OF_PROGRESS = 0.02
-
-
-class Writer:
-    """stdout, without blocking: what the pipe does not take is kept. Threads may write heartbeats."""
-
-    def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        self._descriptor, self._rest, self._lock = descriptor, bytearray(), threading.Lock()
-        self._watched = False
-
-    def write(self, kind: FromParty, body: bytes = b"") -> None:
-        with self._lock:
-            self._rest += pipe.frame(kind, body)
-            self._flush()
-        if self._rest and not self._watched:
-            self._watched = True
-            asyncio.get_running_loop().add_writer(self._descriptor, self._on_writable)
-
-    def write_json(self, kind: FromParty, body: object) -> None:
-        self.write(kind, json.dumps(body).encode())
-
-    def beat(self) -> None:
-        """A heartbeat, unless the agent is behind with reading: then it sees that frames come."""
-        with self._lock:
-            if not self._rest:
-                self._rest += pipe.frame(FromParty.HEARTBEAT)
-            self._flush()
-
-    def drain(self) -> None:
-        """Write everything, blocking."""
-        with self._lock:
-            os.set_blocking(self._descriptor, True)
-            self._flush()
-
-    def _on_writable(self) -> None:
-        with self._lock:
-            self._flush()
-            if not self._rest:
-                self._watched = False
-                asyncio.get_running_loop().remove_writer(self._descriptor)
-
-    def _flush(self) -> None:
-        try:
-            while self._rest:
-                del self._rest[: os.write(self._descriptor, memoryview(self._rest)[: 1 << 16])]
-        except BlockingIOError:
-            pass
-        except OSError:  # nobody reads any more: the agent is gone
-            os._exit(2)
 
 
 class Session(asyncio.Protocol):
@@ -133,8 +86,12 @@ class Session(asyncio.Protocol):
         if kind == ToParty.PEER:
             channel = self._engine.channels.get(origin) if self._engine else None
             if channel is None:
-                raise SessionAborted(Abort.BAD_FRAME, f"a frame came from {origin}, which is no peer", Culprit("pid", origin))
+                raise SessionAborted(
+                    Abort.BAD_FRAME, f"a frame came from {origin}, which is no peer", Culprit("pid", origin)
+                )
             channel.feed(body[1:])
+            if self._engine is not None and self._engine.failure is not None:
+                raise self._engine.failure
             return
         if origin >= len(self._inboxes):
             raise SessionAborted(Abort.BAD_INPUT, f"input came from provider {origin}, which the job does not name")
@@ -148,12 +105,8 @@ class Session(asyncio.Protocol):
             async with asyncio.timeout(job.deadline_seconds):
                 await self._run(job)
         except TimeoutError as exc:
-            late = self._engine.laggards() if self._engine else []
-            culprit = Culprit("pid", late[0]) if len(late) == 1 else None
-            if not self._inputs.done():
-                missing = [i for i, inbox in enumerate(self._inboxes) if not inbox.complete]
-                culprit = Culprit("provider", missing[0]) if len(missing) == 1 else None
-            raise SessionAborted(Abort.DEADLINE, f"not done within {job.deadline_seconds:g} s", culprit, self._phase()) from exc
+            detail = f"not done within {job.deadline_seconds:g} s"
+            raise SessionAborted(Abort.DEADLINE, detail, self._awaited(), self.phase) from exc
 
     async def _run(self, job: Job) -> None:
         started = time.monotonic()
@@ -164,7 +117,13 @@ class Session(asyncio.Protocol):
         groups = KEY_BYTES << job.shape.m  # more than all group keys
         cap = max(ELEMENT_BYTES * job.cost.largest, groups)
         engine = Engine(
-            job.pid, job.shape, pairs, cap, self._post, self._look if job.demo_view else _look_away, self._progress
+            job.pid,
+            job.shape,
+            pairs,
+            cap,
+            self._post,
+            self._look if job.demo_view else _look_away,
+            self._progress,
         )
         self._inboxes = [
             Inbox(
@@ -192,9 +151,7 @@ class Session(asyncio.Protocol):
         await self._go
         shares = [int(share) for share in result]
         sealed = {
-            name: base64.b64encode(
-                seal_output(key, job.private_key, job.transcript, job.pid, name, shares)
-            ).decode()
+            name: base64.b64encode(seal_output(key, job.private_key, job.transcript, job.pid, name, shares)).decode()
             for name, key in job.recipients.items()
         }
         self._writer.write_json(FromParty.OUTPUT, sealed)
@@ -223,10 +180,25 @@ class Session(asyncio.Protocol):
         """Keep the beginning of what a peer sent first in each step, as it lay in the receive buffer."""
         if (step, peer) not in self._view:
             shown = [str(element) for element in elements[:VIEW_ELEMENTS]]
-            self._view[step, peer] = {"step": step, "from": peer, "count": int(elements.size), "elements": shown}
+            self._view[step, peer] = {
+                "step": step,
+                "from": peer,
+                "count": int(elements.size),
+                "elements": shown,
+            }
 
-    def _phase(self) -> str:
-        return self._engine.phase if self._engine and self._inputs.done() else "input"
+    @property
+    def phase(self) -> str:
+        if self._engine is not None and (self._engine.laggards() or self._inputs.done()):
+            return self._engine.phase
+        return "input"
+
+    def _awaited(self) -> Culprit | None:
+        """Who is being waited for, if it is one."""
+        peers = self._engine.laggards() if self._engine else []
+        providers = [] if peers else [i for i, inbox in enumerate(self._inboxes) if not inbox.complete]
+        awaited = [Culprit("pid", peer) for peer in peers] + [Culprit("provider", i) for i in providers]
+        return awaited[0] if len(awaited) == 1 else None
 
     def _fail(self, failure: SessionAborted) -> None:
         """Something the agent passed on ends the session, whatever is being waited for."""
@@ -254,10 +226,11 @@ async def serve(writer: Writer) -> int:
         await session.run()
         code = 0
     except SessionAborted as exc:
+        exc.phase = exc.phase or session.phase
         _tell(writer, exc)
         code = 1
     except Exception as exc:  # an engine's defect must not look like a dead peer
-        _tell(writer, SessionAborted(Abort.INTERNAL, f"{type(exc).__name__}: {exc}", phase=session._phase()))
+        _tell(writer, SessionAborted(Abort.INTERNAL, f"{type(exc).__name__}: {exc}", phase=session.phase))
         code = 1
     writer.drain()
     return code
@@ -280,6 +253,8 @@ def _heartbeats(writer: Writer) -> None:
 def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes stdin
     sys.addaudithook(_refuse_pickles)
+    if not stat.S_ISFIFO(os.fstat(0).st_mode) and not stat.S_ISSOCK(os.fstat(0).st_mode):
+        sys.exit("a party process is started by its agent, with a pipe as stdin")
     descriptor = os.dup(1)
     os.dup2(2, 1)  # a stray print goes to stderr, not between frames
     writer = Writer(descriptor)

@@ -1,9 +1,9 @@
 """Pseudorandom streams.
 
-Invariants: a stream is AES-256-CTR under a key derived by HKDF for one purpose, with the program counter in the upper
-half of the counter block and the block number in the lower; `Streams.at` hands out each (purpose, program counter) once,
-so no stream serves two secrets. Elements are exactly uniform (the one value outside the field is drawn again, by both
-ends alike), and so are permutations.
+Invariants: a stream is AES-256-CTR under a key derived by HKDF for one purpose, with the program counter in
+the upper half of the counter block and the block number in the lower; `Streams.at` hands out each (purpose,
+program counter) once, so no stream serves two secrets. Elements are exactly uniform (the one value outside
+the field is drawn again, by both ends alike), and so are permutations.
 """
 
 import secrets

@@ -1,12 +1,12 @@
 """One party of one session: MPyC's runtime, with channels instead of sockets.
 
-Invariants: the runtime is built from explicit arguments; bytes leave and enter only through `exchange`, which declares
-beforehand what is due from whom, so MPyC's own protocols (pickled or not) cannot put an undeclared payload on the wire or
-take one from it; each exchange has its own program counter, and random streams are tied to it; the first failure ends
-every wait.
+Invariants: the runtime is built from explicit arguments; bytes leave and enter only through `exchange`, which
+declares beforehand what is due from whom, so MPyC's own protocols (pickled or not) cannot put an undeclared
+payload on the wire or take one from it; each exchange has its own program counter, and random streams are
+tied to it; the first failure ends every wait.
 
-A protocol is a coroutine over native arrays. It advances the program counter, draws its streams, and exchanges; all of
-that up to the first wait happens in one go, in the same order at every party.
+A protocol is a coroutine over native arrays. It advances the program counter, draws its streams, and
+exchanges; all of that up to the first wait happens in one go, in the same order at every party.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
@@ -34,8 +36,8 @@ def _ignore(step: str, peer: int, elements: Array) -> None:
 class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
     """MPyC's Runtime for party `pid` of m, threshold t.
 
-    `post(peer, sealed)` carries frames away and `channels[peer].feed(sealed)` brings them in; `tape(step, peer, elements)`
-    sees what is received, `on_step(step, rounds)` how far it is.
+    `post(peer, sealed)` carries frames away and `channels[peer].feed(sealed)` brings them in; `tape(step,
+    peer, elements)` sees what is received, `on_step(step, rounds)` how far it is.
     """
 
     def __init__(
@@ -81,7 +83,8 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         return self.counter
 
     async def start(self) -> None:
-        """Give every group of m - t parties a common key, made by its lowest pid (the key sets of MPyC's PRSS).
+        """Give every group of m - t parties a common key, made by its lowest pid (the key sets of MPyC's
+        PRSS).
 
         1 round. Nothing is opened.
         """
@@ -102,11 +105,13 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         self.groups = {group: Streams(key) for group, key in keys.items()}
 
     async def exchange(self, sends: Mapping[int, Array], due: Mapping[int, int], step: str) -> dict[int, Array]:
-        """Send vectors to peers and receive vectors of `due` elements, in one round, under the current counter."""
+        """Send vectors to peers and receive vectors of `due` elements, in one round, under the current
+        counter.
+        """
         payloads = {peer: encode(elements) for peer, elements in sends.items() if elements.size}
         lengths = {peer: ELEMENT_BYTES * n for peer, n in due.items() if n}
         received = await self._exchange(payloads, lengths, step)
-        out = {}
+        out: dict[int, Array] = {peer: np.zeros(0, dtype=np.uint64) for peer, n in due.items() if not n}
         for peer, payload in received.items():
             try:
                 out[peer] = decode(payload, peer)
@@ -117,8 +122,7 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         return out
 
     async def _exchange(self, sends: Mapping[int, bytes], due: Mapping[int, int], step: str) -> dict[int, bytes]:
-        if self.failure is not None:
-            raise self.failure
+        self._check()
         self.rounds += 1
         self.step = step
         if self._on_step is not None:
@@ -134,11 +138,10 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             await asyncio.wait(futures.values(), return_when=asyncio.FIRST_EXCEPTION)
         else:
             await asyncio.sleep(0)  # let frames in that arrived meanwhile
-        if self.failure is not None:
-            for future in futures.values():
-                if future.done():
-                    future.exception()
-            raise self.failure
+        for future in futures.values():
+            if future.done():
+                future.exception()  # the session's failure is what is raised
+        self._check()
         return {peer: future.result() for peer, future in futures.items()}
 
     def fail(self, failure: SessionAborted) -> None:
@@ -159,9 +162,14 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             if channel.has_leftovers:
                 self.fail(
                     SessionAborted(
-                        Abort.UNDECLARED_PAYLOAD, f"party {peer} sent a frame that no step asks for", Culprit("pid", peer)
+                        Abort.UNDECLARED_PAYLOAD,
+                        f"party {peer} sent a frame that no step asks for",
+                        Culprit("pid", peer),
                     )
                 )
+        self._check()
+
+    def _check(self) -> None:
         if self.failure is not None:
             raise self.failure
 

@@ -1,12 +1,12 @@
 """Shamir shares: making, re-sharing and opening them.
 
-Invariants: party `pid` holds the value at x = pid + 1 of a polynomial of degree t; every re-sharing draws fresh
-randomness under its own program counter.
+Invariants: party `pid` holds the value at x = pid + 1 of a polynomial of degree t; every re-sharing draws
+fresh randomness under its own program counter.
 
-Re-sharing (Gennaro, Rabin, Rabin 1998, section 4): each dealer shares its value with degree t, everyone adds up. t of the
-m - 1 sub-shares are drawn by dealer and receiver from their pair's stream instead of being sent (the dealer's polynomial is
-the one through them and through its value at 0), so a dealer sends m - 1 - t = t elements per value. 1 round. The sub-shares
-that t parties see are uniform, whatever the value.
+Re-sharing (Gennaro, Rabin, Rabin 1998, section 4): each dealer shares its value with degree t, everyone adds
+up. t of the m - 1 sub-shares are drawn by dealer and receiver from their pair's stream instead of being sent
+(the dealer's polynomial is the one through them and through its value at 0), so a dealer sends m - 1 - t = t
+elements per value. 1 round. The sub-shares that t parties see are uniform, whatever the value.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,7 +70,9 @@ def dealt(rt: "Engine", dealer: int, n: int, received: dict[int, Array]) -> Arra
 
 
 async def reshare(rt: "Engine", x: Array, step: str) -> Array:
-    """Fresh shares of degree t of what all parties hold with degree at most 2t. 1 round, t elements per value."""
+    """Fresh shares of degree t of what all parties hold with degree at most 2t. 1 round, t elements per
+    value.
+    """
     rt.advance()
     everyone = range(rt.m)
     scale = lagrange(tuple(pid + 1 for pid in everyone), 0)[rt.pid]
@@ -82,13 +84,14 @@ async def reshare(rt: "Engine", x: Array, step: str) -> Array:
 
 
 async def open_(rt: "Engine", x: Array, step: str) -> Array:
-    """Everyone learns x. All m shares are read and must lie on one polynomial of degree t. 1 round, m - 1 elements.
+    """Everyone learns x. All m shares are read and must lie on one polynomial of degree t. 1 round, m - 1
+    elements.
 
     The caller says why the value may be known.
     """
     rt.advance()
     flat = x.reshape(-1)
-    shares = await rt.exchange({peer: flat for peer in rt.peers}, {peer: x.size for peer in rt.peers}, step)
+    shares = await rt.exchange(dict.fromkeys(rt.peers, flat), dict.fromkeys(rt.peers, x.size), step)
     shares[rt.pid] = flat
     basis = tuple(range(1, rt.t + 2))
     for pid in range(rt.t + 1, rt.m):

@@ -2,11 +2,13 @@
 
 Invariants: nothing is opened here but where `reveal` says so; all parties know only sizes.
 
-Laur, Willemson, Zhang (ISC 2011): for each group of m - t = t + 1 parties in turn, the group holds the data as additive shares (local, from Shamir shares:
-a member scales by its Lagrange coefficient), permutes it by a permutation from its common stream, and passes it on freshly shared. Any
-t parties are outside one group at least. Groups follow each other in revolving-door order (one member changes), so that passing on
-costs one element per entry from the leaving member; the others draw sub-shares from pair streams. At the end the last group shares to all.
-C(m,t) rounds; sent by all together C(m,t) - 1 + (t + 1) t elements per entry: 1.33 per party at m = 3, 3 at 5, 6.6 at 7.
+Laur, Willemson, Zhang (ISC 2011): for each group of m - t = t + 1 parties in turn, the group holds the data
+as additive shares (local, from Shamir shares: a member scales by its Lagrange coefficient), permutes it by a
+permutation from its common stream, and passes it on freshly shared. Any t parties are outside one group at
+least. Groups follow each other in revolving-door order (one member changes), so that passing on costs one
+element per entry from the leaving member; the others draw sub-shares from pair streams. At the end the last
+group shares to all. C(m,t) rounds; sent by all together C(m,t) - 1 + (t + 1) t elements per entry: 1.33 per
+party at m = 3, 3 at 5, 6.6 at 7.
 """
 
 from functools import lru_cache
@@ -77,7 +79,8 @@ async def backward(rt: "Engine", x: Array, by: Permutations, step: str) -> Array
 
 
 async def reveal_and_share(rt: "Engine", shown: Array, kept: Array, step: str) -> tuple[Array, Array]:
-    """From the last group: everyone learns the vector `shown` and gets Shamir shares of the matrix `kept`. 1 round.
+    """From the last group: everyone learns the vector `shown` and gets Shamir shares of the matrix `kept`. 1
+    round.
 
     The caller says why `shown` may be known.
     """
@@ -98,10 +101,11 @@ async def reveal_and_share(rt: "Engine", shown: Array, kept: Array, step: str) -
 
 
 async def _pass_on(rt: "Engine", x: Array, here: "Group", there: "Group", step: str) -> Array:
-    """Additive shares of one group -> fresh additive shares of its neighbour. 1 round, 1 element from who leaves.
+    """Additive shares of one group -> fresh additive shares of its neighbour. 1 round, 1 element from who
+    leaves.
 
-    Each member of `here` splits its share among `there`; all parts but one come from pair streams. The part that is
-    left over stays with a member who is in both groups; who leaves sends it to who enters.
+    Each member of `here` splits its share among `there`; all parts but one come from pair streams. The part
+    that is left over stays with a member who is in both groups; who leaves sends it to who enters.
     """
     rt.advance()
     (leaves,), (enters,) = set(here) - set(there), set(there) - set(here)

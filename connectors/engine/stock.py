@@ -1,25 +1,30 @@
 """MPyC as it comes, contained.
 
-Invariants: importing it touches neither sys.argv, root logging, the environment nor the event loop policy, and starts no
-runtime; no pickle can be reached through it: its modules' name `pickle` stands for a refusal. This is the only module
-that imports mpyc.
+Invariants: importing it touches neither sys.argv, root logging, the environment nor the event loop policy,
+and starts no runtime; no pickle can be reached through it: its modules' name `pickle` stands for a refusal.
+This is the only module that imports mpyc.
 """
 
+import logging
 import os
 from typing import NoReturn
 
 from connectors.engine.errors import Abort, SessionAborted
 
-# On import MPyC parses argv, configures root logging, sets environment variables and makes a runtime, unless READTHEDOCS says
-# that only its documentation is wanted. Its own arrays, of Python ints and sent as pickles, stay away with MPYC_NONUMPY.
+# On import MPyC parses argv, configures root logging, sets environment variables and makes a runtime, unless
+# READTHEDOCS says that only its documentation is wanted. Its own arrays (Python ints, sent as pickles) stay
+# away with MPYC_NONUMPY.
 _SETTINGS = {"READTHEDOCS": "True", "MPYC_NONUMPY": "1"}
 _before = {name: os.environ.get(name) for name in _SETTINGS}
+_quiet = logging.NullHandler()  # logging.debug() configures a root logger that has no handler
 os.environ.update(_SETTINGS)
+logging.root.addHandler(_quiet)
 try:
     import mpyc.asyncoro
     import mpyc.runtime
     import mpyc.sectypes
 finally:
+    logging.root.removeHandler(_quiet)
     for _name, _value in _before.items():
         if _value is None:
             del os.environ[_name]

@@ -1,12 +1,15 @@
-"""What the programs on tables share: linking rows of several providers, and limits on cells before anything is opened.
+"""What the programs on tables share: linking rows of several providers, and limits on cells before anything
+is opened.
 
-Invariants: sizes depend on public bounds only; no key, count or flag is opened, but masked (compare.py) or shuffled (sort.py).
+Invariants: sizes depend on public bounds only; no key, count or flag is opened, but masked (compare.py) or
+shuffled (sort.py).
 
-Linking: sort by key; neighbours with equal keys are one person, on at most as many rows as there are providers. A person is counted
-at the first of its rows, which is that of the first provider in the contract's order.
+Linking: sort by key; neighbours with equal keys are one person, on at most as many rows as there are
+providers. A person is counted at the first of its rows, which is that of the first provider in the contract's
+order.
 
-Limits (DESIGN section 7): with c the people of a cell and c_p those of them with provider p, a cell is kept iff c = 0 (where zero may be shown), or
-c >= minimum and for every p the rest c - c_p is 0 or >= minimum.
+Limits (DESIGN section 7): with c the people of a cell and c_p those of them with provider p, a cell is kept
+iff c = 0 (where zero may be shown), or c >= minimum and for every p the rest c - c_p is 0 or >= minimum.
 """
 
 from collections.abc import Sequence
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Minimum cell (0 or 1: exact release), whether zero counts as small, and the cells that are zero by their codes."""
+    """Minimum cell (0 or 1: exact release), whether zero counts as small, and the cells that are zero by
+    their codes.
+    """
 
     minimum: int
     zero_is_small: bool = False
@@ -42,7 +47,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Rows in the order of their keys: `columns` [C, N], `providers` [P, N] (whose row it is, dummies nobody's), `same_next` [N - 1]."""
+    """Rows in the order of their keys: `columns` [C, N], `providers` [P, N] (whose row it is, dummies
+    nobody's), `same_next` [N - 1].
+    """
 
     columns: Array
     providers: Array
@@ -55,7 +62,9 @@ class Linked:
 
 
 async def link(rt: "Engine", inputs: Sequence[Array], limits: Limits) -> Linked:
-    """`inputs`: per provider [KEY_COLUMNS + C + 1, bound], the last column 1 for real rows. Providers only if limits need them."""
+    """`inputs`: per provider [KEY_COLUMNS + C + 1, bound], the last column 1 for real rows. Providers only if
+    limits need them.
+    """
     rows = np.concatenate(inputs, axis=1)
     digits = rows[:KEY_COLUMNS].reshape(DIGITS, ONE_HOT, -1)
     key = total(mul(rows[:KEY_COLUMNS], key_weights()[:, None]), axis=0)[None]
@@ -73,7 +82,9 @@ async def link(rt: "Engine", inputs: Sequence[Array], limits: Limits) -> Linked:
 
 
 async def spread(rt: "Engine", flags: Array, same_next: Array, providers: int, step: str) -> Array:
-    """The OR of each flag [C, N] over a row and the later rows of its key. `providers` rounds, t C N elements each."""
+    """The OR of each flag [C, N] over a row and the later rows of its key. `providers` rounds, t C N elements
+    each.
+    """
     if providers < 2 or flags.shape[1] < 2 or not len(flags):
         return flags
     unless = await multiply(rt, sub(1, flags[:, :-1]), same_next, step)
@@ -85,14 +96,18 @@ async def spread(rt: "Engine", flags: Array, same_next: Array, providers: int, s
 
 
 async def limited(rt: "Engine", counts: Array, parts: Array, limits: Limits) -> Array:
-    """Counts [K] and parts [P, K] -> fresh shares of the K values (0 where suppressed), then of the K flags (1 where kept)."""
+    """Counts [K] and parts [P, K] -> fresh shares of the K values (0 where suppressed), then of the K flags
+    (1 where kept).
+    """
     if limits.exact:
         kept = np.ones_like(counts)
         return await reshare(rt, np.concatenate([counts, kept]), "limits: fresh shares")
     n = counts.size
     amounts = np.concatenate([counts[None], sub(counts, parts)])
     flat = amounts.reshape(-1)
-    zero, small = await zero_and_sign(rt, flat, sub(flat, np.full(1, limits.minimum, dtype=np.uint64)), "limits: compare")
+    zero, small = await zero_and_sign(
+        rt, flat, sub(flat, np.full(1, limits.minimum, dtype=np.uint64)), "limits: compare"
+    )
     zero, enough = zero.reshape(amounts.shape), sub(1, small).reshape(amounts.shape)
     rests = add(zero[1:], enough[1:])  # exclusive, as the minimum is at least 2
     met = await product(rt, np.concatenate([enough[:1], rests]), "limits: combine")
@@ -103,7 +118,9 @@ async def limited(rt: "Engine", counts: Array, parts: Array, limits: Limits) -> 
 
 
 def link_clear(providers: Sequence[InputRows]) -> list[dict[int, int]]:
-    """Clear-text twin of `link`: for each person, the row number at each provider that has one, first provider first."""
+    """Clear-text twin of `link`: for each person, the row number at each provider that has one, first
+    provider first.
+    """
     people: dict[int, dict[int, int]] = {}
     for p, rows in enumerate(providers):
         for i, key in enumerate(rows.keys):

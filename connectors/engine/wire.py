@@ -1,9 +1,9 @@
 """What parties send each other: labelled vectors of field elements, sealed.
 
-Invariants: a frame is a program counter (8 bytes, little-endian) and a payload, sealed with the pair's directional key, so
-the channel decides the sender before a byte is read; a frame is as long as the receiver's own protocol step says, at most
-`cap`, comes once per counter, and holds nothing but fixed-width little-endian elements below p. Anything else ends the
-session and names the sender.
+Invariants: a frame is a program counter (8 bytes, little-endian) and a payload, sealed with the pair's
+directional key, so the channel decides the sender before a byte is read; a frame is as long as the receiver's
+own protocol step says, at most `cap`, comes once per counter, and holds nothing but fixed-width little-endian
+elements below p. Anything else ends the session and names the sender.
 """
 
 import asyncio
@@ -30,7 +30,9 @@ def decode(payload: bytes, sender: int) -> Array:
     elements = np.frombuffer(payload, dtype="<u8").astype(np.uint64, copy=False)
     if not in_field(elements):
         raise SessionAborted(
-            Abort.ELEMENT_OUT_OF_RANGE, f"party {sender} sent an element outside the field", Culprit("pid", sender)
+            Abort.ELEMENT_OUT_OF_RANGE,
+            f"party {sender} sent an element outside the field",
+            Culprit("pid", sender),
         )
     return elements
 
@@ -38,8 +40,8 @@ def decode(payload: bytes, sender: int) -> Array:
 class Channel:
     """This party's side of the connection with one peer, in the place of MPyC's MessageExchanger.
 
-    `post` takes sealed frames away; `fail` is told of the first violation. Frames that arrive before the step that
-    wants them are kept, up to EARLY_FRAMES.
+    `post` takes sealed frames away; `fail` is told of the first violation. Frames that arrive before the step
+    that wants them are kept, up to EARLY_FRAMES.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Channel:
             else:
                 self._early[counter] = payload
         except SessionAborted as exc:
+            self.abort(exc)
             self._fail(exc)
 
     def abort(self, failure: SessionAborted) -> None:

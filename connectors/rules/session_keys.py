@@ -1,9 +1,9 @@
 """The keys of one session: transcript digest, party-to-party keys, input shares.
 
-Invariants (DESIGN section 5): every key depends on the transcript T, hence on the contract and on every approval; each
-direction of each pair of parties has its own keys; a party-to-party frame opens only as the next one from that party
-(strict counter as nonce), so a replayed, reordered, dropped or redirected frame does not open. No key is used for two
-purposes: HKDF labels separate sealing from randomness.
+Invariants (DESIGN section 5): every key depends on the transcript T, hence on the contract and on every
+approval; each direction of each pair of parties has its own keys; a party-to-party frame opens only as the
+next one from that party (strict counter as nonce), so a replayed, reordered, dropped or redirected frame does
+not open. No key is used for two purposes: HKDF labels separate sealing from randomness.
 """
 
 import struct
@@ -60,7 +60,7 @@ class Opener:
         self._sender, self._cipher, self._associated, self._count = sender, AESGCM(key), associated, 0
 
     def open(self, sealed: bytes) -> bytes:
-        """The plaintext of the next frame. Raises BadFrame, and keeps raising it for anything but that frame."""
+        """The plaintext of the next frame. Raises BadFrame for anything but that frame."""
         try:
             plaintext = self._cipher.decrypt(_nonce(self._count), sealed, self._associated)
         except (InvalidTag, ValueError) as exc:
@@ -105,14 +105,28 @@ def pair_keys(private: bytes, pid: int, session: bytes, seats: Mapping[int, byte
 
 
 def seal_input(
-    seat: bytes, provider_private: bytes, session: bytes, entity: str, pid: int, chunk: int, final: bool, plaintext: bytes
+    seat: bytes,
+    provider_private: bytes,
+    session: bytes,
+    entity: str,
+    pid: int,
+    chunk: int,
+    final: bool,
+    plaintext: bytes,
 ) -> bytes:
-    """Seal one chunk of a provider's shares to the seat `pid`. Chunks count from 0; the last one is `final`."""
+    """Seal one chunk (counted from 0, the last is `final`) of a provider's shares to the seat `pid`."""
     return seal(seat, provider_private, _input_info(session, entity, pid, chunk, final), plaintext)
 
 
 def open_input(
-    seat_private: bytes, provider: bytes, session: bytes, entity: str, pid: int, chunk: int, final: bool, sealed: bytes
+    seat_private: bytes,
+    provider: bytes,
+    session: bytes,
+    entity: str,
+    pid: int,
+    chunk: int,
+    final: bool,
+    sealed: bytes,
 ) -> bytes:
     """Open what `seal_input` made for this place. Raises gateway.rules.sealing.SealBroken."""
     return unseal(seat_private, provider, _input_info(session, entity, pid, chunk, final), sealed)

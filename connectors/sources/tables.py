@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -96,9 +95,9 @@ class DatasetSource:
             if (column.type is ColumnType.CODE) != bool(column.codes):
                 raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
 
-    @cached_property
+    @property
     def path(self) -> Path:
-        """The file, if it may be read."""
+        """The file, if it may be read: looked at again each time, since a link may have taken its place."""
         relative = PurePosixPath(self._config.path)
         where = self._config.folder.resolve()
         # `*`, `?` and `[` would make the engine look for other files.

@@ -115,6 +115,13 @@ class Contract:
         seen.update(dict.fromkeys(provider.entity for provider in self.providers))
         return tuple(seen)
 
+    def viewed_pid(self) -> int | None:
+        """The one party that shows a sample of its receive buffer, if any: the last one.
+
+        Never more than one: what t + 1 parties received gives intermediate values away.
+        """
+        return self.m - 1 if self.demo_view else None
+
     def seats_of(self, entity: str) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.entity == entity)
 

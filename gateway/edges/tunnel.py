@@ -20,6 +20,7 @@ from gateway.domain.session import PROVIDER_BASE, Failure, Frame
 MAX_FRAME = 4 * 1024 * 1024
 MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, or one frame
 MAX_SESSIONS = 256
+CONCLUDED_WITHIN = 1.0
 MAX_SESSIONS_OF_ONE = 64  # of one initiator, so that none can shut out the others
 
 # Opens a stream to a peer for a session: sends what the iterator yields, yields what comes.
@@ -27,13 +28,13 @@ Dial = Callable[[str, str, AsyncIterator[Frame]], AsyncIterator[Frame]]
 
 
 class Mailbox:
-    """A bounded queue of frames with one reader. Closing it drops what waits and ends reading and writing."""
+    """A bounded queue of frames with one reader. Closing it drops what waits; finishing it lets what waits go."""
 
     def __init__(self) -> None:
         self._frames: deque[Frame] = deque()
         self._bytes = 0
         self._readable, self._writable = asyncio.Event(), asyncio.Event()
-        self._closed = self._read = False
+        self._closed = self._finished = self._read = False
 
     async def put(self, frame: Frame) -> None:
         """Wait for room, then add `frame`; nothing is added once it is closed."""
@@ -44,6 +45,11 @@ class Mailbox:
             self._frames.append(frame)
             self._bytes += len(frame.sealed)
             self._readable.set()
+
+    def finish(self) -> None:
+        """Nothing more comes: reading ends after what waits."""
+        self._finished = True
+        self._readable.set()
 
     def close(self) -> None:
         self._closed = True
@@ -62,6 +68,8 @@ class Mailbox:
                 self._bytes -= len(frame.sealed)
                 self._writable.set()
                 yield frame
+            if self._finished:
+                return
             if not self._closed:
                 self._readable.clear()
                 await self._readable.wait()
@@ -160,7 +168,7 @@ class Tunnel:
     async def _carry(self, route: _Route, entity: str) -> None:
         """The tunnel to one space, which has to last as long as the session."""
         await self._take_all(route, entity, self._dial(entity, route.contract.session, route.peers[entity].frames()))
-        if not route.closed.is_set():
+        if not await _concluded(route):
             await self._failed(route, entity, Reason.PEER_UNREACHABLE, "the tunnel to this space ended in mid-session")
 
     async def _take_all(self, route: _Route, sender: str, incoming: AsyncIterator[Frame]) -> None:
@@ -174,7 +182,7 @@ class Tunnel:
                 destination = route.contract.seats[frame.destination].entity
                 await (route.agent if inbound else route.peers[destination]).put(frame)
         except IsthmusError as problem:
-            if not route.closed.is_set():
+            if not await _concluded(route):
                 await self._failed(route, sender, problem.reason, f"the tunnel to this space broke: {problem.public}")
 
     def _provided_for(self, route: _Route, sender: str, frame: Frame) -> bool:
@@ -195,6 +203,16 @@ class Tunnel:
                 Reason.NOT_FOUND, "no such session here", space=self._entity, advice="Propose the contract first"
             )
         return route
+
+
+async def _concluded(route: _Route) -> bool:
+    """Whether the session is over: a space that hears it first lets go first, and is not to be blamed for that."""
+    try:
+        async with asyncio.timeout(CONCLUDED_WITHIN):
+            await route.closed.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 class _pumping:

@@ -196,9 +196,8 @@ class Drive:
                 receipt = await self.documents.receipt(event.receipt, contract, entity)
                 self._hold_against(entity, receipt, contract, session)
                 session.receipts.append(receipt)
-                if contract.body.demo_view:
-                    mine = {seat.pid for seat in contract.body.seats_of(entity)}
-                    session.views += [_view(entity, sample) for sample in event.views if sample.pid in mine]
+                viewed = {seat.pid for seat in contract.body.seats_of(entity)} & {contract.body.viewed_pid()}
+                session.views += [_view(entity, sample) for sample in event.views if sample.pid in viewed]
                 session.statuses[entity] = SpaceStatus(entity, "DONE", "done", 1.0)
                 return True
             case Failure():

@@ -39,9 +39,9 @@ class Submit:
     # Starts what `create` wrote; the driver owns the computation from then on.
     start: Callable[[Computation, SignedContract], None]
 
-    async def validate(self, caller: Caller, asked: Query) -> Plan:
+    async def validate(self, caller: Caller, asked: Query, recipient_key: bytes = b"") -> Plan:
         """The plan with every space's verdict from public metadata; nothing is written."""
-        draft = self._draft(caller, asked, b"")
+        draft = self._draft(caller, asked, recipient_key)
         verdicts = await self._verdicts(draft)
         return planning.plan(draft, self.federation.spaces(), verdicts)
 

@@ -1,8 +1,9 @@
 """Sealing shares from one session key to one other key.
 
-Invariants: every sealing is HPKE (RFC 9180) in Auth mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, one
-context per message; `info` is unambiguous (each part is length-prefixed) and always holds the session's transcript.
-Keys are raw 32-byte X25519 keys. A sealed message is `enc` (32 bytes) followed by the ciphertext.
+Invariants: every sealing is HPKE (RFC 9180) in Auth mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256,
+AES-256-GCM, one context per message; `info` is unambiguous (each part is length-prefixed) and always holds
+the session's transcript. Keys are raw 32-byte X25519 keys. A sealed message is `enc` (32 bytes) followed by
+the ciphertext.
 
 The base install needs this (a requester opens its own output shares), so neither numpy nor MPyC is used.
 """
@@ -63,7 +64,7 @@ def unseal(recipient_private: bytes, sender: bytes, info: bytes, sealed: bytes) 
 def seal_output(
     recipient: bytes, seat_private: bytes, transcript: bytes, pid: int, name: str, shares: Sequence[int]
 ) -> bytes:
-    """Seal one party's output shares (field elements, 8 bytes each, little-endian) to the recipient `name`."""
+    """Seal one party's output shares (little-endian, 8 bytes each) to the recipient `name`."""
     plaintext = struct.pack(f"<{len(shares)}Q", *shares)
     return seal(recipient, seat_private, _output_info(transcript, pid, name), plaintext)
 
@@ -71,7 +72,9 @@ def seal_output(
 def open_output(
     recipient_private: bytes, seat: bytes, transcript: bytes, pid: int, name: str, sealed: bytes
 ) -> list[int]:
-    """Open the output shares of party `pid`, whose session key is `seat`. Raises SealBroken, also for elements >= P."""
+    """Open the output shares of party `pid`, whose session key is `seat`. Raises SealBroken, also for
+    elements >= P.
+    """
     plaintext = unseal(recipient_private, seat, _output_info(transcript, pid, name), sealed)
     if len(plaintext) % 8:
         raise SealBroken("output shares are not whole field elements")

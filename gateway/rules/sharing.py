@@ -1,8 +1,9 @@
 """Reconstruction of a result from the output shares of all parties.
 
-Invariants: the field is F_p with p = 2^61 - 1; party `pid` holds the polynomial's value at x = pid + 1; every share of
-every party is used, so that a wrong one is seen instead of believed (with t < m/2, up to t wrong parties are detected:
-two polynomials of degree t agree on at most t points, and m - t > t honest ones are left).
+Invariants: the field is F_p with p = 2^61 - 1; party `pid` holds the polynomial's value at x = pid + 1; every
+share of every party is used, so that a wrong one is seen instead of believed (with t < m/2, up to t wrong
+parties are detected: two polynomials of degree t agree on at most t points, and m - t > t honest ones are
+left).
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +33,8 @@ def lagrange(points: tuple[int, ...], at: int) -> tuple[int, ...]:
 def reconstruct(shares: Mapping[int, Sequence[int]], t: int) -> list[int]:
     """The secrets behind `shares` (pid -> one share per secret), all of them, in order.
 
-    Raises InconsistentShares if fewer than 2t + 1 parties are there, lengths differ, an element is outside the field, or
-    the shares of one secret do not lie on one polynomial of degree at most t.
+    Raises InconsistentShares if fewer than 2t + 1 parties are there, lengths differ, an element is outside
+    the field, or the shares of one secret do not lie on one polynomial of degree at most t.
     """
     pids = sorted(shares)
     if len(pids) < 2 * t + 1 or t < 1:

@@ -18,23 +18,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-try:
-    from gateway.client import AsyncClient, Profile
-except ImportError:
-    pass
+from gateway.client import AsyncClient, Profile
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.sandbox import processes
 from gateway.sandbox.layout import CLIENTS, SPACES, SpaceSpec, is_laid_out, lay_out
 
 STATE_FILE = "sandbox.json"
+PORTS_FILE = "ports.json"
 READY_WITHIN = 60.0
 RENEW_EVERY = 120.0
 STOP_WITHIN = 10.0
-
-
-def default_folder() -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "isthmus" / "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +82,12 @@ class Sandbox:
         }
 
 
+def attached(folder: Path, supervisor: int) -> Sandbox:
+    """A sandbox that another process keeps running in `folder`."""
+    ports: dict[str, int] = json.loads((folder / PORTS_FILE).read_text())
+    return Sandbox(folder, supervisor, SPACES, {name: f"127.0.0.1:{port}" for name, port in ports.items()})
+
+
 @asynccontextmanager
 async def running(
     folder: Path,
@@ -103,10 +102,11 @@ async def running(
     `log` is a file descriptor for what the processes write; by default their standard error is ours.
     Raises IsthmusError when a gateway does not come up.
     """
-    ports_file = folder / "ports.json"
+    ports_file = folder / PORTS_FILE
     if not is_laid_out(folder):
-        lay_out(folder, _free_ports(spaces), int(time.time()), spaces=spaces, seed=seed, change=change)
-        ports_file.write_text(json.dumps(_ports_in(folder, spaces)))
+        free = _free_ports(spaces)
+        lay_out(folder, free, int(time.time()), spaces=spaces, seed=seed, change=change)
+        ports_file.write_text(json.dumps(free))
     ports: dict[str, int] = json.loads(ports_file.read_text())
     addresses = {spec.name: f"127.0.0.1:{ports[spec.name]}" for spec in spaces}
     sandbox = Sandbox(folder, os.getpid(), tuple(spaces), addresses)
@@ -201,16 +201,6 @@ def _free_ports(spaces: Sequence[SpaceSpec]) -> dict[str, int]:
             held.bind(("127.0.0.1", 0))
             ports[spec.name] = int(held.getsockname()[1])
         return ports
-
-
-def _ports_in(folder: Path, spaces: Sequence[SpaceSpec]) -> dict[str, int]:
-    import tomllib
-
-    found = {}
-    for spec in spaces:
-        settings = tomllib.loads((folder / "spaces" / spec.name / "gateway.toml").read_text())
-        found[spec.name] = int(str(settings["listen"]).rpartition(":")[2])
-    return found
 
 
 def _space_in(command: str, spaces: Sequence[SpaceSpec]) -> str:

@@ -53,6 +53,11 @@ def is_alive(id: int) -> bool:
     return any(process.id == id for process in table())
 
 
+def is_supervisor(id: int) -> bool:
+    """Whether process `id` is a sandbox's supervisor, and not whatever got its number since."""
+    return any(process.id == id and " sandbox up" in process.command for process in table())
+
+
 def _from_proc(entry: Path) -> Process | None:
     try:
         stat = (entry / "stat").read_text()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,12 @@ def engines(shape: Shape, cap: int = 1 << 26) -> list[Party]:
             loop.call_soon(parties[peer].engine.channels[pid].feed, sealed)
 
         engine = Engine(
-            pid, shape, pair_keys(private[pid], pid, SESSION, seats), cap, post, lambda s, p, e: seen.append((s, p, e))
+            pid,
+            shape,
+            pair_keys(private[pid], pid, SESSION, seats),
+            cap,
+            post,
+            lambda s, p, e: seen.append((s, p, e)),
         )
         return Party(engine, lengths=lengths, seen=seen)
 
@@ -76,5 +82,7 @@ def shared(shape: Shape, values: Sequence[int] | Array) -> list[Array]:
 
 def revealed(parties: list[Party], t: int, part: int | None = None) -> list[int]:
     """What the parties' result shares stand for; checks that they fit together."""
-    results = [party.result if part is None else party.result[part] for party in parties]  # type: ignore[index]
+    results: list[Any] = [party.result for party in parties]
+    if part is not None:
+        results = [result[part] for result in results]
     return reconstruct({pid: [int(v) for v in np.ravel(r)] for pid, r in enumerate(results)}, t)

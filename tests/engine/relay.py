@@ -36,14 +36,29 @@ class Seat:
 class Federation:
     """Keys, job and rows of one session of m parties."""
 
-    def __init__(self, program: ModuleType, parameters: dict[str, object], providers: list[InputRows], bounds: list[int], m: int = 3):
-        self.program, self.parameters, self.providers, self.bounds, self.m = program, parameters, providers, bounds, m
+    def __init__(
+        self,
+        program: ModuleType,
+        parameters: dict[str, object],
+        providers: list[InputRows],
+        bounds: list[int],
+        m: int = 3,
+    ):
+        self.program, self.parameters, self.providers, self.bounds, self.m = (
+            program,
+            parameters,
+            providers,
+            bounds,
+            m,
+        )
         self.t = (m - 1) // 2
         self.seat_keys = [fresh_key() for _ in range(m)]
         self.provider_keys = [fresh_key() for _ in providers]
         self.recipient = fresh_key()
         self.entities = [f"https://space{i}.example" for i in range(len(providers))]
-        self.transcript = transcript(bytes(32), {i: bytes([i]) * 32 for i in range(m)}, {e: bytes(32) for e in self.entities})
+        self.transcript = transcript(
+            bytes(32), {i: bytes([i]) * 32 for i in range(m)}, {e: bytes(32) for e in self.entities}
+        )
         self.deadline = 60.0
 
     def job(self, pid: int) -> dict[str, Any]:
@@ -63,7 +78,10 @@ class Federation:
                 {"entity": e, "rows": b, "session_key": b64(k[1])}
                 for e, b, k in zip(self.entities, self.bounds, self.provider_keys, strict=True)
             ],
-            "seats": [{"pid": i, "entity": f"https://seat{i}.example", "session_key": b64(k[1])} for i, k in enumerate(self.seat_keys)],
+            "seats": [
+                {"pid": i, "entity": f"https://seat{i}.example", "session_key": b64(k[1])}
+                for i, k in enumerate(self.seat_keys)
+            ],
             "private_key": b64(self.seat_keys[pid][0]),
             "recipients": [{"name": "analyst", "key": b64(self.recipient[1])}],
             "deadline_seconds": self.deadline,
@@ -82,7 +100,14 @@ class Federation:
 
     def result(self, seats: list[Seat]) -> list[int]:
         shares = {
-            pid: open_output(self.recipient[0], self.seat_keys[pid][1], self.transcript, pid, "analyst", seat.outputs["analyst"])
+            pid: open_output(
+                self.recipient[0],
+                self.seat_keys[pid][1],
+                self.transcript,
+                pid,
+                "analyst",
+                seat.outputs["analyst"],
+            )
             for pid, seat in enumerate(seats)
         }
         return reconstruct(shares, self.t)
@@ -100,7 +125,11 @@ async def run(
     """Run all parties to their end; GO is given as soon as it is asked for."""
     pipes = asyncio.subprocess.PIPE
     seats = [
-        Seat(await asyncio.create_subprocess_exec(sys.executable, *flags, "-m", "connectors.engine.party", stdin=pipes, stdout=pipes))
+        Seat(
+            await asyncio.create_subprocess_exec(
+                sys.executable, *flags, "-m", "connectors.engine.party", stdin=pipes, stdout=pipes
+            )
+        )
         for _ in range(federation.m)
     ]
     loop = asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """The programs that a contract can name, each with its digest.
 
-Invariant: the digest covers every source file of the engine and the program's own, so two parties with one digest run the same code.
+Invariant: the digest covers every source file of the engine and the program's own, so two parties with one
+digest run the same code.
 """
 
 import hashlib
@@ -15,7 +16,10 @@ PROGRAMS: dict[str, ModuleType] = {program.NAME: program for program in (overlap
 
 @cache
 def digest(name: str) -> str:
-    """SHA-256 (hex) over the engine's and the program's source files, each with its name and length. KeyError if unknown."""
+    """SHA-256 (hex) over the engine's and the program's source files, with names and lengths.
+
+    Raises KeyError for an unknown program.
+    """
     here = Path(__file__).parent
     module = Path(str(PROGRAMS[name].__file__))
     shared = [here / "__init__.py", here / "parameters.py"]

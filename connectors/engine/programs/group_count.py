@@ -1,10 +1,12 @@
 """How many people there are in each cell of one or more group columns, each person once across all providers.
 
-Cells are row-major over the columns' codes. Output: a value per cell, then a flag per cell. Owners share one-hot columns per code.
+Cells are row-major over the columns' codes. Output: a value per cell, then a flag per cell. Owners share
+one-hot columns per code.
 
-Route: link rows by key (tables.py); a person is counted at its first row, with that row's codes; which providers have the person
-is the OR over its rows; the product of first-row flag and one-hot columns, all but the last column's, which enters by an inner product
-(only the sums are re-shared); limits. Nothing is opened but masked and shuffled values inside linking and limits.
+Route: link rows by key (tables.py); a person is counted at its first row, with that row's codes; which
+providers have the person is the OR over its rows; the product of first-row flag and one-hot columns, all but
+the last column's, which enters by an inner product (only the sums are re-shared); limits. Nothing is opened
+but masked and shuffled values inside linking and limits.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,15 @@ from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, mul, total
 from connectors.engine.programs.parameters import MAX_CELLS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import KEY_COLUMNS, InputRows, Parameters, TokenBytes, check_rows, key_columns, padded
+from connectors.engine.rows import (
+    KEY_COLUMNS,
+    InputRows,
+    Parameters,
+    TokenBytes,
+    check_rows,
+    key_columns,
+    padded,
+)
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.tables import (
     Limits,
@@ -40,8 +50,9 @@ if TYPE_CHECKING:
 NAME = "group_count"
 VERSION = 1
 LEAKAGE = (
-    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. Recipients learn, for each "
-    "combination of codes, the number of people with it, each once, or that the number is suppressed."
+    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
+    "Recipients learn, for each combination of codes, the number of people with it, each once, "
+    "or that the number is suppressed."
 )
 MAX_COLUMNS = 6
 

@@ -1,11 +1,13 @@
-"""How many people are on exactly which lists: the overlap table of up to eight lists of any number of providers.
+"""How many people are on exactly which lists: the overlap table of up to eight lists of any number of
+providers.
 
-Cells are the patterns 1 .. 2^k - 1 (bit i = list i), in that order. Output: a value per cell, then a flag per cell.
+Cells are the patterns 1 .. 2^k - 1 (bit i = list i), in that order. Output: a value per cell, then a flag per
+cell.
 
-Route: link rows by key (tables.py); a person's lists are the OR over its rows; products of list bits over all subsets I of the
-lists, in ceil(log2 k) rounds; S_I = people on all lists of I, as an inner product with the first-row flags (only the sums are
-re-shared); exact patterns from the S_I by Möbius inversion, which is linear; limits. Nothing is opened but masked and shuffled
-values inside linking and limits.
+Route: link rows by key (tables.py); a person's lists are the OR over its rows; products of list bits over all
+subsets I of the lists, in ceil(log2 k) rounds; S_I = people on all lists of I, as an inner product with the
+first-row flags (only the sums are re-shared); exact patterns from the S_I by Möbius inversion, which is
+linear; limits. Nothing is opened but masked and shuffled values inside linking and limits.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,15 @@ from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, mul, sub, total
 from connectors.engine.programs.parameters import known, strings
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import KEY_COLUMNS, InputRows, Parameters, TokenBytes, check_rows, key_columns, padded
+from connectors.engine.rows import (
+    KEY_COLUMNS,
+    InputRows,
+    Parameters,
+    TokenBytes,
+    check_rows,
+    key_columns,
+    padded,
+)
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.tables import (
     Limits,
@@ -40,8 +50,9 @@ if TYPE_CHECKING:
 NAME = "overlap"
 VERSION = 1
 LEAKAGE = (
-    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. Recipients learn, for each pattern "
-    "of lists, the number of people on exactly those lists, or that the number is suppressed."
+    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
+    "Recipients learn, for each pattern of lists, the number of people on exactly those lists, "
+    "or that the number is suppressed."
 )
 MAX_LISTS = 8
 
@@ -57,7 +68,7 @@ class _Query:
 
     @property
     def cells(self) -> int:
-        return 2**self.k - 1
+        return (1 << self.k) - 1
 
 
 def _read(parameters: Parameters) -> _Query:
@@ -165,4 +176,8 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
         out += reshare_cost(shape, n * len(_masks(query.k, 2**level)))
     if owners:
         out += reshare_cost(shape, owners * n)
-    return out + reshare_cost(shape, (1 + owners) * query.cells) + limited_cost(shape, query.cells, providers, query.limits)
+    return (
+        out
+        + reshare_cost(shape, (1 + owners) * query.cells)
+        + limited_cost(shape, query.cells, providers, query.limits)
+    )

@@ -1,4 +1,6 @@
-"""Reading a program's parameters. Invariant: unknown names, wrong types and values out of range are refused by name."""
+"""Reading a program's parameters. Invariant: unknown names, wrong types and values out of range are refused
+by name.
+"""
 
 from collections.abc import Sequence
 

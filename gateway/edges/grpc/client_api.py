@@ -63,7 +63,7 @@ class ComputationService:
     async def validate_computation(
         self, request: comp.ValidateComputationRequest, caller: Caller
     ) -> comp.ValidateComputationResponse:
-        plan = await self.submit.validate(caller, convert.query_from(request.query))
+        plan = await self.submit.validate(caller, convert.query_from(request.query), request.recipient_key)
         return comp.ValidateComputationResponse(plan=convert.plan_to(plan))
 
     async def create_computation(

@@ -19,6 +19,8 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from gateway.domain.caller import Caller
 from gateway.domain.errors import IsthmusError, Reason
@@ -55,6 +57,13 @@ async def listen(
     """A started server and its port. Raises IsthmusError(CONFIGURATION) when the address cannot be bound."""
     server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers(tuple(services))
+    # Health and reflection ask for a certificate, as the whole port does, and for no token: they say that this
+    # is a gateway which serves, and show the protos that are public anyway.
+    healthy = health.aio.HealthServicer()  # type: ignore[attr-defined]
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+    names = [service.service_name() for service in services]  # type: ignore[attr-defined]
+    reflection.enable_server_reflection(names, server)
     credentials = grpc.ssl_server_credentials([(key, certificate)], roots, require_client_auth=True)
     try:
         port = server.add_secure_port(address, credentials)

@@ -11,10 +11,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ValidateComputationRequest(_message.Message):
-    __slots__ = ("query",)
+    __slots__ = ("query", "recipient_key")
     QUERY_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_KEY_FIELD_NUMBER: _ClassVar[int]
     query: _query_pb2.JointQuery
-    def __init__(self, query: _Optional[_Union[_query_pb2.JointQuery, _Mapping]] = ...) -> None: ...
+    recipient_key: bytes
+    def __init__(self, query: _Optional[_Union[_query_pb2.JointQuery, _Mapping]] = ..., recipient_key: _Optional[bytes] = ...) -> None: ...
 
 class ValidateComputationResponse(_message.Message):
     __slots__ = ("plan",)

@@ -1,0 +1,129 @@
+"""The commands of `isthmus`, each imported when it is asked for.
+
+Invariant: `isthmus --help` imports no command's machinery: a command's module imports typer at its head and
+the rest inside the function; `demo` and `sandbox` are not even imported to be listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import typer
+import typer.core
+
+from gateway.cli import catalogue, computations, operate, questions
+from gateway.cli.output import AsJson, answering, not_installed
+
+# Name, where it is (a typer app or a function), and its line in the list of commands.
+LAZY = (
+    ("demo", "gateway.cli.demo:demo", "See it work: one question across three data spaces."),
+    ("sandbox", "gateway.cli.sandbox:app", "A whole federation on this machine: up, ps, down."),
+)
+
+
+class _Lazy(typer.core.TyperCommand):
+    """Stands in the list for a command whose module is imported when it is called."""
+
+    def __init__(self, name: str, where: str, help: str) -> None:
+        super().__init__(name, help=help)
+        self._where = where
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        try:
+            real = typer.main.get_command(self._load())
+        except ModuleNotFoundError as missing:
+            raise not_installed(missing) from missing
+        return real.make_context(info_name, args, parent=parent, **extra)
+
+    def _load(self) -> typer.Typer:
+        module, _, name = self._where.partition(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            return found
+        alone = typer.Typer(add_completion=False)
+        alone.command(epilog=f"Example: isthmus {self.name}")(found)
+        return alone
+
+
+class _Commands(typer.core.TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, where, help in LAZY:
+            self.add_command(_Lazy(name, where, help), name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which a newcomer meets them."""
+        first = [name for name, _, _ in LAZY]
+        return [*first, *(name for name in self.commands if name not in first)]
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="One question across data spaces that compute together: nobody's records leave home.",
+    epilog="Example: isthmus run docs/queries/form_year.yaml",
+)
+
+
+def _register(group: typer.Typer, *commands: tuple[str, Callable[..., None], str]) -> None:
+    for name, command, example in commands:
+        group.command(name, epilog=f"Example: {example}")(command)
+
+
+_register(
+    app,
+    ("datasets", catalogue.datasets, "isthmus datasets"),
+    ("spaces", catalogue.spaces, "isthmus spaces --json"),
+    ("plan", questions.plan, "isthmus plan docs/queries/form_year.yaml"),
+    ("run", questions.run, "isthmus run docs/queries/overlap.yaml --json"),
+)
+
+_computations = typer.Typer(
+    no_args_is_help=True, help="What you asked: list, show, cancel.", epilog="Example: isthmus computations list"
+)
+_register(
+    _computations,
+    ("list", computations.list_, "isthmus computations list"),
+    ("show", computations.show, "isthmus computations show 4f0c..."),
+    ("cancel", computations.cancel, "isthmus computations cancel 4f0c..."),
+)
+app.add_typer(_computations, name="computations")
+
+_gateway = typer.Typer(
+    no_args_is_help=True,
+    help="For operators: set a gateway up and run it.",
+    epilog="Example: isthmus gateway serve --config space/gateway.toml",
+)
+_register(
+    _gateway,
+    ("init", operate.init, "isthmus gateway init space --entity https://care.example --listen 0.0.0.0:8443"),
+    ("serve", operate.serve_gateway, "isthmus gateway serve --config space/gateway.toml"),
+)
+app.add_typer(_gateway, name="gateway")
+
+_agent = typer.Typer(
+    no_args_is_help=True,
+    help="For operators: run the process next to the data.",
+    epilog="Example: isthmus agent serve --config space/agent/agent.toml",
+)
+_register(_agent, ("serve", operate.serve_agent, "isthmus agent serve --config space/agent/agent.toml"))
+app.add_typer(_agent, name="agent")
+
+
+def version(json: AsJson = False) -> None:
+    """Print the version."""
+    with answering(json) as output:
+        from importlib.metadata import version as installed
+
+        from rich.text import Text
+
+        number = installed("isthmus")
+        output.give(lambda: {"version": number}, lambda: Text(f"isthmus {number}"))
+
+
+_register(app, ("version", version, "isthmus version"))

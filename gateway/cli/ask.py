@@ -1,0 +1,96 @@
+"""One question from beginning to end: create, watch with a bar per space, open, estimate. For `run` and `demo`.
+
+Invariant: a question whose asker is interrupted is cancelled at all spaces, because nobody else could read its
+result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+
+from gateway.cli import shapes
+from gateway.cli.progress import bars
+from gateway.client.aio import AsyncClient, Recipient, ended
+from gateway.client.estimates import Estimate, OverlapTable, estimate
+from gateway.client.summary import Summary, summary
+from gateway.domain.computation import Computation, State
+from gateway.domain.errors import IsthmusError
+from gateway.domain.query import Query
+from gateway.domain.result import Table
+
+Labels = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A released computation. `labels` maps a column to what its codes mean, and "" to what it means itself."""
+
+    computation: Computation
+    summary: Summary
+    table: Table
+    labels: Labels = field(default_factory=dict)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether nothing of the table may be shown."""
+        return all(row.suppressed for row in self.table.rows)
+
+
+class NoAnswer(IsthmusError):
+    """The computation ended without a release."""
+
+    def __init__(self, computation: Computation) -> None:
+        why = ended(computation)
+        super().__init__(why.reason, why.public, space=why.space, advice=why.advice)
+        self.computation = computation
+
+
+async def run(client: AsyncClient, asked: Query, console: Console, recipient: Recipient = "self") -> Answer:
+    """Raises NoAnswer when it ends without a release, IsthmusError for everything else."""
+    found = await client.create(asked, recipient=recipient)
+    try:
+        with bars(console) as show:
+            async for changed in client.watch(found.name):
+                found = changed
+                show(found)
+    except asyncio.CancelledError:
+        with contextlib.suppress(IsthmusError):  # it had ended, or the gateway is gone: nothing is left to stop
+            await client.cancel(found.name)
+        raise
+    if found.state is not State.RELEASED:
+        raise NoAnswer(found)
+    table = await client.result(found)
+    return Answer(found, summary(found), table, await labels(client, asked))
+
+
+async def labels(client: AsyncClient, asked: Query) -> Labels:
+    """What columns and codes are called, as the first source's description says it."""
+    if asked.statistic.count_by is None:
+        return {}
+    dataset = (await client.dataset(asked.sources[0].dataset)).dataset
+    return {
+        column.name: {"": column.label, **{code.value: code.label for code in column.codes}}
+        for column in map(dataset.column, asked.statistic.count_by.columns)
+        if column is not None
+    }
+
+
+def estimates(table: Table, models: Sequence[str]) -> list[Estimate]:
+    """One estimate per model; every one refused where a cell is suppressed. Takes a second of computing."""
+    counts = [row.count for row in table.rows if row.count is not None]
+    if len(counts) < len(table.rows):
+        refused = "the table has suppressed cells, and zeros and small cells are what the models live on"
+        return [Estimate(model, sum(counts), refused=refused) for model in models]
+    patterns = [([int(code) for code in row.codes], row.count or 0) for row in table.rows]
+    return estimate(OverlapTable.from_patterns(table.columns, patterns), models)
+
+
+def as_json(answer: Answer, estimated: Sequence[Estimate] | None = None) -> dict[str, Any]:
+    """The one object of `isthmus run --json`."""
+    return shapes.of_run(answer.computation, answer.table, estimated, answer.summary)

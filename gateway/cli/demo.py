@@ -1,0 +1,99 @@
+"""`isthmus demo`: a federation on this machine, one question after another, and everything cleared away.
+
+The seven steps are those of docs/demo.md. Nothing here computes: it asks a gateway as any client would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gateway.cli import ask, render
+from gateway.client import AsyncClient, Profile
+from gateway.client.queries import load_query
+from gateway.edges.forks import leave_forks_alone
+from gateway.sandbox.federation import running
+
+
+def demo(
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Ask one question across three data spaces on this machine, and show every step of the way."""
+    import uvloop
+
+    leave_forks_alone()
+    uvloop.run(_demo(Console(quiet=json_), json_))
+
+
+async def _demo(out: Console, json_: bool) -> None:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="isthmus-demo-") as folder:
+        with (Path(folder) / "demo.log").open("ab") as log:
+            with out.status("Starting four gateways, four agents and three parties on this machine …"):
+                federation = running(Path(folder) / "federation", log=log.fileno())
+                sandbox = await federation.__aenter__()
+            try:
+                ready = time.monotonic() - began
+                async with AsyncClient(Profile.load(sandbox.profile())) as client:
+                    told = await _tell(out, client)
+            finally:
+                with out.status("Stopping everything …"):
+                    await federation.__aexit__(None, None, None)
+    told["seconds"] = {"to_ready": round(ready, 2), "total": round(time.monotonic() - began, 2)}
+    if json_:
+        print(json.dumps(told))
+    out.print(
+        f"\nReady after {told['seconds']['to_ready']} s, all of it in {told['seconds']['total']} s. "
+        "Every process has ended and the folder is gone.\n"
+        "Try it yourself: [bold]isthmus sandbox up --detach[/], then [bold]isthmus run docs/queries/form_year.yaml[/]"
+    )
+
+
+async def _tell(out: Console, client: AsyncClient) -> dict[str, Any]:
+    """The seven steps; returns what was shown as plain values."""
+    out.rule("1  What can be asked: the joint catalogue, from one gateway")
+    datasets = await client.datasets()
+    out.print(render.catalogue(datasets))
+
+    out.rule("2  The plan, before anything is asked of anyone's data")
+    by_form, _ = load_query(query_file("form_year.yaml"))
+    out.print(render.plan(await client.plan(by_form)))
+
+    out.rule("3  Victims by form of exploitation and year, small cells suppressed inside the computation")
+    grouped = await ask.run(client, by_form, out)
+    out.print(render.result(grouped))
+
+    out.rule("4  How many people are on exactly which of five lists")
+    overlap_query, models = load_query(query_file("overlap.yaml"))
+    # One party shows a sample of its receive buffer: the contract says so, and every owner approved it.
+    overlap = await ask.run(client, replace(overlap_query, demo_view=True), out)
+    out.print(render.result(overlap))
+
+    out.rule("5  From that table: how many victims there are in all")
+    estimates = await asyncio.to_thread(ask.estimates, overlap.table, models)
+    out.print(render.estimates(estimates))
+
+    out.rule("6  What one party saw of it")
+    out.print(render.view(overlap.computation.views))
+
+    out.rule("7  The receipt")
+    out.print(render.receipt(overlap.summary))
+    return {
+        "form_year": ask.as_json(grouped),
+        "overlap": ask.as_json(overlap, estimates),
+    }
+
+
+def query_file(name: str) -> Path:
+    """A query of docs/queries: beside the package in a wheel, in the checkout otherwise."""
+    packaged = Path(str(files("gateway.sandbox"))) / "queries" / name
+    return packaged if packaged.is_file() else Path(__file__).parents[2] / "docs" / "queries" / name

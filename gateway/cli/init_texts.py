@@ -1,0 +1,197 @@
+"""The files that `isthmus gateway init` writes, but for keys and certificates. `$name` is filled in as TOML."""
+
+from __future__ import annotations
+
+GATEWAY = """\
+# The gateway of one data space. Paths are relative to this file; unknown keys are refused.
+
+# Your entity ID: who you are to the federation. Its host name stands in your certificates.
+entity = $entity
+# The one port: clients, peers, the agent and all session traffic.
+listen = $listen
+# host:port under which peers reach that port.
+endpoint = $endpoint
+# SQLite beside this file; PostgreSQL is postgresql+asyncpg://user@host/name.
+database = "sqlite+aiosqlite:///gateway.db"
+# What the anchor of your federation says about you. It comes from there; see to-the-anchor.json.
+statement = "anchor/statement.jwt"
+
+[operator]
+name = $operator
+# Operators of one group, and affiliates, count as one pair of hands when seats are assigned.
+group = $group
+affiliates = []
+# Two letters of ISO 3166-1, or EU.
+jurisdiction = $jurisdiction
+# Seats for parties that you offer; 0 for data only.
+seats = 1
+
+[keys]
+federation = "keys/federation.pem"
+token = "keys/token.pem"
+recipient = "keys/recipient.pem"
+# The agent's public key only: its secret one never lies with the gateway.
+contract = "keys/contract.jwk.json"
+
+# Certificates of this space's own CA; they live 90 days.
+[tls]
+ca = "tls/ca.pem"
+certificate = "tls/gateway.pem"
+key = "tls/gateway.key.pem"
+client_certificate = "tls/to-peers.pem"
+client_key = "tls/to-peers.key.pem"
+
+# Whom you trust to say who is who, and under which entity IDs.
+[[anchors]]
+entity = $anchor
+keys = ["anchor/anchor.jwk.json"]
+prefixes = [$entity]  # add your peers' entity IDs
+
+# One table per peer; its operator hands you the chain.
+# [[peers]]
+# entity = "https://police.example"
+# address = "police.example:8443"
+# chain = "peers/police.chain.json"
+
+# One table per client. Scopes: catalogue, compute, operate. "*" allows every dataset, statistic or purpose.
+[[clients]]
+id = $client
+scopes = ["catalogue", "compute"]
+datasets = ["*"]
+statistics = ["*"]
+purposes = ["*"]
+
+# The gateway starts this agent as its child. Leave the table out where the agent runs by itself, as another
+# user or on another machine, which keeps shares and approvals out of reach of a broken-in gateway.
+[agent]
+config = "agent/agent.toml"
+
+[log]
+level = "info"
+"""
+
+AGENT = """\
+# The agent: the process next to the data. It dials its gateway and listens on nothing.
+# Paths are relative to this file; the folder can be moved to another user or machine as a whole,
+# together with the anchor's public key.
+
+entity = $entity
+gateway = $own_gateway
+database = "sqlite+aiosqlite:///agent.db"
+# As many as gateway.toml says.
+seats = 1
+# One file per dataset, with its policy.
+datasets = ["datasets/example.toml"]
+
+[keys]
+# Signs offers, approvals and receipts. Nobody else may read it, the gateway least of all.
+contract = "contract.pem"
+
+[tls]
+ca = "ca.pem"
+certificate = "agent.pem"
+key = "agent.key.pem"
+
+# The agent checks signatures itself: the same anchors as in gateway.toml.
+[[anchors]]
+entity = $anchor
+keys = ["../anchor/anchor.jwk.json"]
+prefixes = [$entity]  # add your peers' entity IDs
+
+[log]
+level = "info"
+"""
+
+DATASET = """\
+# One dataset: what is described here is public in your federation, its rows never leave.
+# The example describes data/example.csv, which holds three made-up people.
+
+id = "example"
+title = "People known to us"
+description = "Made-up people, to try things out"
+vocabulary = "HTCDS v2"
+coverage = "One city, 2024"
+folder = "../data"
+file = "example.csv"
+# 32 random bytes that pin the rows of an edition, so that a change is noticed and nobody can guess at them.
+snapshot_key = "example.key"
+# Columns that identify a person, in every source alike.
+key_columns = ["first_name", "last_name", "birth_date"]
+
+# Types: text, date, integer, code. A code list belongs to a column of codes.
+[[columns]]
+name = "first_name"
+type = "text"
+
+[[columns]]
+name = "last_name"
+type = "text"
+
+[[columns]]
+name = "birth_date"
+type = "date"
+
+[[columns]]
+name = "referred"
+type = "date"
+
+[[columns]]
+name = "form"
+type = "code"
+label = "Form of exploitation"
+codes = [{ value = "labour", label = "Labour" }, { value = "sexual", label = "Sexual" }]
+
+[[columns]]
+name = "year"
+type = "code"
+label = "Year of referral"
+codes = [{ value = "2024" }]
+
+# A column that is derived here: the year of a date.
+[[derived]]
+column = "year"
+year_of = "referred"
+
+# An edition is one state of the data and never changes; new data are a new edition.
+# `row_bound` is public: what the number of people is padded to.
+[edition]
+id = "2024-1"
+created = $today
+row_bound = 128
+
+# Who may ask what. A cell under `minimum_cell` is suppressed before anything is opened;
+# `exact_statistics` may be released without that.
+[policy]
+spaces = ["*"]
+purposes = ["trend-monitoring"]
+legal_bases = ["gdpr-6-1-e"]
+statistics = ["count_by"]
+minimum_cell = 11
+exact_statistics = []
+zero_is_small = false
+minimum_seats = 3
+"""
+
+DATA = """\
+first_name,last_name,birth_date,referred,form
+Ada,Example,1990-01-31,2024-02-01,labour
+Ben,Example,1985-06-15,2024-03-17,sexual
+Cleo,Example,1999-12-24,2024-05-09,labour
+"""
+
+PROFILE = """\
+# For a client of this gateway: isthmus --profile, or $$ISTHMUS_PROFILE. Paths are relative to this file.
+gateway = $own_gateway
+server_name = $host
+ca = "ca.pem"
+certificate = "analyst.pem"
+key = "analyst.key.pem"
+"""
+
+FILES = {
+    "gateway.toml": GATEWAY,
+    "agent/agent.toml": AGENT,
+    "agent/datasets/example.toml": DATASET,
+    "agent/data/example.csv": DATA,
+    "client/profile.toml": PROFILE,
+}

@@ -1,0 +1,141 @@
+"""What a command prints, and how it ends.
+
+Invariants: with --json, standard output carries exactly one JSON object; without, it carries what a person
+reads, and never an error; an error is one line on standard error and an exit code, never a traceback
+(ISTHMUS_DEBUG=1 shows it); no character from elsewhere can steer the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.domain.errors import IsthmusError, Reason
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from gateway.client.profile import Profile
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile", help="Which gateway to ask, and as whom. Default: $ISTHMUS_PROFILE, yours, the running sandbox's."
+    ),
+]
+
+
+class Output:
+    """One command's answer: given once, for a person and for a program."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._given = False
+
+    def give(self, plain: Callable[[], dict[str, Any]], *renderables: Callable[[], RenderableType]) -> None:
+        """Print `plain()` as JSON, or the renderables one under the other; only what is printed is made."""
+        self._given = True
+        if self.as_json:
+            print(json.dumps(plain(), ensure_ascii=False))
+            return
+        shown = [make() for make in renderables]
+        console = console_of(sys.stdout)
+        for number, renderable in enumerate(shown):
+            if number:
+                console.print()
+            console.print(renderable)
+
+    def refuse(self, problem: IsthmusError) -> None:
+        """One line on standard error; with --json an object too, where no answer was given yet."""
+        say(str(problem))
+        if self.as_json and not self._given:
+            error = {"reason": problem.reason.value, "text": problem.public}
+            for name in ("field", "space", "advice"):
+                if value := getattr(problem, name):
+                    error[name] = value
+            print(json.dumps({"error": error}, ensure_ascii=False))
+
+
+@contextmanager
+def answering(as_json: bool = False) -> Iterator[Output]:
+    """Around a command's body: whatever goes wrong inside ends in one line and an exit code."""
+    from gateway.cli.exits import BY_REASON, FAILED
+
+    output = Output(as_json)
+    try:
+        yield output
+    except IsthmusError as problem:
+        _debug()
+        output.refuse(problem)
+        raise typer.Exit(BY_REASON[problem.reason]) from None
+    except KeyboardInterrupt:
+        output.refuse(IsthmusError(Reason.CANCELLED, "interrupted"))
+        raise typer.Exit(FAILED) from None
+    except BrokenPipeError:  # whoever read us has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(FAILED) from None
+    except ModuleNotFoundError as missing:
+        _debug()
+        output.refuse(not_installed(missing))
+        raise typer.Exit(BY_REASON[Reason.CONFIGURATION]) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception:
+        _debug()
+        output.refuse(unexpected())
+        raise typer.Exit(FAILED) from None
+
+
+def console_of(stream: Any) -> Console:
+    """A console that neither colours words on its own nor reads markup in what it is given."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """`text` in one line, without characters that steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def say(text: str) -> None:
+    """One line on standard error."""
+    print(f"isthmus: {printable(text)}", file=sys.stderr)
+
+
+def profile_at(path: Path | None) -> Profile:
+    """The profile that is meant. Raises IsthmusError(CONFIGURATION)."""
+    from gateway.client.profile import Profile, discover
+
+    return Profile.load(path or discover())
+
+
+def not_installed(missing: ModuleNotFoundError) -> IsthmusError:
+    """A command of an extra that is not installed, or else a broken installation."""
+    return IsthmusError(
+        Reason.CONFIGURATION,
+        f"this command needs {missing.name}, which is not installed here",
+        advice="An operator installs 'isthmus[gateway,agent]', a sandbox 'isthmus[sandbox]'",
+    )
+
+
+def unexpected() -> IsthmusError:
+    return IsthmusError(
+        Reason.INTERNAL,
+        "something unexpected went wrong in this program",
+        advice="Run it again with ISTHMUS_DEBUG=1 to see where, and report that",
+    )
+
+
+def _debug() -> None:
+    if os.environ.get("ISTHMUS_DEBUG") == "1":
+        traceback.print_exc()

@@ -1,0 +1,351 @@
+"""What a person sees: rich renderables for everything that commands and demo print.
+
+Invariants: text from elsewhere is shown as text, without markup and control characters; nothing is said by
+colour alone; a suppressed cell is never shown as a number; 80 columns are enough.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli.output import printable
+from gateway.cli.render_tables import overlap_table, pivot_table
+from gateway.client.estimates.result import SIDE_BY_SIDE
+from gateway.domain.plan import Decision
+from gateway.domain.session import PROVIDER_BASE
+
+if TYPE_CHECKING:
+    from gateway.cli.ask import Answer
+    from gateway.client.estimates import Estimate
+    from gateway.client.messages import Catalogue, Listed
+    from gateway.client.summary import Summary
+    from gateway.domain.computation import Computation, View
+    from gateway.domain.dataset import Dataset
+    from gateway.domain.offer import Space
+    from gateway.domain.plan import Plan
+
+STATISTICS = {"count_by": "counts", "overlap": "overlap"}
+DECISIONS = {Decision.ALLOWED: "✓ yes", Decision.REFUSED: "✗ no", Decision.UNREACHABLE: "? no answer"}
+DIGEST_SHOWN = 16
+VALUES_SHOWN = 3
+
+
+def table(*headings: str, title: str = "", numbers: Sequence[str] = (), fixed: Sequence[str] = ()) -> Table:
+    """An empty table; `numbers` are headings of right-aligned columns, `fixed` of columns that do not wrap."""
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        pad_edge=False,
+        show_edge=False,
+        collapse_padding=True,
+    )
+    for heading in headings:
+        right = heading in numbers
+        made.add_column(
+            heading, justify="right" if right else "left", no_wrap=right or heading in fixed, overflow="fold"
+        )
+    return made
+
+
+def words(text: object, style: str = "") -> Text:
+    return Text(printable(str(text)), style=style)
+
+
+def lines(first: object, *further: object) -> Text:
+    """One cell of several lines, the first of them bold."""
+    rest = [words(text) for text in further if str(text)]
+    return Text("\n").join([words(first, "bold"), *rest])
+
+
+def number(value: float) -> str:
+    """With a no-break space between thousands."""
+    return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def age(seconds: int) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(0, seconds)} s"
+
+
+def size(octets: float) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if octets >= factor:
+            return f"{octets / factor:.1f} {unit}"
+    return f"{octets:.0f} B"
+
+
+def host(entity: str) -> str:
+    return entity.removeprefix("https://")
+
+
+def catalogue(found: Catalogue, now: int | None = None) -> RenderableType:
+    """One row per dataset: whose, what, which statistics, how small a cell may be, padded to what, how old."""
+    at = _now() if now is None else now
+    made = table("Dataset", "Answers", "Cells from", "Padded to", "Seen", numbers=_RIGHT)
+    for number_of, listed in enumerate(found.datasets):
+        item = listed.dataset
+        if number_of:
+            made.add_row()
+        made.add_row(
+            lines(f"{item.short_name} at {item.space_host}", item.title, item.coverage or item.vocabulary),
+            _statistics(item),
+            str(item.terms.minimum_cell),
+            number(item.edition.row_bound),
+            age(at - listed.seen),
+        )
+    note = (
+        "Cells from: counts of fewer people are never shown, but for what may be exact. Padded to: the public "
+        "size; how many people there are stays with their owner. Seen: so long ago."
+    )
+    return Group(made, "", words(note), *_unanswered(found.unreachable))
+
+
+_RIGHT = ("Cells from", "Padded to", "Seen")
+
+
+def _statistics(item: Dataset) -> Text:
+    said = [
+        STATISTICS.get(name, name) + (" (exact)" if name in item.terms.exact_statistics else "")
+        for name in item.terms.statistics
+    ]
+    return Text("\n").join(words(text) for text in said)
+
+
+def _unanswered(entities: Sequence[str]) -> list[RenderableType]:
+    hosts = ", ".join(host(entity) for entity in entities)
+    return ["", words(f"No answer from {hosts}: what is listed of them is as old as it says.")] if hosts else []
+
+
+def dataset(listed: Listed, now: int | None = None) -> RenderableType:
+    """One dataset with its terms, columns and codes."""
+    item, terms = listed.dataset, listed.dataset.terms
+    at = _now() if now is None else now
+    facts = Table.grid(padding=(0, 2))
+    rows = (
+        ("Dataset", item.name),
+        ("Describes", item.description or item.title),
+        ("Coverage", item.coverage),
+        ("Edition", f"{item.edition.id} of {_day(item.edition.created)}, seen {age(at - listed.seen)} ago"),
+        ("Padded to", f"{number(item.edition.row_bound)} people, whatever their real number"),
+        ("Answers", _statistics(item).plain.replace("\n", "; ")),
+        ("For", ", ".join(terms.purposes)),
+        ("On the basis of", ", ".join(terms.legal_bases)),
+        ("Limits", f"no cell under {terms.minimum_cell}; at least {terms.minimum_seats} parties compute"),
+        ("People linked on", ", ".join(item.key_columns)),
+    )
+    for name, value in rows:
+        if str(value):
+            facts.add_row(words(name, "bold"), words(value))
+    columns = table("Column", "Type", "Meaning", "Codes")
+    for column in item.columns:
+        codes = ", ".join(code.value if code.label in ("", code.value) else f"{code.value} ({code.label})"
+                          for code in column.codes)  # fmt: skip
+        columns.add_row(words(column.name), column.type.value, words(column.label), words(codes))
+    return Group(words(item.title, "bold"), "", facts, "", columns)
+
+
+def spaces(found: Sequence[Space], now: int | None = None) -> RenderableType:
+    at = _now() if now is None else now
+    made = table("Space", "Run by", "Country", "Seats", "Programs", "Answers", numbers=("Seats",))
+    for space in found:
+        operator = space.operator
+        made.add_row(
+            words(host(operator.entity)),
+            words(operator.name),
+            words(operator.jurisdiction),
+            str(space.offer.seats),
+            words(", ".join(f"{program.name} {program.version}" for program in space.offer.programs)),
+            "yes" if space.reachable else f"no, since {age(at - space.seen)}",
+        )
+    return made
+
+
+def plan(made: Plan) -> RenderableType:
+    """What is going to happen, before it does."""
+    draft = made.draft
+    parties = table("Party", "Run by", "At", title="Who computes")
+    for seat in draft.seats:
+        parties.add_row(str(seat.pid), words(seat.operator), words(host(seat.entity)))
+    editions = table("Dataset", "At", "Edition", "Padded to", title="\nOn what", numbers=("Padded to",))
+    for provider in draft.providers:
+        for item in provider.inputs:
+            short = item.dataset.rsplit("/", 1)[-1]
+            editions.add_row(
+                words(short), words(host(provider.entity)), words(item.edition), number(item.row_bound)
+            )  # fmt: skip
+    learns = table("Who", "Learns", title="\nWho learns what")
+    for entry in made.learns:
+        learns.add_row(words(entry.who), words(entry.what))
+    verdicts = table("Space", "Verdict", "Why", title="\nWhat each space says to it", fixed=("Verdict",))
+    for verdict in made.verdicts:
+        why = ". ".join(text for text in (verdict.text, verdict.advice) if text)
+        verdicts.add_row(words(host(verdict.space)), DECISIONS[verdict.decision], words(why))
+    group = " + ".join(made.smallest_group)
+    alone = "Any one party alone learns" if draft.t == 1 else f"Any {draft.t} parties together learn"
+    forecast = made.forecast
+    limits = draft.limits
+    said = [
+        f"{alone} nothing of anybody's records. The smallest group that together would see everything:",
+        f"    {group}",
+        f"Cells under {limits.minimum_cell} are suppressed before anything is opened."
+        if limits.minimum_cell > 1
+        else "Every cell is released exactly, the small ones too.",
+        f"It should take about {forecast.seconds:.1f} s and {size(forecast.bytes_per_party)} sent by each party, "
+        f"in {number(forecast.rounds)} rounds.",
+    ]
+    if draft.demo_view:
+        said.append("For demonstration, a sample of what one party receives is shown with the result.")
+    sentences = Group("", *(words(line) for line in said))
+    return Group(words(draft.query.title, "bold"), "", parties, sentences, editions, learns, verdicts)
+
+
+def result(answer: Answer) -> RenderableType:
+    """The released table: groups as a pivot, an overlap as rows."""
+    query, limits = answer.summary.contract.query, answer.summary.contract.limits
+    shown = (
+        overlap_table(answer.table, limits)
+        if query.statistic.overlap is not None
+        else pivot_table(answer.table, limits, answer.labels)
+    )
+    return Group(words(query.title, "bold"), "", shown)
+
+
+def estimates(found: Sequence[Estimate]) -> RenderableType:
+    """All models side by side, with what they rest on."""
+    made = table("Model", "Everyone", "95 % interval", "On no list", "AIC", "BIC", numbers=_NUMBERS, fixed=("Model",))
+    further: dict[str, None] = {}
+    for item in found:
+        if item.refused is not None or item.point is None:
+            made.add_row(words(item.model), "none")
+            further[f"{item.model}: no estimate, because {item.refused}."] = None
+            continue
+        low = "?" if item.lo is None else number(item.lo)
+        high = "no end" if item.hi is None else number(item.hi)
+        made.add_row(
+            words(item.model),
+            number(item.point),
+            f"{low} – {high}",
+            number(item.point - item.observed),
+            "" if item.aic is None else f"{item.aic:.1f}",
+            "" if item.bic is None else f"{item.bic:.1f}",
+        )
+        further[f"{item.model}: lists that go together are {', '.join(item.terms) or 'none'}."] = None
+    notes = dict.fromkeys(note for item in found for note in item.notes)
+    observed = found[0].observed if found else 0
+    head = words(f"How many there are in all, beyond the {number(observed)} who stand on a list", "bold")
+    return Group(head, "", made, "", *(words(text) for text in (*further, *(notes or [SIDE_BY_SIDE]))))
+
+
+_NUMBERS = ("Everyone", "95 % interval", "On no list", "AIC", "BIC")
+
+
+def view(found: Sequence[View]) -> RenderableType:
+    """A sample of what one party received."""
+    parts: list[RenderableType] = []
+    for pid, space in dict.fromkeys((item.pid, item.space) for item in found):
+        made = table("Step", "From", "Received", title=f"What party {pid} at {printable(host(space))} received")
+        for item in found:
+            if (item.pid, item.space) == (pid, space):
+                rest = len(item.values) - VALUES_SHOWN
+                more = f" and {rest} more" if rest > 0 else ""
+                made.add_row(
+                    words(item.step), sender(item.sender), words(" ".join(item.values[:VALUES_SHOWN]) + more)
+                )  # fmt: skip
+        parts += [made, ""]
+    return Group(*parts, words("Each number is a share or a masked value: by itself it is as good as random."))
+
+
+def sender(number: int) -> str:
+    """Parties are numbered from 0; providers from `PROVIDER_BASE`."""
+    return f"party {number}" if number < PROVIDER_BASE else f"provider {number - PROVIDER_BASE}"
+
+
+def receipt(short: Summary) -> RenderableType:
+    """What was agreed, who approved it, and where it is on record."""
+    limits = short.contract.limits
+    kept = [
+        f"no cell under {limits.minimum_cell}" if limits.minimum_cell > 1 else "none: released exactly",
+        *(["nor one that a provider could get by subtracting its own people"] if limits.provider_subtraction else []),
+        *(["zero counts as small"] if limits.zero_is_small else []),
+    ]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row(words("Contract", "bold"), words(short.digest))
+    facts.add_row(words("Limits", "bold"), words(", ".join(kept)))
+    facts.add_row(words("Recipient", "bold"), words(", ".join(item.name for item in short.contract.recipients)))
+    facts.add_row(words("Session", "bold"), words(f"{short.seconds:.1f} s"))
+    made = table("Space", "Approval", "Audit log", "Its head", "Sent", numbers=("Audit log", "Sent"))
+    digests = {item.entity: item.digest for item in short.approvals}
+    for item in short.receipts:
+        approved = digests.get(item.space, "none")[:DIGEST_SHOWN]
+        made.add_row(
+            words(host(item.space)),
+            words(approved),
+            f"{number(item.tree_size)} records",
+            words(item.tree_head[:DIGEST_SHOWN]),
+            size(item.bytes_sent),
+        )
+    return Group(words("Receipt", "bold"), "", facts, "", made)
+
+
+def computations(found: Sequence[Computation]) -> RenderableType:
+    if not found:
+        return words("You have asked nothing yet.")
+    made = table("Computation", "State", "Asked", fixed=("State", "Asked"))
+    for item in found:
+        why = f"{item.ending.text} ({host(item.ending.space)})" if item.ending is not None else ""
+        made.add_row(lines(item.id, _title(item), why), item.state.value, _minute(item.created))
+    return made
+
+
+def computation(item: Computation) -> RenderableType:
+    """Where one computation stands, space by space."""
+    made = table("Space", "Status", "Phase", "Done", numbers=("Done",))
+    for status in item.spaces:
+        made.add_row(
+            words(host(status.space)), words(status.status), words(status.phase), f"{100 * status.fraction:.0f} %"
+        )  # fmt: skip
+    said: list[RenderableType] = [
+        lines(f"{item.name}: {item.state}", _title(item)),
+        words(f"asked by {item.requester} at {_minute(item.created)}; contract {item.contract_digest}"),
+        "",
+        made,
+    ]
+    if item.ending is not None:
+        ending = item.ending
+        where = f" at {host(ending.space)}" if ending.space else ""
+        said += ["", words(f"{ending.reason}{where}: {ending.text}. Next: {ending.action or 'ask again'}")]
+    return Group(*said)
+
+
+def _title(item: Computation) -> str:
+    """What was asked, in its asker's words."""
+    try:
+        asked = json.loads(item.query)
+    except ValueError:
+        return ""
+    return str(asked.get("title", "")) if isinstance(asked, dict) else ""
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def _minute(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _now() -> int:
+    from gateway.edges.clock import SystemClock
+
+    return SystemClock().now()

@@ -1,0 +1,149 @@
+"""Released tables for people: a pivot of groups, the overlap of lists.
+
+Invariants: a suppressed cell shows its mark and never a number; a sum adds what is shown and says so; what does
+not fit the width is turned or listed, never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
+from rich.table import Table as Grid
+from rich.text import Text
+
+from gateway.cli.output import printable
+from gateway.domain.contract import Limits
+from gateway.domain.result import Row, Table
+
+Labels = Mapping[str, Mapping[str, str]]
+ON, OFF = "●", "·"
+# A pivot whose row labels would have to break into less than this is turned.
+LEAST_LABEL = 14
+
+
+def mark(limits: Limits) -> str:
+    """How a suppressed cell is shown."""
+    return f"<{limits.minimum_cell}*" if limits.minimum_cell > 1 else "hidden*"
+
+
+def footnote(table: Table, limits: Limits) -> str:
+    """What the mark means; empty where nothing is suppressed."""
+    if not any(row.suppressed for row in table.rows):
+        return ""
+    least = limits.minimum_cell
+    why = f"fewer than {least} people"
+    if limits.provider_subtraction:
+        why += f", or fewer than {least} once one provider takes its own people away"
+    return f"{mark(limits)} not shown: {why}. Sums add what is shown and nothing else."
+
+
+def pivot_table(table: Table, limits: Limits, labels: Labels | None = None) -> Pivot:
+    return Pivot(table, limits, labels or {})
+
+
+def overlap_table(table: Table, limits: Limits) -> Group:
+    """One row per pattern of lists, those on one list first."""
+    grid = _grid()
+    for name in table.columns:
+        grid.add_column(_text(name.upper() if "/" not in name else name), justify="center")
+    grid.add_column("People", justify="right", no_wrap=True)
+    for row in sorted(table.rows, key=lambda row: (row.codes.count("1"), [code != "1" for code in row.codes])):
+        grid.add_row(*(ON if code == "1" else OFF for code in row.codes), _count(row, limits))
+    shown = sum(row.count or 0 for row in table.rows)
+    everybody = not any(row.suppressed for row in table.rows)
+    said = f"{ON} on the list, {OFF} not on it. " + (
+        f"{_number(shown)} people stand on at least one list."
+        if everybody
+        else f"The rows shown add up to {_number(shown)} people."
+    )
+    note = footnote(table, limits)
+    return Group(grid, "", Text(said), *([Text(note)] if note else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Pivot:
+    """Chooses its shape when it knows the width: the last column across, else the first, else a list."""
+
+    table: Table
+    limits: Limits
+    labels: Labels = field(default_factory=dict)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = self.table.columns
+        shapes = [self._across(len(columns) - 1), self._across(0)] if len(columns) > 1 else []
+        # A measurement is cut to the width at hand, so it is taken where there is room.
+        room = options.update_width(10_000)
+        fitting = (grid for grid in shapes if Measurement.get(console, room, grid).minimum <= options.max_width)
+        yield next(fitting, None) or self._list()
+        note = footnote(self.table, self.limits)
+        if note:
+            yield Text()
+            yield Text(note)
+
+    def _list(self) -> Grid:
+        grid = _grid()
+        for name in self.table.columns:
+            grid.add_column(self._label(name, ""))
+        grid.add_column("People", justify="right", no_wrap=True)
+        for row in self.table.rows:
+            named = zip(self.table.columns, row.codes, strict=True)
+            grid.add_row(*(self._label(name, code) for name, code in named), _count(row, self.limits))
+        if len(self.table.columns) == 1:
+            grid.add_section()
+            grid.add_row(Text("Sum shown"), _sum(self.table.rows))
+        return grid
+
+    def _across(self, turned: int) -> Grid:
+        """The codes of column `turned` stand across, the others down."""
+        names = self.table.columns
+        down = [index for index in range(len(names)) if index != turned]
+        across = list(dict.fromkeys(row.codes[turned] for row in self.table.rows))
+        grid = _grid()
+        for index in down:
+            grid.add_column(self._label(names[index], ""), min_width=LEAST_LABEL)
+        for code in across:
+            grid.add_column(self._label(names[turned], code), justify="right", no_wrap=True)
+        grid.add_column("Sum shown", justify="right")
+        lines: dict[tuple[str, ...], dict[str, Row]] = {}
+        for row in self.table.rows:
+            lines.setdefault(tuple(row.codes[index] for index in down), {})[row.codes[turned]] = row
+        for codes, line in lines.items():
+            heads = (self._label(names[index], code) for index, code in zip(down, codes, strict=True))
+            cells = (_count(line[code], self.limits) if code in line else Text() for code in across)
+            grid.add_row(*heads, *cells, _sum(list(line.values())))
+        grid.add_section()
+        sums = (_sum([line[code] for line in lines.values() if code in line]) for code in across)
+        blank = [Text() for _ in down[1:]]
+        grid.add_row(Text("Sum shown"), *blank, *sums, _sum(self.table.rows))
+        return grid
+
+    def _label(self, column: str, code: str) -> Text:
+        """What people call a code, or, for "", the column itself."""
+        return _text(self.labels.get(column, {}).get(code, "") or code or column)
+
+
+def _grid() -> Grid:
+    return Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+
+
+def _text(text: str) -> Text:
+    return Text(printable(text))
+
+
+def _count(row: Row, limits: Limits) -> Text:
+    if row.count is None:
+        return Text(mark(limits), style="italic")
+    return Text(_number(row.count), style="" if row.count else "dim")
+
+
+def _sum(rows: Sequence[Row]) -> Text:
+    shown = [row.count for row in rows if row.count is not None]
+    return Text(_number(sum(shown)) if shown else "–", style="bold")
+
+
+def _number(value: int) -> str:
+    return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}")

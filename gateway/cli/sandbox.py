@@ -1,0 +1,193 @@
+"""`isthmus sandbox up | ps | down`: a whole federation on this machine.
+
+Invariants: one sandbox per folder; `up` in the foreground ends with Ctrl-C and leaves nothing running; a
+detached one is a supervisor process that `down` stops; the state file says where it is and is gone with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.client.profile import sandbox_state
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.forks import leave_forks_alone
+
+app = typer.Typer(no_args_is_help=True, help="A whole federation on this machine, to try everything on.")
+out = Console()
+
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="Where it keeps its keys, data and state.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+DETACHED_WITHIN = 90.0
+DOWN_WITHIN = 20.0
+
+
+@app.command(epilog="Example: isthmus sandbox up --detach --json")
+def up(
+    folder: Folder = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")] = False,
+    json_: Json = False,
+) -> None:
+    """Start three data spaces and a neutral operator with made-up people, and keep them running."""
+    place = _place(folder)
+    if _state(place) is not None:
+        raise IsthmusError(
+            Reason.ALREADY_EXISTS,
+            f"a sandbox runs already in {place}",
+            advice="See `isthmus sandbox ps`, or take it down",
+        )
+    if detach:
+        _detached(place)
+        _print(_described(place), json_)
+        return
+    import uvloop
+
+    leave_forks_alone()
+    uvloop.run(_foreground(place, json_))
+
+
+@app.command(epilog="Example: isthmus sandbox ps --json")
+def ps(folder: Folder = None, json_: Json = False) -> None:
+    """Addresses, data folders, users and processes of the sandbox that runs."""
+    _print(_described(_place(folder)), json_)
+
+
+@app.command(epilog="Example: isthmus sandbox down --keep")
+def down(
+    folder: Folder = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep keys, data and logs for the next `up`.")] = False,
+    json_: Json = False,
+) -> None:
+    """Stop the sandbox and clear its folder away."""
+    place = _place(folder)
+    state = _running(place)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(state["supervisor"], signal.SIGTERM)
+    from gateway.sandbox.processes import is_alive
+
+    deadline = time.monotonic() + DOWN_WITHIN
+    while is_alive(state["supervisor"]):
+        if time.monotonic() > deadline:
+            raise IsthmusError(
+                Reason.DEADLINE_EXCEEDED,
+                f"the sandbox's supervisor (process {state['supervisor']}) does not stop",
+                advice="Look at sandbox.log in its folder",
+            )
+        time.sleep(0.1)
+    if not keep:
+        shutil.rmtree(place)
+    if json_:
+        print(json.dumps({"folder": str(place), "stopped": True, "kept": keep}))
+    else:
+        out.print(f"The sandbox in {place} is down.")
+
+
+async def _foreground(place: Path, json_: bool) -> None:
+    from gateway.sandbox.federation import STATE_FILE, running
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (place / "sandbox.log").open("ab") as log:
+        starting = asyncio.create_task(stop.wait())
+        async with running(place, log=log.fileno()) as sandbox:
+            state = place / STATE_FILE
+            state.write_text(json.dumps({"supervisor": os.getpid()}))
+            try:
+                _print(sandbox.describe(), json_)
+                if not json_:
+                    out.print("Ctrl-C stops it.")
+                await starting
+            finally:
+                state.unlink(missing_ok=True)
+
+
+def _detached(place: Path) -> None:
+    """Start a supervisor of its own session and wait until it has written the state file."""
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (place / "sandbox.log").open("ab") as log:
+        supervisor = subprocess.Popen(
+            (sys.executable, "-m", "gateway", "sandbox", "up", "--folder", str(place), "--json"),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + DETACHED_WITHIN
+    while _state(place) is None:
+        if supervisor.poll() is not None or time.monotonic() > deadline:
+            supervisor.terminate()
+            raise IsthmusError(
+                Reason.CONFIGURATION, "the sandbox did not start", advice=f"{place / 'sandbox.log'} says why"
+            )
+        time.sleep(0.1)
+
+
+def _place(folder: Path | None) -> Path:
+    return (folder or sandbox_state()).absolute()
+
+
+def _state(place: Path) -> dict[str, Any] | None:
+    """The state of a sandbox that runs in `place`; a file that its supervisor did not outlive counts for nothing."""
+    from gateway.sandbox.federation import STATE_FILE
+    from gateway.sandbox.processes import is_supervisor
+
+    try:
+        state: dict[str, Any] = json.loads((place / STATE_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return state if is_supervisor(state["supervisor"]) else None
+
+
+def _running(place: Path) -> dict[str, Any]:
+    state = _state(place)
+    if state is None:
+        raise IsthmusError(Reason.NOT_FOUND, f"no sandbox runs in {place}", advice="Start one: isthmus sandbox up")
+    return state
+
+
+def _described(place: Path) -> dict[str, Any]:
+    from gateway.sandbox.federation import attached
+
+    return attached(place, _running(place)["supervisor"]).describe()
+
+
+def _print(described: dict[str, Any], json_: bool) -> None:
+    if json_:
+        print(json.dumps(described), flush=True)
+        return
+    table = Table("space", "address", "seats", "data", "processes", title="The sandbox")
+    for space in described["spaces"]:
+        ids = [
+            f"{role} {' '.join(map(str, spaces[space['name']]))}"
+            for role, spaces in described["processes"].items()
+            if space["name"] in spaces
+        ]
+        table.add_row(
+            f"{space['name']}\n{space['operator']}",
+            space["address"],
+            str(space["seats"]),
+            space["data"],
+            "\n".join(ids),
+        )
+    out.print(table)
+    first = described["spaces"][0]["users"][0]
+    out.print(
+        f"Ask as {first['id']} of {described['spaces'][0]['name']}: isthmus datasets (profile {first['profile']})"
+    )

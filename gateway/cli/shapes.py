@@ -1,0 +1,119 @@
+"""The JSON objects of `--json`: their names and nesting are an interface and only grow.
+
+Invariant: a suppressed cell is null and named in its row's `suppressed`; it is never zero and never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from gateway.client.estimates import Estimate
+from gateway.client.messages import Catalogue, Listed
+from gateway.client.summary import Summary
+from gateway.domain.computation import Computation
+from gateway.domain.offer import Space
+from gateway.domain.result import Table
+from gateway.rules.records import to_plain
+
+COUNT, SUPPRESSED = "count", "suppressed"
+
+
+def of_catalogue(catalogue: Catalogue, now: int) -> dict[str, Any]:
+    return {
+        "datasets": [of_dataset(listed, now) for listed in catalogue.datasets],
+        "unreachable": list(catalogue.unreachable),
+    }
+
+
+def of_dataset(listed: Listed, now: int) -> dict[str, Any]:
+    plain: dict[str, Any] = to_plain(listed.dataset)
+    return {**plain, "space": f"https://{listed.dataset.space_host}", "age_seconds": max(0, now - listed.seen)}
+
+
+def of_space(space: Space, now: int) -> dict[str, Any]:
+    plain: dict[str, Any] = to_plain(space.operator)
+    programs = [to_plain(program) for program in space.offer.programs]
+    return {
+        **plain,
+        "seats": space.offer.seats,
+        "engine": space.offer.engine,
+        "programs": programs,
+        "reachable": space.reachable,
+        "age_seconds": max(0, now - space.seen),
+    }
+
+
+def of_computation(computation: Computation) -> dict[str, Any]:
+    """Where it stands; its result is `of_run`."""
+    return {
+        "computation": computation.name,
+        "state": computation.state.value,
+        "contract": computation.contract_digest,
+        "requester": computation.requester,
+        "created": computation.created,
+        "updated": computation.updated,
+        "spaces": [to_plain(status) for status in computation.spaces],
+        "ending": to_plain(computation.ending) if computation.ending is not None else None,
+    }
+
+
+def of_run(
+    computation: Computation, table: Table | None, estimates: Sequence[Estimate] | None, short: Summary | None
+) -> dict[str, Any]:
+    """A run's one object. Without a release there are no rows, and `ending` says why."""
+    made: dict[str, Any] = {
+        "computation": computation.name,
+        "state": computation.state.value,
+        "contract": computation.contract_digest,
+        "columns": [*_names(table), COUNT] if table is not None else [],
+        "rows": of_rows(table) if table is not None else [],
+    }
+    if estimates is not None:
+        made["estimates"] = [asdict(estimate) for estimate in estimates]
+    made["receipt"] = of_summary(short) if short is not None else None
+    if computation.ending is not None:
+        made["ending"] = to_plain(computation.ending)
+    return made
+
+
+def of_rows(table: Table) -> list[dict[str, Any]]:
+    """Each row an object of its codes and its count."""
+    names = _names(table)
+    return [
+        {
+            **dict(zip(names, row.codes, strict=True)),
+            COUNT: row.count,
+            SUPPRESSED: [COUNT] if row.suppressed else [],
+        }
+        for row in table.rows
+    ]
+
+
+def of_summary(short: Summary) -> dict[str, Any]:
+    return {
+        "contract": short.digest,
+        "limits": to_plain(short.contract.limits),
+        "approvals": [asdict(approval) for approval in short.approvals],
+        "audit_heads": [
+            {"entity": receipt.space, "size": receipt.tree_size, "root": receipt.tree_head}
+            for receipt in short.receipts
+        ],
+        "outputs": [{"entity": receipt.space, "digests": list(receipt.outputs)} for receipt in short.receipts],
+        "cost": [
+            {
+                "entity": receipt.space,
+                "bytes_sent": receipt.bytes_sent,
+                "rounds": receipt.rounds,
+                "seconds": receipt.seconds,
+            }
+            for receipt in short.receipts
+        ],
+        "seconds": short.seconds,
+    }
+
+
+def _names(table: Table) -> list[str]:
+    """The code columns; one that is called as we call the count keeps its place under another name."""
+    return [f"{name}_code" if name in (COUNT, SUPPRESSED) else name for name in table.columns]

@@ -1,0 +1,176 @@
+"""From the client API's messages to nouns.
+
+Invariant: a noun holds what the message says and nothing made up; what the gateway keeps to itself (request
+digests, revisions, the codec) is empty here.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from gateway.api.client.v1 import catalogue_pb2 as cat
+from gateway.api.client.v1 import computations_pb2 as comp
+from gateway.domain import computation, dataset, plan
+from gateway.domain.contract import Contract
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
+from gateway.rules.records import from_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A dataset, and when the home gateway last had it confirmed (seconds since 1970)."""
+
+    dataset: dataset.Dataset
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All datasets; `unreachable` are entity IDs of spaces whose entries are older than they should be."""
+
+    datasets: tuple[Listed, ...]
+    unreachable: tuple[str, ...]
+
+
+_COLUMN_TYPES = {
+    cat.COLUMN_TYPE_TEXT: dataset.ColumnType.TEXT,
+    cat.COLUMN_TYPE_DATE: dataset.ColumnType.DATE,
+    cat.COLUMN_TYPE_INTEGER: dataset.ColumnType.INTEGER,
+    cat.COLUMN_TYPE_CODE: dataset.ColumnType.CODE,
+}
+_DECISIONS = {
+    comp.Verdict.DECISION_ALLOWED: plan.Decision.ALLOWED,
+    comp.Verdict.DECISION_REFUSED: plan.Decision.REFUSED,
+    comp.Verdict.DECISION_UNREACHABLE: plan.Decision.UNREACHABLE,
+}
+
+
+def dataset_from(message: cat.Dataset) -> Listed:
+    terms, edition = message.terms, message.edition
+    return Listed(
+        dataset.Dataset(
+            name=message.name,
+            title=message.title,
+            description=message.description,
+            vocabulary=message.vocabulary,
+            columns=tuple(_column(column) for column in message.columns),
+            key_columns=tuple(message.key_columns),
+            coverage=message.coverage,
+            terms=dataset.Terms(
+                purposes=tuple(terms.purposes),
+                legal_bases=tuple(terms.legal_bases),
+                statistics=tuple(terms.statistics),
+                minimum_cell=terms.minimum_cell,
+                exact_statistics=tuple(terms.exact_statistics),
+                zero_is_small=terms.zero_is_small,
+                minimum_seats=terms.minimum_seats,
+                demo_view=terms.demo_view,
+            ),
+            edition=dataset.Edition(edition.id, edition.create_time, edition.snapshot, edition.row_bound),
+        ),
+        message.seen_time,
+    )
+
+
+def _column(message: cat.Column) -> dataset.Column:
+    if message.type not in _COLUMN_TYPES:
+        raise newer("a type of column")
+    codes = tuple(dataset.Code(code.value, code.label) for code in message.codes)
+    return dataset.Column(message.name, _COLUMN_TYPES[message.type], message.label, message.standard, codes)
+
+
+def space_from(message: cat.Space) -> Space:
+    """The space without its datasets, which the catalogue lists."""
+    programs = tuple(ProgramOffer(p.name, p.version, p.digest, p.leakage) for p in message.programs)
+    return Space(
+        Operator(
+            message.entity, message.operator, message.group, tuple(message.affiliates), message.jurisdiction
+        ),
+        Offer((), programs, message.seats, message.engine, 0),
+        message.seen_time,
+        message.reachable,
+    )  # fmt: skip
+
+
+def plan_from(message: comp.Plan) -> plan.Plan:
+    forecast = message.forecast
+    return plan.Plan(
+        draft=from_bytes(Contract, message.draft, what="plan", reason=Reason.CONTRACT_INVALID),
+        smallest_group=tuple(message.smallest_group),
+        learns=tuple(plan.Learns(learner.who, learner.what) for learner in message.learners),
+        forecast=plan.Forecast(forecast.seconds, forecast.bytes_per_party, forecast.rounds),
+        verdicts=tuple(
+            plan.Verdict(
+                verdict.space,
+                _DECISIONS.get(verdict.decision, plan.Decision.UNREACHABLE),
+                reason=verdict.reason,
+                text=verdict.text,
+                advice=verdict.advice,
+            )
+            for verdict in message.verdicts
+        ),
+    )
+
+
+def computation_from(message: comp.Computation) -> computation.Computation:
+    state = comp.Computation.State.Name(message.state).removeprefix("STATE_")
+    role = comp.Computation.Role.Name(message.role).removeprefix("ROLE_")
+    if state not in computation.State.__members__ or role not in computation.Role.__members__:
+        raise newer("a state of computation")
+    ending = message.ending
+    return computation.Computation(
+        id=message.name.removeprefix("computations/"),
+        role=computation.Role(role),
+        requester=message.requester,
+        request_id="",
+        request_digest="",
+        state=computation.State(state),
+        query=message.query,
+        contract=message.contract,
+        contract_digest=message.contract_digest,
+        created=message.create_time,
+        updated=message.update_time,
+        expires=0,
+        approvals=tuple(message.approvals),
+        spaces=tuple(
+            computation.SpaceStatus(space.space, space.status, space.phase, space.fraction) for space in message.spaces
+        ),
+        shares=tuple(
+            computation.SealedShare(share.pid, share.recipient, base64.b64encode(share.sealed).decode())
+            for share in message.shares
+        ),
+        receipts=tuple(_receipt(receipt) for receipt in message.receipts),
+        views=tuple(
+            computation.View(view.pid, view.space, view.step, view.sender, tuple(view.values)) for view in message.views
+        ),
+        ending=computation.Ending(ending.reason, ending.space, ending.phase, ending.text, ending.action)
+        if message.HasField("ending")
+        else None,
+        seconds=message.session_seconds,
+    )
+
+
+def _receipt(message: comp.Receipt) -> computation.Receipt:
+    return computation.Receipt(
+        space=message.space,
+        contract=message.contract_digest,
+        outputs=tuple(message.outputs),
+        minimum_cell=message.minimum_cell,
+        zero_is_small=message.zero_is_small,
+        tree_size=message.tree_size,
+        tree_head=message.tree_head,
+        bytes_sent=message.bytes_sent,
+        rounds=message.rounds,
+        seconds=message.seconds,
+        token=message.token,
+    )
+
+
+def newer(what: str) -> IsthmusError:
+    return IsthmusError(
+        Reason.INTERNAL,
+        f"the gateway answered with {what} that this release does not know",
+        advice="Upgrade isthmus here",
+    )

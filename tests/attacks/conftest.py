@@ -1,0 +1,27 @@
+"""The rogue gateway's world, once per test module."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.attacks import rogue
+
+
+def _stricter(home: Path) -> None:
+    """What the published sandbox leaves open: two datasets get terms that can be broken."""
+    ng = home / "datasets" / "ng.toml"
+    text = ng.read_text().replace("demo_view = true", "demo_view = false\nzero_is_small = true")
+    spaces = '[policy]\nspaces = ["https://care.example", "https://police.example"]'
+    ng.write_text(text.replace("[policy]", spaces))
+    la = home / "datasets" / "la.toml"
+    la.write_text(la.read_text().replace('["count_by", "overlap"]', '["count_by"]'))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[rogue.World]:
+    async with rogue.running(tmp_path_factory.mktemp("rogue") / "federation", _stricter) as running:
+        yield running

@@ -1,0 +1,245 @@
+"""Party processes on pipes: results, what they tell, and how they end."""
+
+import asyncio
+import json
+import pickle
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from connectors.engine.cost import Shape
+from connectors.engine.pipe import MAX_FRAME, Frames, FromParty, PipeBroken, ToParty, frame
+from connectors.engine.programs import group_count, overlap
+from connectors.engine.rows import InputRows
+from connectors.rules.session_keys import pair_keys
+from tests.engine.relay import Federation, Seat, run
+from tests.engine.test_programs import BOUNDS, GROUPS, LISTS, SOME
+from tests.engine.test_wire import Canary
+
+
+def small(m: int = 3) -> Federation:
+    return Federation(overlap, dict(LISTS), SOME, BOUNDS, m)
+
+
+def failures(seats: list[Seat]) -> list[dict[str, Any]]:
+    return [body for seat in seats for kind, body in seat.events if kind is FromParty.FAILED]
+
+
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+async def test_processes_compute_what_the_twin_says(program: ModuleType, parameters: dict) -> None:
+    federation = Federation(program, parameters, SOME, BOUNDS)
+    seats = await run(federation)
+    assert federation.result(seats) == program.clear(parameters, SOME)
+    for seat in seats:
+        kinds = [kind for kind, _ in seat.events if kind is not FromParty.HEARTBEAT]
+        assert kinds[0] is FromParty.READY_FOR_JOB
+        assert kinds[-3:] == [FromParty.OUTPUT_READY, FromParty.OUTPUT, FromParty.DONE]
+        progress = [body for kind, body in seat.events if kind is FromParty.PROGRESS]
+        assert progress[0]["phase"] == "start"
+        assert progress[-1]["phase"] == "limits"
+        assert [p["fraction"] for p in progress] == sorted(p["fraction"] for p in progress)
+        assert seat.ended["rounds"] == 1 + program.cost(parameters, BOUNDS, Shape(3, 1)).rounds
+        assert seat.process.returncode == 0
+        seen = [entry for entry in seat.ended["view"] if entry["step"].startswith("linking")]
+        assert seen
+        assert all(int(value) > 4096 for entry in seen for value in entry["elements"])
+
+
+async def test_five_processes_and_the_real_size_of_a_table() -> None:
+    rng = random.Random(5)
+    pool = [rng.getrandbits(60) for _ in range(90)]
+    providers = [InputRows(keys := rng.sample(pool, n), [rng.randrange(1, 32) for _ in keys], []) for n in (40, 60, 50)]
+    parameters: dict[str, object] = {"lists": list("abcde"), "minimum_cell": 3}
+    federation = Federation(overlap, parameters, providers, [64, 64, 64], 5)
+    assert federation.result(await run(federation)) == overlap.clear(parameters, providers)
+
+
+def on_first(origin: int, peer: int, change: Callable[[bytes], Sequence[tuple[int, bytes]]]) -> Any:
+    """Changes the first frame from origin to peer."""
+    seen = [0]
+
+    def tamper(sender: int, receiver: int, sealed: bytes) -> Sequence[tuple[int, bytes]]:
+        if (sender, receiver) == (origin, peer):
+            seen[0] += 1
+            if seen[0] == 1:
+                return change(sealed)
+        return [(sender, sealed)]
+
+    return tamper
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "culprit"),
+    [
+        (lambda sealed: [(1, sealed), (1, sealed)], "BAD_FRAME", 1),
+        (lambda sealed: [(0, sealed)], "BAD_FRAME", 0),
+        (lambda sealed: [(2, sealed)], "BAD_FRAME", 2),
+        (lambda sealed: [(1, bytes(1 << 22))], "FRAME_TOO_LARGE", 1),
+    ],
+    ids=["replayed", "claimed by another party", "claimed by itself", "oversize"],
+)
+async def test_a_bad_frame_ends_the_process_and_names_the_party(
+    change: Callable[[bytes], Sequence[tuple[int, bytes]]], reason: str, culprit: int
+) -> None:
+    seats = await run(small(), tamper=on_first(1, 2, change))
+    assert [(f["reason"], f["culprit"]) for f in failures(seats)[:1]] == [(reason, {"pid": culprit})]
+    assert not any(seat.outputs for seat in seats)
+
+
+async def test_a_canary_pickle_correctly_sealed_is_not_run(tmp_path: Path) -> None:
+    federation, canary = small(), tmp_path / "canary"
+    seats = {pid: key[1] for pid, key in enumerate(federation.seat_keys)}
+    sealer = pair_keys(federation.seat_keys[1][0], 1, federation.transcript, seats)[2].sealer
+    evil = sealer.seal(struct.pack("<q", 1) + pickle.dumps(Canary(canary)))
+    ended = await run(federation, tamper=on_first(1, 2, lambda sealed: [(1, evil)]))
+    assert [(f["reason"], f["culprit"]) for f in failures(ended)[:1]] == [("WRONG_LENGTH", {"pid": 1})]
+    assert not canary.exists()
+
+
+def bad_program(pid: int, job: dict[str, Any]) -> None:
+    job["program"]["digest"] = "0" * 64
+
+
+def bad_threshold(pid: int, job: dict[str, Any]) -> None:
+    job["t"] = 0
+
+
+def even_parties(pid: int, job: dict[str, Any]) -> None:
+    job["m"] = 4
+
+
+def bad_seat(pid: int, job: dict[str, Any]) -> None:
+    job["pid"] = (pid + 1) % 3
+
+
+def bad_parameters(pid: int, job: dict[str, Any]) -> None:
+    job["parameters"]["minimum_cell"] = "many"
+
+
+@pytest.mark.parametrize("flags", [(), ("-O",)], ids=["plain", "optimised"])
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (bad_program, "PROGRAM_MISMATCH"),
+        (bad_threshold, "BAD_JOB"),
+        (even_parties, "BAD_JOB"),
+        (bad_seat, "BAD_JOB"),
+    ],
+)
+def test_a_job_that_does_not_hold_together_is_refused(
+    edit: Callable[[int, dict[str, Any]], None], reason: str, flags: Sequence[str]
+) -> None:
+    job = small().job(0)
+    edit(0, job)
+    assert refusal(job, flags)["reason"] == reason
+
+
+def test_bad_parameters_are_named() -> None:
+    job = small().job(0)
+    bad_parameters(0, job)
+    assert "parameters.minimum_cell" in refusal(job)["detail"]
+
+
+def refusal(job: dict[str, Any], flags: Sequence[str] = ()) -> dict[str, Any]:
+    """What one party process says to a job."""
+    command = [sys.executable, *flags, "-m", "connectors.engine.party"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(frame(ToParty.JOB, json.dumps(job).encode()))
+        process.stdin.flush()
+        frames = dict(Frames().feed(process.stdout.read()))
+        assert process.wait() == 1
+    return dict(json.loads(frames[FromParty.FAILED]))
+
+
+def swap(inputs: list[dict[int, list[bytes]]]) -> None:
+    inputs[0], inputs[1] = inputs[1], inputs[0]
+
+
+def cut(inputs: list[dict[int, list[bytes]]]) -> None:
+    inputs[1][0] = [inputs[1][0][0][:-1]]
+
+
+@pytest.mark.parametrize(("edit", "provider"), [(swap, 0), (cut, 1)])
+async def test_inputs_of_another_provider_or_altered_are_refused(edit: Callable[..., None], provider: int) -> None:
+    seats = await run(small(), edit_inputs=edit)
+    first = failures(seats)[0]
+    assert (first["reason"], first["culprit"], first["phase"]) == (
+        "BAD_INPUT",
+        {"provider": provider},
+        "input",
+    )
+
+
+async def test_a_party_that_waits_too_long_names_who_is_missing() -> None:
+    def impatient(pid: int, job: dict[str, Any]) -> None:
+        job["deadline_seconds"] = 1 if pid == 1 else 60
+
+    seats = await run(
+        small(), tamper=lambda a, b, sealed: [] if (a, b) == (0, 1) else [(a, sealed)], edit_job=impatient
+    )
+    (late,) = failures(seats)
+    assert (late["reason"], late["culprit"], late["phase"]) == ("DEADLINE", {"pid": 0}, "start")
+
+
+async def test_a_party_dies_with_its_agent_and_beats_until_then() -> None:
+    pipes = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "connectors.engine.party", stdin=pipes, stdout=pipes
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    frames, kinds = Frames(), []
+    while FromParty.HEARTBEAT not in kinds:
+        kinds += [FromParty(kind) for kind, _ in frames.feed(await process.stdout.read(100))]
+    process.stdin.close()
+    assert await process.wait() == 2
+
+
+def test_a_party_without_an_agent_says_so_and_ends() -> None:
+    command = [sys.executable, "-m", "connectors.engine.party"]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert ended.returncode == 1
+    assert b"started by its agent" in ended.stderr
+
+
+def test_importing_the_engine_leaves_argv_logging_and_environment_alone() -> None:
+    script = """
+import asyncio, logging, os, sys
+before = (list(sys.argv), dict(os.environ), list(logging.root.handlers), logging.root.level)
+import connectors.engine.runtime
+assert before == (sys.argv, dict(os.environ), logging.root.handlers, logging.root.level)
+assert type(asyncio.get_event_loop_policy()) is asyncio.DefaultEventLoopPolicy
+assert not hasattr(sys.modules["mpyc.runtime"], "mpc")
+"""
+    command = [sys.executable, "-c", script, "-M3", "--help", "-V", "-I1"]
+    assert subprocess.run(command, check=True, capture_output=True, timeout=60).stdout == b""
+
+
+def test_what_agents_and_launchers_import_does_not_import_mpyc() -> None:
+    script = """
+import sys
+from connectors.engine import inputs, job, pipe, programs
+raise SystemExit("mpyc" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_pipe_frame_over_the_cap_or_empty_is_refused() -> None:
+    for length in (0, MAX_FRAME + 1):
+        with pytest.raises(PipeBroken):
+            Frames().feed(struct.pack("<I", length))
+    message = frame(ToParty.GO) + frame(ToParty.JOB, b"{}")
+    frames = Frames()
+    assert [f for byte in message for f in frames.feed(bytes([byte]))] == [
+        (ToParty.GO, b""),
+        (ToParty.JOB, b"{}"),
+    ]

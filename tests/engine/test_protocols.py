@@ -1,0 +1,227 @@
+"""Each protocol against what it computes in the clear, at m = 3, 5 and 7; costs are exact; wrong shares are
+noticed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.engine.arithmetic import multiply, product, product_cost, random_bits, random_bits_cost
+from connectors.engine.compare import zero_and_sign, zero_and_sign_cost
+from connectors.engine.cost import Cost, Shape
+from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.field import Array
+from connectors.engine.runtime import Engine
+from connectors.engine.sharing import open_, reshare
+from connectors.engine.shuffle import additive, backward, draw, forward, reveal_and_share, sequence
+from connectors.engine.sort import sort, sort_cost
+from gateway.rules.sharing import InconsistentShares, P, reconstruct
+from tests.engine.harness import SHAPES, Party, engines, revealed, run, run_parties, shared
+
+EDGES = [0, 1, 2, P - 1, P - 2, P >> 1, (P >> 1) + 1, 2**60, 2**32]
+elements = st.one_of(st.sampled_from(EDGES), st.integers(0, P - 1))
+vectors = st.lists(elements, min_size=1, max_size=12)
+few = settings(max_examples=6, deadline=None)
+shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
+
+
+def sent(parties: list[Party], setup: Cost) -> Cost:
+    """What a run cost, without its set-up."""
+    total = sum(c.bytes_sent - 24 * c.messages_sent for p in parties for c in p.engine.channels.values())
+    return Cost(parties[0].engine.rounds - 1, total // 8 - setup.elements)
+
+
+def setup_cost(shape: Shape) -> Cost:
+    async def nothing(rt: Engine) -> None:
+        return None
+
+    return Cost(0, sent(run(shape, nothing), Cost()).elements)
+
+
+@shapes
+@few
+@given(xs=vectors, data=st.data())
+def test_products(shape: Shape, xs: list[int], data: st.DataObject) -> None:
+    ys = data.draw(st.lists(elements, min_size=len(xs), max_size=len(xs)))
+    x, y = shared(shape, xs), shared(shape, ys)
+    parties = run(shape, lambda rt: multiply(rt, x[rt.pid], y[rt.pid], "test"))
+    assert revealed(parties, shape.t) == [a * b % P for a, b in zip(xs, ys, strict=True)]
+
+
+@shapes
+def test_product_tree_of_an_odd_number_of_factors(shape: Shape) -> None:
+    factors = np.arange(1, 15, dtype=np.uint64).reshape(7, 2)
+    x = shared(shape, factors)
+    parties = run(shape, lambda rt: product(rt, x[rt.pid], "test"))
+    assert revealed(parties, shape.t) == [1 * 3 * 5 * 7 * 9 * 11 * 13, 2 * 4 * 6 * 8 * 10 * 12 * 14]
+    spent, expected = sent(parties, setup_cost(shape)), product_cost(shape, 7, 2)
+    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
+
+
+@shapes
+def test_resharing_keeps_values_and_changes_every_share(shape: Shape) -> None:
+    x = shared(shape, EDGES)
+    parties = run(shape, lambda rt: reshare(rt, x[rt.pid], "test"))
+    assert revealed(parties, shape.t) == EDGES
+    assert not np.any(parties[0].result == x[0])
+
+
+@shapes
+def test_random_bits_are_bits_of_both_kinds(shape: Shape) -> None:
+    parties = run(shape, lambda rt: random_bits(rt, 2000, "test"))
+    bits = revealed(parties, shape.t)
+    assert set(bits) == {0, 1}
+    assert 800 < sum(bits) < 1200
+    spent, expected = sent(parties, setup_cost(shape)), random_bits_cost(shape, 2000)
+    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
+
+
+@shapes
+@few
+@given(xs=vectors)
+def test_zero_tests_and_signs(shape: Shape, xs: list[int]) -> None:
+    xs = EDGES + xs
+    x = shared(shape, xs)
+    parties = run(shape, lambda rt: zero_and_sign(rt, x[rt.pid], x[rt.pid], "test"))
+    assert revealed(parties, shape.t, 0) == [int(v == 0) for v in xs]
+    assert revealed(parties, shape.t, 1) == [int(v > P // 2) for v in xs]
+
+
+@shapes
+def test_zero_tests_alone_and_their_cost(shape: Shape) -> None:
+    x = shared(shape, EDGES)
+    nothing = np.zeros(0, dtype=np.uint64)
+    parties = run(shape, lambda rt: zero_and_sign(rt, x[rt.pid], nothing, "test"))
+    assert revealed(parties, shape.t, 0) == [int(v == 0) for v in EDGES]
+    spent, expected = sent(parties, setup_cost(shape)), zero_and_sign_cost(shape, len(EDGES), 0)
+    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
+
+
+@shapes
+def test_groups_follow_each_other_by_one_member_and_are_all_there(shape: Shape) -> None:
+    groups = sequence(shape)
+    assert len(set(groups)) == {3: 3, 5: 10, 7: 35}[shape.m]
+    assert all(len(set(a) - set(b)) == 1 for a, b in pairwise(groups))
+
+
+@shapes
+def test_a_shuffle_permutes_and_can_be_taken_back(shape: Shape) -> None:
+    values = np.arange(40, dtype=np.uint64).reshape(2, 20)
+    x = shared(shape, values)
+
+    async def there_and_back(rt: Engine) -> tuple[Array, Array]:
+        first, last = sequence(shape)[0], sequence(shape)[-1]
+        by = draw(rt, 20)
+        shuffled = await forward(rt, additive(rt, x[rt.pid], first), by, "test")
+        shown, kept = await reveal_and_share(rt, shuffled[0], shuffled[1:], "test")
+        back = await backward(rt, additive(rt, kept, last), by, "test")
+        again = await forward(rt, back, {}, "test")
+        return shown, (await reveal_and_share(rt, again[0], again[:0], "test"))[0]
+
+    results = [party.result for party in run(shape, there_and_back)]
+    shown, back = results[0]
+    assert all(np.array_equal(shown, r[0]) and np.array_equal(back, r[1]) for r in results)
+    assert sorted(map(int, shown)) == list(range(20))
+    assert list(map(int, shown)) != list(range(20))
+    assert list(map(int, back)) == list(range(20, 40))
+
+
+@shapes
+@few
+@given(keys=st.lists(st.integers(0, 63), min_size=1, max_size=12))
+def test_sorting_is_by_key_and_stable(shape: Shape, keys: list[int]) -> None:
+    n = len(keys)
+    digits = [[[int(k >> 3 * d & 7 == v) for k in keys] for v in range(1, 8)] for d in range(2)]
+    d, payload = shared(shape, np.array(digits)), shared(shape, np.array([keys, range(n)]))
+    parties = run(shape, lambda rt: sort(rt, d[rt.pid], payload[rt.pid], "test"))
+    order = sorted(range(n), key=lambda i: keys[i])
+    assert revealed(parties, shape.t) == [keys[i] for i in order] + order
+    spent, expected = sent(parties, setup_cost(shape)), sort_cost(shape, 2, 3, 2, n)
+    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
+
+
+@shapes
+def test_opening_notices_a_wrong_share(shape: Shape) -> None:
+    x = shared(shape, [5, 6, 7])
+    x[1][2] ^= np.uint64(1)
+
+    async def all_fail() -> list[object]:
+        parties = engines(shape)
+
+        async def one(rt: Engine) -> object:
+            await rt.start()
+            return await open_(rt, x[rt.pid], "test")
+
+        return await asyncio.gather(*(one(p.engine) for p in parties), return_exceptions=True)
+
+    failures = asyncio.run(all_fail())
+    assert all(isinstance(f, SessionAborted) and f.reason is Abort.INCONSISTENT_SHARES for f in failures)
+
+
+def spoil(shares: dict[int, list[int]]) -> None:
+    shares[2][0] = (shares[2][0] + 1) % P
+
+
+def shorten(shares: dict[int, list[int]]) -> None:
+    shares[1].pop()
+
+
+def leave(shares: dict[int, list[int]]) -> None:
+    del shares[0]
+
+
+def exceed(shares: dict[int, list[int]]) -> None:
+    shares[0][1] += P
+
+
+@shapes
+@pytest.mark.parametrize("spoiled", [spoil, shorten, leave, exceed])
+def test_wrong_output_shares_are_detected(shape: Shape, spoiled: Callable[[dict[int, list[int]]], None]) -> None:
+    shares = {pid: [int(v) for v in row] for pid, row in enumerate(shared(shape, [1, 2, 3]))}
+    assert reconstruct(shares, shape.t) == [1, 2, 3]
+    spoiled(shares)
+    with pytest.raises(InconsistentShares):
+        reconstruct(shares, shape.t)
+
+
+@shapes
+def test_up_to_t_wrong_parties_together_are_detected(shape: Shape) -> None:
+    shares = {pid: [int(row[0])] for pid, row in enumerate(shared(shape, [1234]))}
+    for pid in range(shape.t):
+        shares[pid] = [(shares[pid][0] + 1) % P]  # the same shift: itself a polynomial, of degree 0
+    with pytest.raises(InconsistentShares):
+        reconstruct(shares, shape.t)
+
+
+async def test_stray_frames_at_the_end_abort_the_session() -> None:
+    parties = engines(SHAPES[0])
+    parties[0].engine.channels[1].send(99, b"more")
+    await asyncio.sleep(0)
+
+    async def one(party: Party) -> None:
+        await party.engine.start()
+        party.engine.finish()
+
+    results = await asyncio.gather(*(one(party) for party in parties), return_exceptions=True)
+    assert isinstance(results[1], SessionAborted)
+    assert results[1].reason is Abort.UNDECLARED_PAYLOAD
+    assert results[1].culprit is not None
+    assert results[1].culprit.index == 0
+    assert results[0] is None
+    assert results[2] is None
+
+
+async def test_runs_do_not_depend_on_who_is_fast() -> None:
+    x = shared(SHAPES[0], [3])
+
+    async def slow_for_party_2(rt: Engine) -> Array:
+        for _ in range(rt.pid * 50):
+            await asyncio.sleep(0)
+        return await multiply(rt, x[rt.pid], x[rt.pid], "test")
+
+    assert revealed(await run_parties(SHAPES[0], slow_for_party_2), 1) == [9]

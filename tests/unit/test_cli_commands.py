@@ -1,0 +1,238 @@
+"""The command line as a process: help, exit codes, errors in one line, what `gateway init` writes."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from connectors.config import AgentConfig, DatasetConfig
+from connectors.holdings import open_holdings
+from gateway import config
+from gateway.cli import exits
+from gateway.cli.app import LAZY, app
+from gateway.cli.init import Wanted, lay_out
+from gateway.cli.output import answering
+from gateway.client.profile import Profile, discover, sandbox_state
+from gateway.domain.computation import State
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId, parse_entity_id
+from gateway.edges import keys
+from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
+from gateway.rules.gateway_metadata import GatewayMetadata
+from gateway.rules.jwks import jwk_object, parse_jwk
+
+CARE = EntityId("https://care.example")
+
+
+def isthmus(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("ISTHMUS", "XDG"))}
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        env={**clean, "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def commands(group: Any, path: str = "isthmus") -> list[tuple[str, Any]]:
+    found = [(path, group)]
+    for name, command in getattr(group, "commands", {}).items():
+        if name not in [lazy[0] for lazy in LAZY]:
+            found += commands(command, f"{path} {name}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    commands(typer.main.get_command(app)),
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_help_has_an_example_of_itself(path: str, command: Any) -> None:
+    assert command.epilog is not None and command.epilog.startswith(f"Example: {path.split(' [')[0]}")
+    assert command.help
+
+
+def test_help_loads_no_machinery(tmp_path: Path) -> None:
+    heavy = ("grpc", "pydantic", "cryptography", "numpy", "yaml", "asyncio")
+    code = f"import sys, gateway.cli.app; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
+    assert "computations" in isthmus("--help", home=tmp_path).stdout
+
+
+def test_the_map_of_exit_codes_is_total() -> None:
+    assert set(exits.BY_REASON) == set(Reason)
+    assert set(exits.BY_STATE) == set(State)
+    assert set(exits.BY_REASON.values()) == {2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["run"], 2, "Missing argument"),
+        (["run", "none.yaml"], 2, "none.yaml cannot be read"),
+        (["datasets"], 2, "there is no profile"),
+        (["datasets", "--profile", "none.toml"], 2, "cannot be read"),
+        (["gateway", "serve", "--config", "none.toml"], 2, "cannot be read"),
+        (["agent", "serve", "--config", "none.toml"], 2, "cannot be read"),
+    ],
+)
+def test_an_error_is_one_line_on_standard_error(arguments: list[str], code: int, said: str, tmp_path: Path) -> None:
+    done = isthmus(*arguments, home=tmp_path)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("isthmus: ")
+    assert done.stdout == ""
+
+
+def test_an_error_with_json_is_one_object_on_standard_output(tmp_path: Path) -> None:
+    done = isthmus("run", "none.yaml", "--json", home=tmp_path)
+    assert json.loads(done.stdout)["error"]["reason"] == "MALFORMED_QUERY"
+    assert done.returncode == 2
+
+
+def test_a_gateway_that_is_not_there_is_exit_five(tmp_path: Path) -> None:
+    lay_out(
+        tmp_path / "space", Wanted.checked(CARE, "127.0.0.1:9", "", "NL", "https://anchor.example"), int(time.time())
+    )
+    done = isthmus("datasets", "--profile", str(tmp_path / "space" / "client" / "profile.toml"), home=tmp_path)
+    assert done.returncode == 5
+    assert done.stderr.startswith("isthmus: the gateway at 127.0.0.1:9 cannot be reached.")
+
+
+def test_version_is_one_object(tmp_path: Path) -> None:
+    done = isthmus("version", "--json", home=tmp_path)
+    assert list(json.loads(done.stdout)) == ["version"]
+
+
+def test_the_unexpected_is_one_line_and_exit_five(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, answering():
+        raise ZeroDivisionError("secret")
+    assert ended.value.exit_code == 5
+    said = capsys.readouterr()
+    assert "secret" not in said.err and "Traceback" not in said.err and said.out == ""
+
+
+def test_debug_shows_where(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISTHMUS_DEBUG", "1")
+    with pytest.raises(typer.Exit), answering():
+        raise ZeroDivisionError("here")
+    assert "ZeroDivisionError: here" in capsys.readouterr().err
+
+
+def test_profiles_are_found_in_order(tmp_path: Path) -> None:
+    where = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with pytest.raises(IsthmusError, match="there is no profile"):
+        discover(where)
+    sandbox = sandbox_state(where) / "default-profile.toml"
+    own = tmp_path / "config" / "isthmus" / "profile.toml"
+    for path in (sandbox, own):
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+        assert discover(where) == path
+    assert discover({**where, "ISTHMUS_PROFILE": "named.toml"}) == Path("named.toml")
+
+
+def test_a_linked_profile_names_files_beside_itself(tmp_path: Path) -> None:
+    (tmp_path / "users").mkdir()
+    text = 'gateway="a:1"\nserver_name="a"\nca="ca.pem"\ncertificate="c.pem"\nkey="k.pem"\n'
+    (tmp_path / "users" / "analyst.toml").write_text(text)
+    (tmp_path / "default.toml").symlink_to(tmp_path / "users" / "analyst.toml")
+    assert Profile.load(tmp_path / "default.toml").ca == (tmp_path / "users" / "ca.pem").resolve()
+    (tmp_path / "users" / "analyst.toml").write_text(text + 'colour="red"\n')
+    with pytest.raises(IsthmusError, match="colour"):
+        Profile.load(tmp_path / "default.toml")
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("init") / "space"
+    wanted = Wanted.checked(CARE, "0.0.0.0:8443", 'Care "Alliance" $x', "NL", "https://anchor.example")
+    lay_out(folder, wanted, 1_700_000_000)
+    return folder
+
+
+def test_what_init_writes_loads_as_it_stands(space: Path) -> None:
+    gateway = config.load(config.GatewayConfig, space / "gateway.toml")
+    assert gateway.entity == CARE and gateway.endpoint == "care.example:8443"
+    assert gateway.operator.name == 'Care "Alliance" $x'
+    assert gateway.agent is not None
+    agent = config.load(AgentConfig, gateway.agent.config)
+    assert agent.gateway == "127.0.0.1:8443" and agent.seats == gateway.operator.seats
+    for path in agent.datasets:
+        config.load(DatasetConfig, path)
+    assert set(open_holdings(CARE, agent.datasets)) == {"spaces/care.example/datasets/example"}
+    profile = Profile.load(space / "client" / "profile.toml")
+    assert profile.certificate.is_file() and profile.key.is_file() and profile.ca.is_file()
+
+
+def test_the_anchor_can_answer_what_init_wrote_for_it(space: Path) -> None:
+    sent = json.loads((space / "to-the-anchor.json").read_text())
+    gateway = config.load(config.GatewayConfig, space / "gateway.toml")
+    anchor = keys.new_signing_key()
+    subject = [parse_jwk(jwk) for jwk in sent["jwks"]["keys"]]
+    now = 1_700_000_100
+    statement = subordinate_statement(
+        parse_entity_id("https://anchor.example"), parse_entity_id(sent["entity"]), subject, anchor, now
+    )
+    (space / "anchor" / "anchor.jwk.json").write_text(json.dumps(jwk_object(anchor.jwk)))
+    gateway.statement.write_text(statement)
+    contract = parse_jwk(json.loads(gateway.keys.contract.read_text()))
+    metadata = GatewayMetadata(
+        endpoint=gateway.endpoint,
+        operator=gateway.operator.name,
+        operator_group=gateway.operator.group,
+        affiliates=(),
+        jurisdiction=gateway.operator.jurisdiction,
+        token_keys=(keys.load_signing_key(gateway.keys.token).jwk,),
+        contract_keys=(contract,),
+        tls_ca=gateway.tls.ca.read_text(),
+        seats=gateway.operator.seats,
+    )
+    own = entity_configuration(
+        gateway.entity, metadata, (gateway.anchors[0].entity,), keys.load_signing_key(gateway.keys.federation), now
+    )
+    believed = Federation([gateway.anchors[0].load()], lambda: now).admit([own, gateway.statement.read_text()])
+    assert believed.entity_id == CARE
+
+
+def test_secrets_are_their_owners_alone(space: Path) -> None:
+    for path in [*space.rglob("*.key.pem"), *(space / "keys").glob("*.pem"), space / "agent" / "contract.pem"]:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert stat.S_IMODE(space.stat().st_mode) == 0o700
+
+
+def test_init_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    done = isthmus(
+        "gateway", "init", str(tmp_path), "--entity", CARE, "--listen", "0.0.0.0:1", "--json", home=tmp_path
+    )  # fmt: skip
+    assert done.returncode == 2 and json.loads(done.stdout)["error"]["reason"] == "ALREADY_EXISTS"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--entity", "http://care.example"), ("--listen", "8443"), ("--jurisdiction", "nl"), ("--anchor", "anchor")],
+)
+def test_a_wrong_option_is_named(option: str, value: str) -> None:
+    given = {"--entity": CARE, "--listen": "0.0.0.0:1", "--operator": "", "--jurisdiction": "NL", "--anchor": CARE}
+    with pytest.raises(IsthmusError) as refused:
+        Wanted.checked(*{**given, option: value}.values())
+    assert refused.value.field == option
+
+
+def test_every_written_file_is_toml_without_leftover_names(space: Path) -> None:
+    for path in space.rglob("*.toml"):
+        tomllib.loads(path.read_text())
+        assert "$entity" not in path.read_text()
