@@ -14,6 +14,7 @@ from gateway.domain.query import Query
 from gateway.rules.records import from_plain
 
 MAX_SOURCES = 32
+MAX_INTEGER = 2**53 - 1  # what canonical JSON holds exactly (RFC 8785)
 DATASET_NAME = re.compile(r"spaces/[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/datasets/[a-z0-9][a-z0-9_-]{0,62}")
 COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
@@ -53,6 +54,10 @@ def checked(query: Query, *, what: str = "query") -> Query:
             if sum(operators) != 1:
                 raise _malformed(what, field, "a filter has exactly one of equals, one_of, between")
             _column(what, f"{field}.column", item.column)
+            between = () if item.between is None else (item.between.low, item.between.high)
+            for value in (item.equals, *(item.one_of or ()), *between):
+                if isinstance(value, int) and abs(value) > MAX_INTEGER:
+                    raise _malformed(what, field, "an integer lies between -(2^53 - 1) and 2^53 - 1")
     if not query.link_on or len(set(query.link_on)) != len(query.link_on):
         raise _malformed(what, "link_on", "name the columns that identify a person, each once")
     for number, column in enumerate(query.link_on):

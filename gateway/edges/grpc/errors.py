@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -106,7 +107,10 @@ def from_rpc_error(error: grpc.RpcError, *, space: str = "", whom: str = "the ga
 
 
 def _from_details(value: bytes, space: str) -> IsthmusError | None:
-    status = status_pb2.Status.FromString(value)
+    try:
+        status = status_pb2.Status.FromString(value)
+    except DecodeError:
+        return None
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info) and info.domain == DOMAIN and info.reason in Reason.__members__:

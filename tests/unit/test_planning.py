@@ -1,0 +1,173 @@
+"""From a question to a draft, or a refusal that names field, space and what would pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.domain import query
+from gateway.domain.dataset import Code, Column, ColumnType
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Offer
+from gateway.rules.offers import check_offer
+from tests import examples
+from tests.examples import CARE, HOME, NEUTRAL, POLICE
+
+
+def refusal(asked: query.Query, known: Any = None) -> IsthmusError:
+    with pytest.raises(IsthmusError) as caught:
+        examples.contract(asked, known)
+    assert caught.value.advice
+    return caught.value
+
+
+def filtered(item: query.Filter) -> query.Query:
+    asked = examples.question()
+    return replace(asked, sources=(asked.sources[0], replace(asked.sources[1], filters=(item,)), asked.sources[2]))
+
+
+def test_a_draft_seats_owners_first_and_names_editions_not_now() -> None:
+    draft = examples.contract()
+    assert [seat.entity for seat in draft.seats] == [HOME, POLICE, NEUTRAL]
+    assert [provider.entity for provider in draft.providers] == sorted([HOME, POLICE, CARE])
+    assert {item.edition for provider in draft.providers for item in provider.inputs} == {"2026-1"}
+    assert draft.limits.minimum_cell == 11
+    assert draft.entities() == (HOME, POLICE, NEUTRAL, CARE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "field", "hint"),
+    [
+        (examples.question((HOME, "https://nobody.example")), Reason.UNKNOWN_DATASET, "sources[1].dataset", ""),
+        (examples.question(link_on=("nam",)), Reason.UNKNOWN_COLUMN, "link_on[0]", "name"),
+        (examples.question(link_on=("form",)), Reason.UNKNOWN_COLUMN, "link_on[0]", "name, born"),
+        (examples.question(statistic=query.Statistic(query.CountBy(("fomr",)))), Reason.UNKNOWN_COLUMN,
+         "statistic.count_by.columns[0]", "form"),
+        (examples.question(statistic=query.Statistic(query.CountBy(("born",)))), Reason.WRONG_FILTER_TYPE,
+         "statistic.count_by.columns[0]", ""),
+        (filtered(query.Filter("form", equals="LABUR")), Reason.UNKNOWN_CODE, "sources[1].filters[0]", "LABOUR"),
+        (filtered(query.Filter("form", equals=3)), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0]", ""),
+        (filtered(query.Filter("age", one_of=(18, "old"))), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0]", ""),
+        (filtered(query.Filter("born", equals="2013-02-30")), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0]", ""),
+        (filtered(query.Filter("name", between=query.Between("a", "b"))), Reason.WRONG_FILTER_TYPE,
+         "sources[1].filters[0].between", ""),
+        (filtered(query.Filter("nothing", equals="x")), Reason.UNKNOWN_COLUMN, "sources[1].filters[0].column", ""),
+        (examples.question(limits=query.Limits(10)), Reason.POLICY_REFUSED, "limits.minimum_cell", "11"),
+        (examples.question(seats=query.Seats(2)), Reason.SEATS_REFUSED, "", "3"),
+        (examples.question(seats=query.Seats(5)), Reason.SEATS_REFUSED, "seats", "neutral"),
+        (examples.question((HOME, POLICE), seats=query.Seats(3, (HOME, POLICE))), Reason.SEATS_REFUSED, "seats",
+         "neutral"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_planned_is_refused_by_field(asked: query.Query, reason: Reason, field: str, hint: str) -> None:
+    problem = refusal(asked)
+    assert (problem.reason, problem.field) == (reason, field)
+    assert hint in problem.advice
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        query.Filter("form", one_of=("LABOUR", "OTHER")),
+        query.Filter("age", between=query.Between(18, 65)),
+        query.Filter("born", between=query.Between("1990-01-01", "2000-12-31")),
+        query.Filter("name", equals="ann'; DROP TABLE people; --"),
+    ],
+)
+def test_filters_that_fit_their_columns_are_planned_as_they_are(item: query.Filter) -> None:
+    assert examples.contract(filtered(item)).query.sources[1].filters == (item,)
+
+
+def test_exact_release_is_for_statistics_that_every_owner_grants_and_has_to_be_asked_for() -> None:
+    assert examples.contract(examples.overlap()).limits.minimum_cell == 11
+    assert examples.contract(examples.overlap(limits=query.Limits(0))).limits.minimum_cell == 0
+    assert refusal(examples.question(limits=query.Limits(0))).field == "limits.minimum_cell"
+
+
+def test_the_strictest_owner_decides() -> None:
+    known = examples.spaces()
+    dataset = examples.dataset(CARE)
+    stricter = replace(dataset, terms=replace(dataset.terms, minimum_cell=30, zero_is_small=True))
+    known[CARE] = replace(known[CARE], offer=replace(known[CARE].offer, datasets=(stricter,)))
+    limits = examples.contract(known=known).limits
+    assert (limits.minimum_cell, limits.zero_is_small, limits.provider_subtraction) == (30, True, True)
+    problem = refusal(examples.question(limits=query.Limits(29)), known)
+    assert problem.space == CARE
+    assert "30" in problem.advice
+
+
+def test_sources_that_code_a_column_differently_are_not_counted_together() -> None:
+    known = examples.spaces()
+    dataset = examples.dataset(CARE)
+    columns = tuple(
+        replace(column, codes=(*column.codes, Code("FORCED", ""))) if column.name == "form" else column
+        for column in dataset.columns
+    )
+    known[CARE] = replace(known[CARE], offer=replace(known[CARE].offer, datasets=(replace(dataset, columns=columns),)))
+    problem = refusal(examples.question(), known)
+    assert (problem.reason, problem.space) == (Reason.UNKNOWN_CODE, CARE)
+    assert "FORCED" in problem.public
+
+
+def test_a_table_of_more_cells_than_a_party_computes_is_refused() -> None:
+    many = Column("form", ColumnType.CODE, codes=tuple(Code(str(n), "") for n in range(4097)))
+    known = examples.spaces()
+    for entity in (HOME, POLICE, CARE):
+        dataset = examples.dataset(entity)
+        columns = (*dataset.columns[:3], many)
+        offer = replace(known[entity].offer, datasets=(replace(dataset, columns=columns),))
+        known[entity] = replace(known[entity], offer=offer)
+    assert refusal(examples.question(), known).field == "statistic.count_by.columns"
+
+
+def test_spaces_of_different_releases_are_told_so() -> None:
+    known = examples.spaces()
+    programs = (replace(examples.PROGRAMS[0], digest="9" * 64),)
+    known[NEUTRAL] = replace(known[NEUTRAL], offer=replace(known[NEUTRAL].offer, programs=programs))
+    assert refusal(examples.question(), known).reason is Reason.PROGRAM_UNKNOWN
+
+
+def test_the_newest_program_that_all_share_is_taken() -> None:
+    known = examples.spaces()
+    newer = replace(examples.PROGRAMS[0], version=2, digest="2" * 64)
+    for entity, item in known.items():
+        programs = (*examples.PROGRAMS, newer, *(() if entity == CARE else (replace(newer, version=3),)))
+        known[entity] = replace(item, offer=replace(item.offer, programs=programs))
+    assert examples.contract(known=known).program.version == 2
+
+
+def test_a_source_whose_space_does_not_answer_is_named() -> None:
+    known = examples.spaces()
+    known[CARE] = replace(known[CARE], reachable=False)
+    problem = refusal(examples.question(), known)
+    assert (problem.reason, problem.space) == (Reason.PEER_UNREACHABLE, CARE)
+
+
+def offered(**changes: Any) -> Offer:
+    return Offer((replace(examples.dataset(POLICE), **changes),), examples.PROGRAMS, 1, "mpyc 0.11", 1)
+
+
+def test_a_space_offers_its_own_datasets() -> None:
+    assert check_offer(offered(), POLICE) == offered()
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        offered(name="spaces/home.example/datasets/list"),
+        offered(name="spaces/police.example/datasets/../../home.example/datasets/list"),
+        offered(name="spaces/police.example.evil/datasets/list"),
+        offered(columns=(Column("a", ColumnType.TEXT),) * 2),
+        offered(columns=(Column('a"; --', ColumnType.TEXT),)),
+        offered(columns=(Column("a", ColumnType.CODE, codes=(Code("x", ""),) * 2),)),
+        offered(edition=replace(examples.dataset(POLICE).edition, row_bound=0)),
+        replace(offered(), datasets=(examples.dataset(POLICE),) * 2),
+        replace(offered(), seats=-1),
+    ],
+)
+def test_a_space_cannot_offer_anothers_dataset_nor_what_no_query_could_name(offer: Offer) -> None:
+    with pytest.raises(IsthmusError) as caught:
+        check_offer(offer, POLICE)
+    assert (caught.value.reason, caught.value.space) == (Reason.INVALID_ARGUMENT, POLICE)
