@@ -34,11 +34,11 @@ from gateway.edges.federation import Federation
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules import queries, sealing
-from gateway.rules.jose import TokenProblem
+from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.records import from_bytes
 from gateway.rules.roster import roster
 
-MAX_WAITING_KEYS = 1024
+MAX_WAITING_OF_ONE = 128
 
 
 @dataclass(slots=True)
@@ -51,8 +51,8 @@ class Agent:
     database: Database
     pool: PartyPool
     clock: Clock
-    # Session keys of approvals that have not run yet, by contract digest.
-    _keys: dict[str, SessionKeys] = field(default_factory=dict)
+    # Session keys of approvals that have not run yet, by contract digest, with who initiated.
+    _waiting: dict[str, tuple[str, SessionKeys]] = field(default_factory=dict)
     _sessions: dict[str, Session] = field(default_factory=dict)
     _proposing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -130,8 +130,8 @@ class Agent:
                     space=self.own.entity,
                     advice="Ask again: a new contract is made",
                 )
-            private = self._keys.pop(contract.digest, None)
-            if private is None:
+            waiting = self._waiting.pop(contract.digest, None)
+            if waiting is None:
                 raise IsthmusError(
                     Reason.CONTRACT_CONSUMED,
                     "the agent was started again since it approved, and its session keys are gone",
@@ -146,7 +146,7 @@ class Agent:
             entity=self.own.entity,
             contract=contract,
             roster=keys,
-            keys=private,
+            keys=waiting[1],
             pool=self.pool,
             read_rows=lambda: read_rows(contract.body, self.own.entity, self.holdings),
             spend=lambda: self._note("session.output", contract, "output shares leave for the recipients"),
@@ -185,7 +185,7 @@ class Agent:
             try:
                 self.trust.admit(chain)
             except TokenProblem as problem:
-                if "older" not in problem.private:
+                if problem.problem is not Problem.OLDER:
                     raise
         return {
             entity.entity_id: Operator(
@@ -195,8 +195,7 @@ class Agent:
         }
 
     async def _approve(self, contract: SignedContract) -> Approval:
-        if len(self._keys) >= MAX_WAITING_KEYS:
-            self._keys.pop(next(iter(self._keys)))  # the oldest has certainly expired or been outrun
+        self._make_room(contract.body.initiator)
         seats = {seat.pid: sealing.fresh_key() for seat in contract.body.seats_of(self.own.entity)}
         provides = contract.body.provider_of(self.own.entity) is not None
         provider = sealing.fresh_key() if provides else (b"", b"")
@@ -208,8 +207,15 @@ class Agent:
         token = self.writer.approval(contract.body, body)
         now = self.clock.now()
         fact = Fact(now, "contract.approved", self.own.entity, contract.digest, f"session {contract.body.session}")
-        self._keys[contract.digest] = SessionKeys({pid: pair[0] for pid, pair in seats.items()}, provider[0])
+        private = SessionKeys({pid: pair[0] for pid, pair in seats.items()}, provider[0])
+        self._waiting[contract.digest] = (contract.body.initiator, private)
         return Approval(await self.database.approvals.keep(contract.digest, token, [fact]))
+
+    def _make_room(self, initiator: str) -> None:
+        """An initiator that proposes and does not run loses its own oldest keys, and nobody else's."""
+        own = [digest for digest, (asked, _) in self._waiting.items() if asked == initiator]
+        if len(own) >= MAX_WAITING_OF_ONE:
+            del self._waiting[own[0]]
 
     async def _receipt(self, contract: SignedContract, outputs: list[str], summary: dict[str, Any]) -> str:
         head = await self.database.audit.append([self._fact("session.completed", contract, "receipt signed")])

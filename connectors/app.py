@@ -19,10 +19,10 @@ from connectors.engine import programs
 from connectors.holdings import open_holdings
 from connectors.launch.subprocesses import PartyPool
 from connectors.rules.approval import OwnPart
-from connectors.session import Session
+from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.config import database_url, load
-from gateway.domain.errors import IsthmusError
+from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import host_of
 from gateway.domain.offer import Offer, ProgramOffer
 from gateway.domain.session import Failure
@@ -40,6 +40,7 @@ from gateway.edges.tokens import Verifier
 SERVICE = "/isthmus.agent.v1.AgentService/"
 # What a session is spoken in: the runtime, and the version of the codec of `engine/wire.py`.
 ENGINE, CODEC = "mpyc 0.11", 1
+OFFER_EVERY = 3600.0
 log = structlog.get_logger()
 
 
@@ -57,7 +58,7 @@ class Line:
 
     async def hold(self) -> None:
         """Until the line breaks: raises LineLost."""
-        self._outgoing.put_nowait(pb.ConnectRequest(hello=pb.Hello(offer=self._agent.offer())))
+        self._spawn(self._offer_for_ever())
         call = self._channel.stream_stream(
             SERVICE + "Connect",
             request_serializer=pb.ConnectRequest.SerializeToString,
@@ -76,6 +77,12 @@ class Line:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
         raise LineLost("the gateway closed the line")
+
+    async def _offer_for_ever(self) -> None:
+        """An offer lives a day: a fresh one goes out well before."""
+        while True:
+            self._outgoing.put_nowait(pb.ConnectRequest(hello=pb.Hello(offer=self._agent.offer())))
+            await asyncio.sleep(OFFER_EVERY)
 
     async def _answers(self) -> AsyncIterator[pb.ConnectRequest]:
         while True:
@@ -101,6 +108,11 @@ class Line:
                     return
         except IsthmusError as problem:
             refusal = convert.refusal_to(convert.refusal_of(problem, self._agent.own.entity))
+            self._say(pb.ConnectRequest(number=number, refused=refusal))
+        except Exception as bug:  # whoever asked must not wait for an answer that never comes
+            log.error("an answer failed", error=repr(bug))
+            internal = IsthmusError(Reason.INTERNAL, "the agent failed to answer", advice="Its operator finds out why")
+            refusal = convert.refusal_to(convert.refusal_of(internal, self._agent.own.entity))
             self._say(pb.ConnectRequest(number=number, refused=refusal))
 
     async def _run(self, message: pb.ConnectResponse) -> None:
@@ -129,6 +141,8 @@ class Line:
         try:
             async for message in stream:
                 await session.deliver(convert.frame_from(message.frame))
+        except Ended as ended:
+            session.stop(ended.failure)
         except grpc.RpcError as error:
             entity = self._agent.own.entity
             text = f"the tunnel between agent and gateway broke: {error.code()}"

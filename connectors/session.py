@@ -19,6 +19,7 @@ import structlog
 
 from connectors.engine.errors import InputRejected
 from connectors.engine.inputs import seal_inputs
+from connectors.engine.pipe import MAX_FRAME as MAX_PIPE
 from connectors.engine.pipe import FromParty, PipeBroken, ToParty
 from connectors.engine.rows import InputRows
 from connectors.launch.subprocesses import Party, PartyPool
@@ -27,13 +28,14 @@ from gateway.domain.approval import SignedContract
 from gateway.domain.computation import SealedShare
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import PROVIDER_BASE, Completed, Failure, Frame, Heartbeat, Progress, RunEvent, ViewSample
-from gateway.edges.tunnel import Mailbox
+from gateway.edges.tunnel import MAX_FRAME, Mailbox
 from gateway.rules.roster import Roster
 
 log = structlog.get_logger()
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 PROGRESS_SECONDS = 0.1
+MAX_SEALED = MAX_PIPE - 2  # a kind and a source go in front
 
 # A party's reason codes, as everybody else knows them.
 _REASONS = {
@@ -66,6 +68,8 @@ class _Seat:
     told: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
     summary: dict[str, Any] = field(default_factory=dict)
+    # What has come of sealed traffic that travels in pieces, by source.
+    pieces: dict[int, bytearray] = field(default_factory=dict)
 
 
 class Ended(Exception):
@@ -139,10 +143,17 @@ class Session:
         held = self._seats.get(frame.destination)
         if held is None or self._stopped:
             return
+        pieces = held.pieces.setdefault(frame.source, bytearray())
+        pieces += frame.sealed
+        if len(pieces) > MAX_SEALED:
+            raise Ended(self._too_long(frame.source))
+        if frame.more:
+            return
+        del held.pieces[frame.source]
         if frame.source >= PROVIDER_BASE:
-            held.party.send(ToParty.INPUT, bytes([frame.source - PROVIDER_BASE]) + frame.sealed)
+            held.party.send(ToParty.INPUT, bytes([frame.source - PROVIDER_BASE]) + pieces)
         else:
-            held.party.send(ToParty.PEER, bytes([frame.source]) + frame.sealed)
+            held.party.send(ToParty.PEER, bytes([frame.source]) + pieces)
         await held.party.drained()
 
     def outgoing(self) -> AsyncIterator[Frame]:
@@ -223,7 +234,10 @@ class Session:
         if frame.destination in self._seats:
             await self.deliver(frame)
         else:
-            await self._outgoing.put(frame)
+            for start in range(0, len(frame.sealed), MAX_FRAME):
+                piece = frame.sealed[start : start + MAX_FRAME]
+                more = start + MAX_FRAME < len(frame.sealed)
+                await self._outgoing.put(Frame(frame.source, frame.destination, piece, more))
 
     async def _listen(self, held: _Seat) -> None:
         """One party's messages, until it is done; its end before that is a death."""
@@ -282,6 +296,13 @@ class Session:
             entity = "" if said["reason"] == "DEADLINE" else self.entity
         reason = _REASONS.get(str(said["reason"]), Reason.INTERNAL)
         return _failure(reason, entity, str(said["phase"]), f"party {held.pid}: {said['detail']}", _ask(entity))
+
+    def _too_long(self, source: int) -> Failure:
+        body = self.contract.body
+        provider = source >= PROVIDER_BASE
+        entity = body.providers[source - PROVIDER_BASE].entity if provider else body.seats[source].entity
+        text = f"{entity} sent more at once than any protocol step takes"
+        return _failure(Reason.PROTOCOL_VIOLATION, entity, "session", text, _ask(entity))
 
     def _job(self, pid: int) -> dict[str, Any]:
         body = self.contract.body

@@ -10,7 +10,7 @@ the running count of rows that go before (one re-sharing). Positions are kept fo
 each digit they are shuffled with the digit's columns and opened, and the shuffle is taken back on the new
 positions. The last backward group is the first forward group, so it costs no round between two digits.
 
-Rounds: 1 + 2 (D - 1) C(m,t) + C(m,t). `sort_cost` has the elements; about 13.7 N per digit and party at m = 3
+Rounds: 1 + 2 (D - 1) C(m,t) + C(m,t). `sort_cost` has the elements; about 13 N per digit and party at m = 3
 and 3-bit digits.
 """
 

@@ -1,8 +1,8 @@
 """Linkage keys: how two lists recognise the same person without showing who it is.
 
 Invariants: the normalisation is declared here and is the same at every owner, so that equal people get
-equal keys; a key says nothing without the salt, which the owners of one contract share and the parties
-never see; an empty or malformed key value raises rather than linking strangers.
+equal keys; the salt is the session's, so that keys of two sessions cannot be matched; it is no secret, and a key
+leaves its owner in shares alone; an empty or malformed key value raises rather than linking strangers.
 
 Two of n people collide with probability below n^2 / 2^61: 10^-8 for 10^5 people.
 """

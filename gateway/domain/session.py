@@ -69,11 +69,16 @@ class Approval:
 
 @record
 class Frame:
-    """Sealed session traffic. `source` is a pid, or 256 plus the index of a provider."""
+    """A piece of sealed session traffic. `source` is a pid, or 256 plus the index of a provider.
+
+    What is sealed as one may travel in several frames from the same source to the same destination; all but
+    the last say that `more` follows.
+    """
 
     source: int
     destination: int
     sealed: bytes
+    more: bool = False
 
 
 PROVIDER_BASE = 256

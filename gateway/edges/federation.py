@@ -81,7 +81,7 @@ class Federation:
         entity = verify_chain(chain, self._anchors, self._clock(), signature_holds)
         known = self._entities.get(entity.entity_id)
         if known is not None and entity.issued_at < known.issued_at:
-            raise TokenProblem(Problem.CHAIN, f"{entity.entity_id}'s statement is older than the one already believed")
+            raise TokenProblem(Problem.OLDER, f"{entity.entity_id}'s statement is older than the one already believed")
         self._entities[entity.entity_id] = entity
         return entity
 

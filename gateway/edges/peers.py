@@ -7,6 +7,7 @@ last good offer with its age; retries are for idempotent calls alone, with jitte
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from gateway.api.peer.v1 import peer_pb2 as pb
 from gateway.domain.computation import State
-from gateway.domain.errors import IsthmusError
+from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Entity, host_of
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
@@ -98,8 +99,21 @@ class PeerLine:
         )
         await self._call("Conclude", request, pb.ConcludeResponse)
 
-    async def tunnel(self, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
-        """Session traffic with this peer: sends what `outgoing` yields, yields what comes."""
+    async def tunnel(self, session: str, within: float, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+        """Session traffic with this peer: sends what `outgoing` yields, yields what comes.
+
+        Raises IsthmusError(PEER_UNREACHABLE) when there is no connection `within` so many seconds.
+        """
+        try:
+            async with asyncio.timeout(within):
+                await self._channel.channel_ready()
+        except TimeoutError:
+            raise IsthmusError(
+                Reason.PEER_UNREACHABLE,
+                f"the gateway of {self._peer} cannot be reached",
+                space=self._peer,
+                advice="Check that it runs and that the address and certificates fit",
+            ) from None
         first = pb.TunnelRequest(open=pb.TunnelOpen(session=session)).SerializeToString()
 
         async def messages() -> AsyncIterator[bytes]:

@@ -17,14 +17,14 @@ from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import PROVIDER_BASE, Failure, Frame
 
-MAX_FRAME = 4 * 1024 * 1024
+MAX_FRAME = 1024 * 1024  # bytes; longer traffic travels in pieces
 MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, or one frame
 MAX_SESSIONS = 256
 CONCLUDED_WITHIN = 1.0
 MAX_SESSIONS_OF_ONE = 64  # of one initiator, so that none can shut out the others
 
-# Opens a stream to a peer for a session: sends what the iterator yields, yields what comes.
-Dial = Callable[[str, str, AsyncIterator[Frame]], AsyncIterator[Frame]]
+# Opens a stream to a peer for a session, within so many seconds: sends what the iterator yields, yields what comes.
+Dial = Callable[[str, str, float, AsyncIterator[Frame]], AsyncIterator[Frame]]
 
 
 class Mailbox:
@@ -82,6 +82,7 @@ class _Route:
     contract: Contract
     agent: Mailbox = field(default_factory=Mailbox)
     peers: dict[str, Mailbox] = field(default_factory=dict)
+    dialled: dict[str, asyncio.Event] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     started: bool = False
@@ -119,19 +120,22 @@ class Tunnel:
         for entity in contract.entities():
             if entity != self._entity:
                 route.peers[entity] = Mailbox()
+                route.dialled[entity] = asyncio.Event()
         self._routes[contract.session] = route
 
     def start(self, session: str) -> None:
-        """Dial the spaces that this one has to dial: those that the contract names after it."""
+        """Dial the spaces that the contract names after this one, and expect the others to dial within its deadline."""
         route = self._route(session)
         if route.started:
             return
         route.started = True
         order = route.contract.entities()
         seated = {seat.entity for seat in route.contract.seats}
-        for entity in order[order.index(self._entity) + 1 :]:
-            if entity in seated or self._entity in seated:
-                task = asyncio.create_task(self._carry(route, entity), name=f"tunnel {session} {entity}")
+        own = order.index(self._entity)
+        for place, entity in enumerate(order):
+            if place != own and (entity in seated or self._entity in seated):
+                work = self._carry(route, entity) if place > own else self._expect(route, entity)
+                task = asyncio.create_task(work, name=f"tunnel {session} {entity}")
                 route.tasks.add(task)
                 task.add_done_callback(route.tasks.discard)
 
@@ -154,6 +158,7 @@ class Tunnel:
             raise IsthmusError(Reason.PERMISSION_DENIED, "this space takes no part in the session")
         if order.index(entity) > order.index(self._entity):
             raise IsthmusError(Reason.PROTOCOL_VIOLATION, "this space is dialled, it does not dial", space=entity)
+        route.dialled[entity].set()
         async with _pumping(self._take_all(route, entity, incoming)):
             async for frame in route.peers[entity].frames():
                 yield frame
@@ -165,9 +170,19 @@ class Tunnel:
             async for frame in route.agent.frames():
                 yield frame
 
+    async def _expect(self, route: _Route, entity: str) -> None:
+        """The space that has to dial this one does so within the contract's deadline."""
+        try:
+            async with asyncio.timeout(route.contract.deadlines.connect):
+                await route.dialled[entity].wait()
+        except TimeoutError:
+            text = f"the space did not open its tunnel within {route.contract.deadlines.connect} s"
+            await self._failed(route, entity, Reason.PEER_UNREACHABLE, text)
+
     async def _carry(self, route: _Route, entity: str) -> None:
         """The tunnel to one space, which has to last as long as the session."""
-        await self._take_all(route, entity, self._dial(entity, route.contract.session, route.peers[entity].frames()))
+        body, outgoing = route.contract, route.peers[entity].frames()
+        await self._take_all(route, entity, self._dial(entity, body.session, body.deadlines.connect, outgoing))
         if not await _concluded(route):
             await self._failed(route, entity, Reason.PEER_UNREACHABLE, "the tunnel to this space ended in mid-session")
 

@@ -55,6 +55,7 @@ class Problem(StrEnum):
     BINDING = "BINDING"
     REPLAY = "REPLAY"
     CHAIN = "CHAIN"
+    OLDER = "OLDER"  # a chain that holds, and a newer one of its entity is believed already
     POLICY = "POLICY"
 
 

@@ -18,7 +18,7 @@ from gateway.edges import certificates, keys
 from gateway.edges.certificates import Credentials, Role
 from gateway.edges.federation import entity_configuration, subordinate_statement
 from gateway.rules.gateway_metadata import GatewayMetadata
-from gateway.rules.jwks import jwk_object
+from gateway.rules.jwks import jwk_object, jwk_set
 from gateway.sandbox import data
 from gateway.sandbox.dataset_files import DatasetFile, write_dataset
 
@@ -124,7 +124,10 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
     _write_credentials(
         home / "agent", "agent", certificates.client_certificate(authority, spec.entity, Role.AGENT, now)
     )
-    statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), anchor, now)
+    # The anchor pins the agent's key: whoever breaks into the gateway holds the federation key, and could name
+    # a contract key of their own in the space's next statement.
+    pinned = {"contract_jwks": {"value": jwk_set((contract.jwk,))}}
+    statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), anchor, now, metadata_policy=pinned)
     (home / "keys" / "anchor.statement.jwt").write_text(statement)
     metadata = GatewayMetadata(
         endpoint=f"127.0.0.1:{port}",

@@ -32,7 +32,9 @@ class Dialled:
     def line(self, entity: str) -> asyncio.Queue[Frame | None]:
         return self.lines.setdefault(entity, asyncio.Queue())
 
-    async def dial(self, entity: str, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+    async def dial(
+        self, entity: str, session: str, within: float, outgoing: AsyncIterator[Frame]
+    ) -> AsyncIterator[Frame]:
         async def send() -> None:
             async for frame in outgoing:
                 self.sent.setdefault(entity, []).append(frame)

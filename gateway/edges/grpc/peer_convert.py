@@ -123,8 +123,8 @@ def failure_from(message: pb.Failure) -> Failure:
 
 
 def frame_to(frame: Frame) -> pb.Frame:
-    return pb.Frame(source=frame.source, destination=frame.destination, sealed=frame.sealed)
+    return pb.Frame(source=frame.source, destination=frame.destination, sealed=frame.sealed, more=frame.more)
 
 
 def frame_from(message: pb.Frame) -> Frame:
-    return Frame(message.source, message.destination, message.sealed)
+    return Frame(message.source, message.destination, message.sealed, message.more)

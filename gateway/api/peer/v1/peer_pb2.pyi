@@ -195,11 +195,13 @@ class TunnelOpen(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("source", "destination", "sealed")
+    __slots__ = ("source", "destination", "sealed", "more")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     DESTINATION_FIELD_NUMBER: _ClassVar[int]
     SEALED_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     source: int
     destination: int
     sealed: bytes
-    def __init__(self, source: _Optional[int] = ..., destination: _Optional[int] = ..., sealed: _Optional[bytes] = ...) -> None: ...
+    more: bool
+    def __init__(self, source: _Optional[int] = ..., destination: _Optional[int] = ..., sealed: _Optional[bytes] = ..., more: _Optional[bool] = ...) -> None: ...
