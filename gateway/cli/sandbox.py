@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -172,22 +173,23 @@ def _print(described: dict[str, Any], json_: bool) -> None:
     if json_:
         print(json.dumps(described), flush=True)
         return
-    table = Table("space", "address", "seats", "data", "processes", title="The sandbox")
+    table = Table(
+        "Space", "Run by", "Address", "Processes", title="The sandbox", box=box.SIMPLE_HEAD, title_justify="left"
+    )
     for space in described["spaces"]:
         ids = [
             f"{role} {' '.join(map(str, spaces[space['name']]))}"
             for role, spaces in described["processes"].items()
             if space["name"] in spaces
         ]
-        table.add_row(
-            f"{space['name']}\n{space['operator']}",
-            space["address"],
-            str(space["seats"]),
-            space["data"],
-            "\n".join(ids),
-        )
+        table.add_row(space["name"], space["operator"], space["address"], ", ".join(ids))
     out.print(table)
-    first = described["spaces"][0]["users"][0]
-    out.print(
-        f"Ask as {first['id']} of {described['spaces'][0]['name']}: isthmus datasets (profile {first['profile']})"
-    )
+    first = described["spaces"][0]
+    folder = described["folder"]
+    for what, where in (
+        ("Folder", folder),
+        ("Data", f"{folder}/spaces/…/data"),
+        ("Profiles", f"{folder}/users/….toml, with a fresh token beside each"),
+    ):
+        out.print(f"{what:9} {where}", highlight=False, soft_wrap=True)
+    out.print(f"Without --profile you ask as {first['users'][0]['id']} of {first['name']}: isthmus datasets")

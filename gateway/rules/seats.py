@@ -105,7 +105,7 @@ def assign(count: int, allowed: Sequence[str], first: Sequence[str], spaces: Map
         spare = sorted(entity for entity, space in spaces.items() if space.offer.seats and owner[entity] not in chosen)
         hint = f", for example at {spare[0]}" if spare else ""
         raise _refused(
-            f"{count} seats need {count} operators in different hands, and only {len(chosen)} can take one ({where})",
+            f"{count} seats need {count} operators in different hands, and only {len(chosen)} can take one: {where}",
             f"Add a neutral operator's seat{hint}",
             field="seats",
         )
