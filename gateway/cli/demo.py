@@ -1,14 +1,14 @@
 """`isthmus demo`: a federation on this machine, one question after another, and everything cleared away.
 
-The seven steps are those of docs/demo.md. Nothing here computes: it asks a gateway as any client would.
+Nothing here computes: it asks a gateway as any client would.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from gateway.cli import ask, render
+from gateway.cli.output import answering
 from gateway.client import AsyncClient, Profile
 from gateway.client.queries import load_query
 from gateway.edges.forks import leave_forks_alone
@@ -28,34 +29,34 @@ def demo(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask one question across three data spaces on this machine, and show every step of the way."""
-    import uvloop
+    with answering(json_) as output:
+        import uvloop
 
-    leave_forks_alone()
-    uvloop.run(_demo(Console(quiet=json_), json_))
+        leave_forks_alone()
+        told = uvloop.run(_demo(Console(quiet=json_)))
+        if json_:
+            output.give(lambda: told)
 
 
-async def _demo(out: Console, json_: bool) -> None:
+async def _demo(out: Console) -> dict[str, Any]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="isthmus-demo-") as folder:
-        with (Path(folder) / "demo.log").open("ab") as log:
+        async with AsyncExitStack() as stack:
+            log = stack.enter_context((Path(folder) / "demo.log").open("ab"))
             with out.status("Starting four gateways, four agents and three parties on this machine …"):
-                federation = running(Path(folder) / "federation", log=log.fileno())
-                sandbox = await federation.__aenter__()
-            try:
-                ready = time.monotonic() - began
-                async with AsyncClient(Profile.load(sandbox.profile())) as client:
-                    told = await _tell(out, client)
-            finally:
-                with out.status("Stopping everything …"):
-                    await federation.__aexit__(None, None, None)
+                sandbox = await stack.enter_async_context(running(Path(folder) / "federation", log=log.fileno()))
+            ready = time.monotonic() - began
+            async with AsyncClient(Profile.load(sandbox.profile())) as client:
+                told = await _tell(out, client)
+            with out.status("Stopping everything …"):
+                await stack.aclose()
     told["seconds"] = {"to_ready": round(ready, 2), "total": round(time.monotonic() - began, 2)}
-    if json_:
-        print(json.dumps(told))
     out.print(
         f"\nReady after {told['seconds']['to_ready']} s, all of it in {told['seconds']['total']} s. "
         "Every process has ended and the folder is gone.\n"
         "Try it yourself: [bold]isthmus sandbox up --detach[/], then [bold]isthmus run docs/queries/form_year.yaml[/]"
     )
+    return told
 
 
 async def _tell(out: Console, client: AsyncClient) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gateway.cli.output import answering
 from gateway.client.profile import sandbox_state
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.forks import leave_forks_alone
@@ -45,27 +46,29 @@ def up(
     json_: Json = False,
 ) -> None:
     """Start three data spaces and a neutral operator with made-up people, and keep them running."""
-    place = _place(folder)
-    if _state(place) is not None:
-        raise IsthmusError(
-            Reason.ALREADY_EXISTS,
-            f"a sandbox runs already in {place}",
-            advice="See `isthmus sandbox ps`, or take it down",
-        )
-    if detach:
-        _detached(place)
-        _print(_described(place), json_)
-        return
-    import uvloop
+    with answering(json_):
+        import uvloop
 
-    leave_forks_alone()
-    uvloop.run(_foreground(place, json_))
+        place = _place(folder)
+        if _state(place) is not None:
+            raise IsthmusError(
+                Reason.ALREADY_EXISTS,
+                f"a sandbox runs already in {place}",
+                advice="See `isthmus sandbox ps`, or take it down",
+            )
+        if detach:
+            _detached(place)
+            _print(_described(place), json_)
+        else:
+            leave_forks_alone()
+            uvloop.run(_foreground(place, json_))
 
 
 @app.command(epilog="Example: isthmus sandbox ps --json")
 def ps(folder: Folder = None, json_: Json = False) -> None:
     """Addresses, data folders, users and processes of the sandbox that runs."""
-    _print(_described(_place(folder)), json_)
+    with answering(json_):
+        _print(_described(_place(folder)), json_)
 
 
 @app.command(epilog="Example: isthmus sandbox down --keep")
@@ -75,27 +78,32 @@ def down(
     json_: Json = False,
 ) -> None:
     """Stop the sandbox and clear its folder away."""
-    place = _place(folder)
-    state = _running(place)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(state["supervisor"], signal.SIGTERM)
+    with answering(json_) as output:
+        place = _place(folder)
+        _end(_running(place)["supervisor"])
+        if not keep:
+            shutil.rmtree(place)
+        output.give(
+            lambda: {"folder": str(place), "stopped": True, "kept": keep},
+            lambda: f"The sandbox in {place} is down.",
+        )
+
+
+def _end(supervisor: int) -> None:
+    """Stop the supervisor, which stops everything else, and wait until it is gone."""
     from gateway.sandbox.processes import is_alive
 
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(supervisor, signal.SIGTERM)
     deadline = time.monotonic() + DOWN_WITHIN
-    while is_alive(state["supervisor"]):
+    while is_alive(supervisor):
         if time.monotonic() > deadline:
             raise IsthmusError(
                 Reason.DEADLINE_EXCEEDED,
-                f"the sandbox's supervisor (process {state['supervisor']}) does not stop",
+                f"the sandbox's supervisor (process {supervisor}) does not stop",
                 advice="Look at sandbox.log in its folder",
             )
         time.sleep(0.1)
-    if not keep:
-        shutil.rmtree(place)
-    if json_:
-        print(json.dumps({"folder": str(place), "stopped": True, "kept": keep}))
-    else:
-        out.print(f"The sandbox in {place} is down.")
 
 
 async def _foreground(place: Path, json_: bool) -> None:
@@ -131,13 +139,17 @@ def _detached(place: Path) -> None:
             start_new_session=True,
         )
     deadline = time.monotonic() + DETACHED_WITHIN
-    while _state(place) is None:
-        if supervisor.poll() is not None or time.monotonic() > deadline:
+    ready = False
+    try:
+        while not (ready := _state(place) is not None):
+            if supervisor.poll() is not None or time.monotonic() > deadline:
+                raise IsthmusError(
+                    Reason.CONFIGURATION, "the sandbox did not start", advice=f"{place / 'sandbox.log'} says why"
+                )
+            time.sleep(0.1)
+    finally:
+        if not ready:  # nor when whoever waited for it gave up
             supervisor.terminate()
-            raise IsthmusError(
-                Reason.CONFIGURATION, "the sandbox did not start", advice=f"{place / 'sandbox.log'} says why"
-            )
-        time.sleep(0.1)
 
 
 def _place(folder: Path | None) -> Path:
