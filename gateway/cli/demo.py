@@ -69,7 +69,7 @@ async def _tell(out: Console, client: AsyncClient) -> dict[str, Any]:
     by_form, _ = load_query(query_file("form_year.yaml"))
     out.print(render.plan(await client.plan(by_form)))
 
-    out.rule("3  Victims by form of exploitation and year, small cells suppressed inside the computation")
+    out.rule("3  Victims by form of exploitation and year, small cells suppressed")
     grouped = await ask.run(client, by_form, out)
     out.print(render.result(grouped))
 
