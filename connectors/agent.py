@@ -130,6 +130,14 @@ class Agent:
                     space=self.own.entity,
                     advice="Ask again: a new contract is made",
                 )
+            # A second contract for the session would share its linkage salt, and its place among the running ones.
+            if not await self.database.once.consume("session", self.own.entity, contract.body.session, None):
+                raise IsthmusError(
+                    Reason.CONTRACT_CONSUMED,
+                    "another contract was run for this session before",
+                    space=self.own.entity,
+                    advice="Ask again: a new contract is made",
+                )
             waiting = self._waiting.pop(contract.digest, None)
             if waiting is None:
                 raise IsthmusError(

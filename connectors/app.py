@@ -110,7 +110,7 @@ class Line:
             refusal = convert.refusal_to(convert.refusal_of(problem, self._agent.own.entity))
             self._say(pb.ConnectRequest(number=number, refused=refusal))
         except Exception as bug:  # whoever asked must not wait for an answer that never comes
-            log.error("an answer failed", error=repr(bug))
+            log.error("an answer failed", exc_info=bug)
             internal = IsthmusError(Reason.INTERNAL, "the agent failed to answer", advice="Its operator finds out why")
             refusal = convert.refusal_to(convert.refusal_of(internal, self._agent.own.entity))
             self._say(pb.ConnectRequest(number=number, refused=refusal))
@@ -163,7 +163,7 @@ class Line:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
-            log.error("an answer failed", error=repr(problem))
+            log.error("an answer failed", exc_info=problem)
 
 
 async def serve_until_stopped(path: Path, *, embedded: bool) -> None:

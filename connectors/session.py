@@ -173,7 +173,7 @@ class Session:
                 text = f"party {pid} of this space cannot be spoken to"
                 self._events.put_nowait(_failure(Reason.PARTY_DIED, self.entity, phase, text, _ask(self.entity)))
             except Exception as bug:  # whatever it was, nobody may wait for ever
-                log.error("session", session=self.contract.body.session, error=repr(bug))
+                log.error("session", session=self.contract.body.session, exc_info=bug)
                 text = "the space's agent failed"
                 self._events.put_nowait(_failure(Reason.INTERNAL, self.entity, phase, text, _ask(self.entity)))
 

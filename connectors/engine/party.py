@@ -13,6 +13,8 @@ import stat
 import sys
 import threading
 import time
+import traceback
+from pathlib import Path
 from typing import Any, NoReturn
 
 from connectors.engine import pipe, stock
@@ -230,7 +232,10 @@ async def serve(writer: Writer) -> int:
         _tell(writer, exc)
         code = 1
     except Exception as exc:  # an engine's defect must not look like a dead peer
-        _tell(writer, SessionAborted(Abort.INTERNAL, f"{type(exc).__name__}: {exc}", phase=session.phase))
+        # Its text goes to every space, and may quote what it choked on; where it was raised does not.
+        at = traceback.extract_tb(exc.__traceback__)[-1]
+        detail = f"{type(exc).__name__} at {Path(at.filename).name}:{at.lineno}"
+        _tell(writer, SessionAborted(Abort.INTERNAL, detail, phase=session.phase))
         code = 1
     writer.drain()
     return code

@@ -1,7 +1,7 @@
 """Oblivious radix sort of rows by keys whose digits their owners shared as one-hot columns.
 
-Invariants: all that is opened are positions under a fresh uniform shuffle, hence uniform permutations; sizes
-are public.
+Invariants: all that is opened are positions under a fresh uniform shuffle, hence uniform permutations if the
+digits are one-hot, which the caller has checked; sizes are public.
 
 Hamada, Ikarashi, Chida, Takahashi, ePrint 2014/121, and Chida et al. 2019 ("An efficient secure three-party
 sorting protocol with an honest majority", ePrint 2019/695): a stable sort per digit, least significant first.
@@ -63,8 +63,8 @@ async def _apply(
     first = sequence(rt.shape)[0]
     rows = np.concatenate([where[None], additive(rt, columns, first)])
     rows = await forward(rt, rows, shuffle, step)
-    # Opened: the destinations of shuffled rows. The shuffle is fresh and unknown to any t parties, so
-    # this is a uniform permutation whatever the keys are.
+    # Opened: the destinations of shuffled rows. The shuffle is fresh and unknown to any t parties, and the
+    # digits are one-hot (wellformed.py), so this is a uniform permutation whatever the keys are.
     shown, shuffled = await reveal_and_share(rt, rows[0], rows[1:], step)
     order = _permutation(rt, shown)
     ordered = np.empty_like(shuffled)

@@ -4,9 +4,9 @@ is opened.
 Invariants: sizes depend on public bounds only; no key, count or flag is opened, but masked (compare.py) or
 shuffled (sort.py).
 
-Linking: sort by key; neighbours with equal keys are one person, on at most as many rows as there are
-providers. A person is counted at the first of its rows, which is that of the first provider in the contract's
-order.
+Linking: check what providers shared (wellformed.py); sort by key; neighbours with equal keys are one person,
+on at most as many rows as there are providers. A person is counted at the first of its rows, which is that of
+the first provider in the contract's order.
 
 Limits (DESIGN section 7): with c the people of a cell and c_p those of them with provider p, a cell is kept
 iff c = 0 (where zero may be shown), or c >= minimum and for every p the rest c - c_p is 0 or >= minimum.
@@ -25,6 +25,7 @@ from connectors.engine.field import Array, add, mul, sub, total
 from connectors.engine.rows import DIGIT_BITS, DIGITS, KEY_COLUMNS, ONE_HOT, InputRows, key_weights
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.sort import sort, sort_cost
+from connectors.engine.wellformed import check_well_formed, well_formed_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -61,10 +62,11 @@ class Linked:
         return np.concatenate([np.ones(1, dtype=np.uint64), sub(1, self.same_next)])
 
 
-async def link(rt: "Engine", inputs: Sequence[Array], limits: Limits) -> Linked:
-    """`inputs`: per provider [KEY_COLUMNS + C + 1, bound], the last column 1 for real rows. Providers only if
-    limits need them.
+async def link(rt: "Engine", inputs: Sequence[Array], limits: Limits, blocks: Sequence[int] = ()) -> Linked:
+    """`inputs`: per provider [KEY_COLUMNS + C + 1, bound], the last column 1 for real rows; after the key come one-hot
+    columns in blocks of these sizes. Providers only if limits need them.
     """
+    await check_well_formed(rt, inputs, blocks)
     rows = np.concatenate(inputs, axis=1)
     digits = rows[:KEY_COLUMNS].reshape(DIGITS, ONE_HOT, -1)
     key = total(mul(rows[:KEY_COLUMNS], key_weights()[:, None]), axis=0)[None]
@@ -146,7 +148,8 @@ def limited_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits:
 
 def link_cost(shape: Shape, n: int, columns: int, providers: int, limits: Limits) -> Cost:
     owners = 0 if limits.exact else providers
-    return sort_cost(shape, DIGITS, DIGIT_BITS, columns + owners + 1, n) + zero_and_sign_cost(shape, n - 1, 0)
+    sorting = sort_cost(shape, DIGITS, DIGIT_BITS, columns + owners + 1, n)
+    return well_formed_cost(shape, providers) + sorting + zero_and_sign_cost(shape, n - 1, 0)
 
 
 def spread_cost(shape: Shape, n: int, columns: int, providers: int) -> Cost:

@@ -116,11 +116,14 @@ class Contract:
         return tuple(seen)
 
     def viewed_pid(self) -> int | None:
-        """The one party that shows a sample of its receive buffer, if any: the last one.
+        """The one party that shows a sample of its receive buffer, if any: the initiator's own, else nobody.
 
-        Never more than one: what t + 1 parties received gives intermediate values away.
+        The sample goes to the initiator. Of another's party it would add to what the initiator's own party sees,
+        and what t + 1 parties received gives intermediate values away, suppressed counts among them.
         """
-        return self.m - 1 if self.demo_view else None
+        if not self.demo_view:
+            return None
+        return next((seat.pid for seat in self.seats_of(self.initiator)), None)
 
     def seats_of(self, entity: str) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.entity == entity)

@@ -171,3 +171,12 @@ def test_a_space_cannot_offer_anothers_dataset_nor_what_no_query_could_name(offe
     with pytest.raises(IsthmusError) as caught:
         check_offer(offer, POLICE)
     assert (caught.value.reason, caught.value.space) == (Reason.INVALID_ARGUMENT, POLICE)
+
+
+def test_the_only_party_that_shows_its_receive_buffer_is_the_initiators_own() -> None:
+    """With another party's sample the initiator's party could compute suppressed counts."""
+    shown = examples.contract(demo_view=True)
+    for seat in shown.seats:
+        assert replace(shown, initiator=seat.entity).viewed_pid() == seat.pid
+        assert replace(shown, initiator=seat.entity, demo_view=False).viewed_pid() is None
+    assert replace(shown, initiator="https://seatless.example").viewed_pid() is None

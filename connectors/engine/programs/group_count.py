@@ -112,7 +112,7 @@ def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: Tok
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
     query = _read(parameters)
-    linked = await link(rt, inputs, query.limits)
+    linked = await link(rt, inputs, query.limits, query.sizes)
     ends = np.cumsum(query.sizes)
     one_hot = np.split(linked.columns, ends[:-1])
     counted = linked.first[None]
