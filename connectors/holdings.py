@@ -7,11 +7,13 @@ all; only keys, list memberships and code indices leave this module. Plain block
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.config import DatasetConfig
+from connectors.sources.errors import SourceError
 from connectors.sources.linking import LinkedRows, link_locally
 from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
 from gateway.config import load
@@ -64,10 +66,11 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         keys = _columns(holding.dataset, contract.query.link_on)
         grouped = _columns(holding.dataset, groups)
         names = [*contract.query.link_on, *groups]
-        _same_edition(holding, inputs[source.dataset].snapshot)
-        lists.append((index, holding.source.read(names, source.filters)))
-        # Again, since a file may have been replaced between the look and the reading.
-        _same_edition(holding, inputs[source.dataset].snapshot)
+        with _naming(holding.dataset.name, entity):
+            _same_edition(holding, inputs[source.dataset].snapshot)
+            lists.append((index, holding.source.read(names, source.filters)))
+            # Again, since a file may have been replaced between the look and the reading.
+            _same_edition(holding, inputs[source.dataset].snapshot)
     linked = link_locally(lists, keys, grouped, salt=contract.session.encode())
     if len(linked.keys) > provider.row_bound:
         raise IsthmusError(
@@ -77,6 +80,22 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             advice="Their owner has to publish an edition with a larger row_bound",
         )
     return linked
+
+
+@contextmanager
+def _naming(dataset: str, entity: str) -> Iterator[None]:
+    """A source knows its file alone: what it says is said of the dataset and its space."""
+    try:
+        yield
+    except SourceError as problem:
+        raise IsthmusError(
+            problem.reason,
+            f"{dataset}: {problem.public}",
+            private=problem.private,
+            field=problem.field,
+            space=entity,
+            advice=problem.advice,
+        ) from None
 
 
 def _same_edition(holding: Holding, snapshot: str) -> None:
@@ -111,7 +130,8 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
         source = DatasetSource(SourceConfig(settings.folder, settings.file, columns, settings.key_columns, derived))
     except ValueError as wrong:
         raise IsthmusError(Reason.CONFIGURATION, f"{name}: {wrong}", field="columns", space=entity) from None
-    report = source.check()
+    with _naming(name, entity):
+        report = source.check()
     if report.problems:
         first = report.problems[0]
         lines = f", first in line {first.lines[0]}" if first.lines else ""

@@ -102,36 +102,48 @@ class Session:
     _stopped: bool = False
 
     async def run(self) -> AsyncGenerator[RunEvent, None]:
-        """Events until Completed or Failure. Everything it started is gone when it returns."""
+        """Events until Completed or Failure. Everything it started is gone before the last of them is told, so
+        that whoever asks again at once finds the seats free."""
         try:
-            for seat in self.contract.body.seats_of(self.entity):
-                party = await self.pool.take()
-                self._seats[seat.pid] = _Seat(seat.pid, party, asyncio.get_running_loop().time())
-                party.send(ToParty.JOB, json.dumps(self._job(seat.pid)).encode())
-            self._seated.set()
-            for held in self._seats.values():
-                self._spawn(self._listen(held), held.pid)
-            if self._seats:
-                self._spawn(self._watch(), None)
+            # Beside the start, which may wait for a party: nobody must take this space for dead, and who
+            # ends the session meanwhile is heard.
             self._spawn(self._beat(), None)
-            self._spawn(self._work(), None)
-            while True:
-                event = await self._events.get()
+            self._spawn(self._start(), None)
+            while not isinstance(event := await self._events.get(), Completed | Failure):
                 yield event
-                if isinstance(event, Completed | Failure):
-                    return
-        except IsthmusError as problem:
-            yield _failure(problem.reason, self.entity, "start", problem.public, problem.advice)
+            await self._end()
+            yield event
         finally:
-            self._stopped = True
-            self._seated.set()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            for held in self._seats.values():
-                await self.pool.give_back(held.party)
-            # What waits to be sent still is: other parties wait for it.
-            self._outgoing.finish()
+            await self._end()
+
+    async def _start(self) -> None:
+        for seat in self.contract.body.seats_of(self.entity):
+            try:
+                party = await self.pool.take()
+            except IsthmusError as problem:
+                failed = _failure(problem.reason, self.entity, "start", problem.public, problem.advice)
+                raise Ended(failed) from None
+            self._seats[seat.pid] = _Seat(seat.pid, party, asyncio.get_running_loop().time())
+            party.send(ToParty.JOB, json.dumps(self._job(seat.pid)).encode())
+        self._seated.set()
+        for held in self._seats.values():
+            self._spawn(self._listen(held), held.pid)
+        if self._seats:
+            self._spawn(self._watch(), None)
+        self._spawn(self._work(), None)
+
+    async def _end(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        self._seated.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for held in self._seats.values():
+            await self.pool.give_back(held.party)
+        # What waits to be sent still is: other parties wait for it.
+        self._outgoing.finish()
 
     def stop(self, failure: Failure) -> None:
         """Somebody else ended the session."""

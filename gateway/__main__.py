@@ -8,10 +8,12 @@ from __future__ import annotations
 import sys
 
 from gateway.domain.errors import IsthmusError
+from gateway.edges.forks import leave_forks_alone
 
 
 def main() -> int:
     """Run the command that the arguments name; the exit code (DESIGN section 8)."""
+    leave_forks_alone()
     from gateway.cli.exits import BY_REASON, FAILED, USAGE
     from gateway.cli.output import say, unexpected
 

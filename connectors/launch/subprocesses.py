@@ -34,6 +34,10 @@ class Party:
     def process_id(self) -> int:
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
     def send(self, kind: ToParty, body: bytes = b"") -> None:
         """Hand over one frame; a party that is gone takes none, and its end is seen by whoever reads."""
         if self._process.stdin is not None and not self._process.stdin.is_closing():
@@ -78,13 +82,30 @@ class PartyPool:
 
     async def take(self) -> Party:
         """A party that is ready for its job; raises IsthmusError(NO_FREE_SEAT)."""
-        if not self._warm:
-            raise IsthmusError(
-                Reason.NO_FREE_SEAT, "every seat of this space is taken", advice="Try again when a session has ended"
-            )
-        party = await self._warm.pop(0)
-        self._out.add(party)
-        return party
+        while self._warm:
+            warming = self._warm[0]
+            try:
+                # Shielded: who waits here may be told to stop, and the party is then for the next one.
+                party = await asyncio.shield(warming)
+            except IsthmusError:
+                self._forget(warming)
+                raise
+            if warming not in self._warm:
+                continue  # somebody else who waited took it
+            self._warm.remove(warming)
+            if party.is_alive:
+                self._out.add(party)
+                return party
+            self.start()  # it died while it waited for a job
+        raise IsthmusError(
+            Reason.NO_FREE_SEAT, "every seat of this space is taken", advice="Try again when a session has ended"
+        )
+
+    def _forget(self, warming: asyncio.Task[Party]) -> None:
+        """A party that did not start: another is started in its place."""
+        if warming in self._warm:
+            self._warm.remove(warming)
+            self.start()
 
     async def give_back(self, party: Party) -> None:
         await party.end()
@@ -94,7 +115,8 @@ class PartyPool:
     async def close(self) -> None:
         self._seats = 0
         for task in self._warm:
-            with contextlib.suppress(IsthmusError):
+            task.cancel()  # one that is still starting ends itself
+            with contextlib.suppress(IsthmusError, asyncio.CancelledError):
                 await (await task).end()
         for party in list(self._out):
             await party.end()
@@ -119,6 +141,9 @@ async def _spawn() -> Party:
                     return party
     except (TimeoutError, PipeBroken):
         pass
+    except asyncio.CancelledError:
+        await party.end()
+        raise
     await party.end()
     raise IsthmusError(
         Reason.NO_FREE_SEAT, "a party process did not start", advice="The operator finds the reason in the agent's log"

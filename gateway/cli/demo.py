@@ -21,7 +21,6 @@ from gateway.cli import ask, render
 from gateway.cli.output import answering
 from gateway.client import AsyncClient, Profile
 from gateway.client.queries import load_query
-from gateway.edges.forks import leave_forks_alone
 from gateway.sandbox.federation import running
 
 
@@ -32,7 +31,6 @@ def demo(
     with answering(json_) as output:
         import uvloop
 
-        leave_forks_alone()
         told = uvloop.run(_demo(Console(quiet=json_)))
         if json_:
             output.give(lambda: told)

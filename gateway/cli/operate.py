@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from gateway.cli.output import AsJson, answering
-from gateway.edges.forks import leave_forks_alone
 
 Config = Annotated[Path, typer.Option("--config", help="The configuration; `isthmus gateway init` writes one.")]
 Embedded = Annotated[bool, typer.Option("--embedded", hidden=True)]
@@ -47,7 +46,6 @@ def serve_gateway(config: Config, embedded: Embedded = False) -> None:
 
         from gateway.app import serve_until_stopped
 
-        leave_forks_alone()
         uvloop.run(serve_until_stopped(config, embedded=embedded))
 
 
@@ -58,5 +56,4 @@ def serve_agent(config: Config, embedded: Embedded = False) -> None:
 
         from connectors.app import serve_until_stopped
 
-        leave_forks_alone()
         uvloop.run(serve_until_stopped(config, embedded=embedded))

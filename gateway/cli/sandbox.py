@@ -26,7 +26,6 @@ from rich.table import Table
 from gateway.cli.output import answering
 from gateway.client.profile import sandbox_state
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.edges.forks import leave_forks_alone
 
 app = typer.Typer(no_args_is_help=True, help="A whole federation on this machine, to try everything on.")
 out = Console()
@@ -60,7 +59,6 @@ def up(
             _detached(place)
             _print(_described(place), json_)
         else:
-            leave_forks_alone()
             uvloop.run(_foreground(place, json_))
 
 

@@ -9,5 +9,5 @@ import os
 
 
 def leave_forks_alone() -> None:
-    """To be called before gRPC is first used in this process; children inherit it."""
+    """To be called before gRPC is imported, which is when it looks; children inherit it."""
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

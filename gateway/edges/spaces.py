@@ -23,6 +23,7 @@ from gateway.edges.federation import Federation
 from gateway.edges.peers import PeerLine
 from gateway.flows.take_part import TakePart
 from gateway.ports import Chains, Clock, SpaceLine
+from gateway.rules.jose import Problem, TokenProblem
 
 log = structlog.get_logger()
 REFRESH_EVERY = 20.0
@@ -97,8 +98,17 @@ class Spaces:
             self._spaces[self._entity] = Space(operator_of(own), offer, self._clock.now())
 
     async def admit(self, caller: str, chain: tuple[str, ...]) -> None:
-        """A chain that `caller` pushed: believed from now on if it is its own and not older than what is known."""
-        entity = self._trust.admit(chain)
+        """A chain that `caller` pushed: believed from now on if it is its own.
+
+        One that is older than what is known is passed over: replicas of one gateway make statements of their own,
+        and clocks are set back.
+        """
+        try:
+            entity = self._trust.admit(chain)
+        except TokenProblem as problem:
+            if problem.problem is not Problem.OLDER:
+                raise
+            return
         if entity.entity_id != caller:
             raise IsthmusError(Reason.UNAUTHENTICATED, "the chain is another entity's", field="chain")
         if caller in self._chains:

@@ -24,11 +24,11 @@ from gateway.domain.audit import Fact
 from gateway.domain.caller import Caller, CallerKind
 from gateway.domain.contract import Contract, Recipient
 from gateway.domain.errors import IsthmusError
-from gateway.domain.identity import EntityId
+from gateway.domain.identity import Anchor, EntityId
 from gateway.domain.offer import Offer, Operator, Space
 from gateway.domain.query import CountBy, Overlap, Query, Source, Statistic
 from gateway.domain.query import Limits as Wished
-from gateway.domain.session import Frame
+from gateway.domain.session import Failure, Frame
 from gateway.edges import keys
 from gateway.edges.agents import AgentLine
 from gateway.edges.clock import SystemClock, SystemIds
@@ -96,6 +96,8 @@ class World:
     line: AgentLine
     tunnel: Tunnel
     offered: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    # What every other space says when it is dialled for a session.
+    injected: list[Frame] = field(default_factory=list)
     offer: Offer | None = None
     agent: asyncio.subprocess.Process | None = None
 
@@ -222,23 +224,22 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
     """The rogue gateway with its agent connected; `edit` may change the agent's folder before it starts."""
     trust = Federation([], SystemClock().now)
 
-    async def dial(entity: str, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
-        async for frame in outgoing:
+    async def dial(entity: str, session: str, within: float, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+        for frame in world.injected:
             yield frame
+        await asyncio.Event().wait()
 
-    async def breach(session: str, culprit: str, text: str) -> None:
+    async def failed(session: str, failure: Failure) -> None:
         return
 
     async def offered(token: str) -> None:
         world.offered.put_nowait(token)
 
-    tunnel = Tunnel(CARE, dial, breach)  # type: ignore[arg-type]
+    tunnel = Tunnel(CARE, dial, failed)
     world = World(folder, trust, AgentLine(CARE, tunnel, offered), tunnel)
     ports = _lay_out(folder)
     edit(world.home(CARE))
     anchor = parse_jwk(json.loads((folder / "anchor" / "anchor.jwk.json").read_text()))
-    from gateway.domain.identity import Anchor
-
     world.trust = Federation([Anchor(ANCHOR, (anchor,), tuple(spec.entity for spec in EVERYBODY))], SystemClock().now)
     world.trust.admit(world.chain(CARE))
     tls = world.home(CARE) / "tls"

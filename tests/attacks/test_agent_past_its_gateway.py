@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 import rfc8785
 
-from gateway.domain.contract import Contract, Limits, Seat
+from connectors.engine import programs
+from gateway.domain.contract import Contract, Deadlines, Limits, Seat
 from gateway.domain.identity import EntityId
 from gateway.domain.query import Between, CountBy, Filter, Query, Source, Statistic
 from gateway.domain.query import Limits as Wished
+from gateway.domain.query import Seats as Wanted
 from gateway.domain.session import Approval, Refusal
 from gateway.edges.documents import CONTRACT
 from gateway.edges.keys import new_signing_key
@@ -29,6 +31,7 @@ from tests.attacks.rogue import (
     BRANCH,
     CARE,
     COUNT,
+    EVERYBODY,
     FORM,
     GO,
     LA,
@@ -118,15 +121,21 @@ def own_input(consistent: bool = True, **changes: Any) -> Callable[[World], Forg
     return changed(change)
 
 
+def receiving(**changes: Any) -> Callable[[World], Forged]:
+    return changed(lambda contract: replace(contract, recipients=(replace(contract.recipients[0], **changes),)))
+
+
 def filtered(item: Filter) -> Callable[[World], Forged]:
     return asking(sources=(Source(LA, (item,)), Source(NG), Source(PFNCA), Source(GO)))
 
 
 def sitting(m: int, t: int, *entities: str) -> Callable[[World], Forged]:
     def change(world: World) -> Forged:
-        names = {space.operator.entity: space.operator.name for space in world._spaces().values()}
-        seats = tuple(Seat(pid, entity, names[entity]) for pid, entity in enumerate(entities))
-        contract = replace(world.contract(), m=m, t=t, seats=seats)
+        names = {spec.entity: spec.operator for spec in EVERYBODY}
+        seats = tuple(Seat(pid, entity, names[EntityId(entity)]) for pid, entity in enumerate(entities))
+        contract = world.contract()
+        query = replace(contract.query, seats=Wanted(count=m))
+        contract = replace(contract, m=m, t=t, seats=seats, query=query)
         return world.sign(contract), world.chains(contract)
 
     return change
@@ -189,6 +198,11 @@ def _under_police(contract: Contract) -> Contract:
 def _without_care(contract: Contract) -> Contract:
     seats = tuple(replace(seat, entity=NEUTRAL, operator="Neutral Compute Foundation") for seat in contract.seats[:1])
     return replace(contract, seats=(*seats, *contract.seats[1:]))
+
+
+def _other_program(contract: Contract) -> Contract:
+    program = replace(contract.program, name="overlap", digest=programs.digest("overlap"))
+    return replace(contract, program=program)
 
 
 def _in_the_past(contract: Contract) -> Contract:
@@ -280,7 +294,8 @@ FORGERIES: dict[str, Forgery] = {
     "another program version": Forgery("PROGRAM_MISMATCH", "program", program(version=99)),
     "another engine": Forgery("PROGRAM_MISMATCH", "program", program(engine="mpyc 0.10")),
     "another codec": Forgery("PROGRAM_MISMATCH", "program", program(codec=2)),
-    "another program": Forgery("CONTRACT_INVALID", "program", program(name="overlap")),
+    "another program": Forgery("PROGRAM_MISMATCH", "program", program(name="overlap")),
+    "the digest of another program": Forgery("CONTRACT_INVALID", "does not answer", changed(_other_program)),
     "another field": Forgery("CONTRACT_INVALID", "field", changed(lambda c: replace(c, field="101"))),
     "a lower cell in the parameters": Forgery(
         "CONTRACT_INVALID", "parameters", parameters(lambda p: p.update(minimum_cell=1))
@@ -297,8 +312,10 @@ FORGERIES: dict[str, Forgery] = {
     ),
     # Policy.
     "cells smaller than the policy": Forgery("POLICY_REFUSED", "at least 11", changed(limited(10))),
-    "exact release of counts": Forgery("POLICY_REFUSED", "at least 11", changed(limited(0, zero_is_small=False))),
-    "no provider subtraction": Forgery("POLICY_REFUSED", "at least 11", changed(limited(11, subtraction=False))),
+    "exact release of counts": Forgery(
+        "POLICY_REFUSED", "at least 11", changed(limited(0, zero_is_small=False, subtraction=False))
+    ),
+    "no provider subtraction": Forgery("CONTRACT_INVALID", "subtraction", changed(limited(11, subtraction=False))),
     "zero not small": Forgery("POLICY_REFUSED", "zero", changed(limited(11, zero_is_small=False))),
     "limits looser than wished": Forgery("CONTRACT_INVALID", "looser", asking(limits=Wished(minimum_cell=20))),
     "a look into the buffer": Forgery(
@@ -318,6 +335,21 @@ FORGERIES: dict[str, Forgery] = {
     ),
     "an initiator outside the policy": Forgery("POLICY_REFUSED", "not open", changed(lambda c: c, initiator=REGISTRY)),
     "nobody to receive": Forgery("CONTRACT_INVALID", "receive", changed(lambda c: replace(c, recipients=()))),
+    "somebody else to receive": Forgery("CONTRACT_INVALID", "recipient", receiving(name="client spy")),
+    "another gateway to receive": Forgery(
+        "CONTRACT_INVALID", "recipient", receiving(name=f"gateway {POLICE}", kind="gateway")
+    ),
+    "a recipient's key that is none": Forgery("CONTRACT_INVALID", "key", receiving(key="junk")),
+    "a recipient twice": Forgery(
+        "CONTRACT_INVALID", "twice", changed(lambda c: replace(c, recipients=c.recipients * 2))
+    ),
+    "seats for ever": Forgery(
+        "CONTRACT_INVALID", "deadlines", changed(lambda c: replace(c, deadlines=Deadlines(10, 5, 10**9)))
+    ),
+    "a session named like a path": Forgery(
+        "CONTRACT_INVALID", "session", changed(lambda c: replace(c, session="../../etc/passwd"))
+    ),
+    "seats that the query does not wish": Forgery("CONTRACT_INVALID", "seats", asking(seats=Wanted(5))),
     # Editions and sources (row 24).
     "another edition": Forgery("EDITION_CHANGED", "edition", own_input(edition="2012-9")),
     "another snapshot": Forgery("EDITION_CHANGED", "edition", own_input(snapshot="0" * 64)),

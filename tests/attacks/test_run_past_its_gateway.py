@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -237,18 +237,12 @@ async def test_21_session_keys_do_not_outlive_the_agent(world: World) -> None:
 
 async def test_25_a_frame_that_no_party_sealed_ends_the_session(world: World) -> None:
     agreed = await agree(world)
-
-    async def frames() -> AsyncIterator[Frame]:
-        yield Frame(1, 0, b"\x80\x04\x95canary")
-        await asyncio.Event().wait()
-
-    world.tunnel.open(agreed.contract)
+    world.injected = [Frame(1, 0, b"\x80\x04\x95canary")]
     start, parties = len(world.facts()), world.parties()
-    police = world.tunnel.accept(agreed.contract.session, POLICE, frames())
-    receiving = asyncio.ensure_future(anext(police))
+    world.tunnel.open(agreed.contract)
+    world.tunnel.start(agreed.contract.session)
     ended = (await events(world, agreed, lambda event: False))[-1]
-    receiving.cancel()
-    await asyncio.gather(receiving, return_exceptions=True)
+    world.injected = []
     assert isinstance(ended, Failure)
     assert (ended.reason, ended.culprit) == ("PROTOCOL_VIOLATION", POLICE)
     kinds = [fact.kind for fact in world.facts(start)]
@@ -297,5 +291,5 @@ async def test_24_a_source_that_became_a_link_is_not_followed(world: World, tmp_
         elsewhere.rename(file)
     assert isinstance(ended, Failure)
     assert ended.culprit == CARE
-    assert ended.reason == "SOURCE_UNREADABLE"
+    assert ended.reason == "SOURCE_UNREADABLE", ended
     assert str(tmp_path) not in ended.text

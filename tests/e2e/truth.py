@@ -1,0 +1,70 @@
+"""What the made-up people add up to, and what of it may be published: written apart from the package's own rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import product
+
+from gateway.sandbox.data import FORM, YEARS, Person, columns, people
+
+SEED = 2013
+MINIMUM = 11
+LISTS = ("LA", "NG", "PFNCA", "GO", "GP")
+# Who provides which lists.
+PROVIDERS = {"care": {"LA", "NG"}, "police": {"PFNCA"}, "registry": {"GO", "GP"}}
+FORMS = [code.value for column in columns() if column.name == FORM for code in column.codes]
+
+Cell = tuple[str, ...]
+
+
+def everyone() -> list[Person]:
+    return people(SEED)
+
+
+def form_by_year(persons: Iterable[Person]) -> dict[Cell, int | None]:
+    """People by form and year, of which what may be told."""
+    counted = ((person, (person.form, str(person.year))) for person in persons)
+    return _told(counted, product(FORMS, map(str, YEARS)), PROVIDERS)
+
+
+def by_form(persons: Iterable[Person], providers: Mapping[str, set[str]]) -> dict[Cell, int | None]:
+    """People by form who are on the lists of these providers, of which what may be told."""
+    everywhere = set().union(*providers.values())
+    counted = ((person, (person.form,)) for person in persons if everywhere & set(person.lists))
+    return _told(counted, ((form,) for form in FORMS), providers)
+
+
+def _told(
+    counted: Iterable[tuple[Person, Cell]], cells: Iterable[Cell], providers: Mapping[str, set[str]]
+) -> dict[Cell, int | None]:
+    """None where fewer than MINIMUM would be told, in the cell or in what is left of it when one provider takes away
+    its own people. Nobody at all is told as zero."""
+    total: Counter[Cell] = Counter()
+    own: dict[str, Counter[Cell]] = {name: Counter() for name in providers}
+    for person, cell in counted:
+        total[cell] += 1
+        for name, lists in providers.items():
+            own[name][cell] += bool(lists & set(person.lists))
+    told: dict[Cell, int | None] = {}
+    for cell in cells:
+        rests = [total[cell], *(total[cell] - part[cell] for part in own.values())]
+        told[cell] = None if any(0 < rest < MINIMUM for rest in rests) else total[cell]
+    return told
+
+
+def overlap(persons: Iterable[Person]) -> dict[Cell, int]:
+    """People by exactly which of the five lists they are on."""
+    counted = Counter(tuple(str(int(name in person.lists)) for name in LISTS) for person in persons)
+    return {cell: counted[cell] for cell in product("01", repeat=5) if "1" in cell}
+
+
+def cells(answer: dict[str, object]) -> dict[Cell, int | None]:
+    """The rows of `run --json`, by their codes; checks that a suppressed cell says so."""
+    *codes, count = answer["columns"]  # type: ignore[misc]
+    assert count == "count"
+    found: dict[Cell, int | None] = {}
+    for row in answer["rows"]:  # type: ignore[attr-defined]
+        assert row.get("suppressed", []) == ([] if row["count"] is not None else ["count"])
+        found[tuple(str(row[name]) for name in codes)] = row["count"]
+    return found
