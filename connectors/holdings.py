@@ -99,7 +99,21 @@ def _naming(dataset: str, entity: str) -> Iterator[None]:
 
 
 def _same_edition(holding: Holding, snapshot: str) -> None:
-    if holding.source.snapshot(holding.snapshot_key) != snapshot:
+    """Raises in words that do not depend on rows: they go to every space, and a line's number is nearly a count."""
+    try:
+        found = holding.source.snapshot(holding.snapshot_key)
+    except SourceError as broken:
+        if broken.reason is Reason.SOURCE_UNREADABLE:
+            raise IsthmusError(
+                Reason.SOURCE_UNREADABLE,
+                f"the source of {holding.dataset.name} cannot be read",
+                private=f"{broken.public} {broken.private}",
+                field="path",
+                space=f"https://{holding.dataset.space_host}",
+                advice="Its owner has to repair it; nothing was read",
+            ) from None
+        found = ""  # it fitted its description when it was offered
+    if found != snapshot:
         raise IsthmusError(
             Reason.EDITION_CHANGED,
             f"{holding.dataset.name} is not what it was when its edition was offered",

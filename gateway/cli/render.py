@@ -205,9 +205,7 @@ def plan(made: Plan) -> RenderableType:
         f"in {number(forecast.rounds)} rounds.",
     ]
     if draft.demo_view:
-        said.append(
-            "For demonstration, a sample of what the asking space's own party receives is shown with the result."
-        )
+        said.append("For demonstration, the result shows a sample of what the asking space's own party receives.")
     sentences = Group("", *(words(line) for line in said))
     return Group(words(draft.query.title, "bold"), "", parties, sentences, editions, learns, verdicts)
 

@@ -1,0 +1,49 @@
+"""What an agent says of a source that changed after its edition was offered: nothing that depends on rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectors.holdings import Holding, read_rows
+from connectors.sources.tables import DatasetSource, SourceConfig
+from gateway.domain.dataset import Dataset
+from gateway.domain.errors import IsthmusError, Reason
+from tests import examples
+
+GOOD = "name,born,age,form\n" + "Anna Canaryname,1990-01-02,30,LABOUR\n" * 40
+
+
+def told(folder: Path, content: bytes) -> IsthmusError:
+    contract = examples.contract()
+    provider = contract.providers[0]
+    dataset: Dataset = next(
+        d for d in (examples.dataset(p.entity) for p in contract.providers) if d.name == provider.inputs[0].dataset
+    )
+    (folder / "list.csv").write_bytes(content)
+    source = DatasetSource(SourceConfig(folder, "list.csv", dataset.columns, dataset.key_columns))
+    holding = Holding(dataset, source, ("*",), bytes(32))
+    with pytest.raises(IsthmusError) as caught:
+        read_rows(contract, provider.entity, {dataset.name: holding})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (GOOD.encode(), Reason.EDITION_CHANGED),
+        ((GOOD + "Canaryname,Canarydate,30,LABOUR\n").encode(), Reason.EDITION_CHANGED),
+        ((GOOD + "Canaryname,1990-01-02,30,Canarycode\n").encode(), Reason.EDITION_CHANGED),
+        ((GOOD + 'Canaryname,"Canaryopen').encode(), Reason.SOURCE_UNREADABLE),
+        (GOOD.encode() + b"Canaryname\xff,1990-01-02,30,LABOUR\n", Reason.SOURCE_UNREADABLE),
+    ],
+)
+def test_a_changed_source_is_refused_in_words_that_do_not_depend_on_rows(
+    tmp_path: Path, content: bytes, reason: Reason
+) -> None:
+    problem = told(tmp_path, content)
+    assert problem.reason is reason
+    said = f"{problem.public} {problem.advice} {problem.field}"
+    assert not any(character.isdigit() for character in said)
+    assert "Canary" not in said + problem.private
