@@ -23,6 +23,7 @@ from connectors.engine.pipe import MAX_FRAME as MAX_PIPE
 from connectors.engine.pipe import FromParty, PipeBroken, ToParty
 from connectors.engine.rows import InputRows
 from connectors.launch.subprocesses import Party, PartyPool
+from connectors.rules.party_job import blame, failure, party_job
 from connectors.sources.linking import LinkedRows
 from gateway.domain.approval import SignedContract
 from gateway.domain.computation import SealedShare
@@ -36,19 +37,6 @@ HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 PROGRESS_SECONDS = 0.1
 MAX_SEALED = MAX_PIPE - 2  # a kind and a source go in front
-
-# A party's reason codes, as everybody else knows them.
-_REASONS = {
-    "BAD_INPUT": Reason.PROTOCOL_VIOLATION,
-    "BAD_FRAME": Reason.PROTOCOL_VIOLATION,
-    "FRAME_TOO_LARGE": Reason.PROTOCOL_VIOLATION,
-    "WRONG_LENGTH": Reason.PROTOCOL_VIOLATION,
-    "ELEMENT_OUT_OF_RANGE": Reason.PROTOCOL_VIOLATION,
-    "UNDECLARED_PAYLOAD": Reason.PROTOCOL_VIOLATION,
-    "INCONSISTENT_SHARES": Reason.INCONSISTENT_SHARES,
-    "PROGRAM_MISMATCH": Reason.PROGRAM_MISMATCH,
-    "DEADLINE": Reason.DEADLINE_EXCEEDED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +109,11 @@ class Session:
             try:
                 party = await self.pool.take()
             except IsthmusError as problem:
-                failed = _failure(problem.reason, self.entity, "start", problem.public, problem.advice)
+                failed = failure(problem.reason, self.entity, "start", problem.public, problem.advice)
                 raise Ended(failed) from None
             self._seats[seat.pid] = _Seat(seat.pid, party, asyncio.get_running_loop().time())
-            party.send(ToParty.JOB, json.dumps(self._job(seat.pid)).encode())
+            job = party_job(self.contract.body, self.roster, self.keys.seats[seat.pid], seat.pid)
+            party.send(ToParty.JOB, json.dumps(job).encode())
         self._seated.set()
         for held in self._seats.values():
             self._spawn(self._listen(held), held.pid)
@@ -155,10 +144,15 @@ class Session:
         held = self._seats.get(frame.destination)
         if held is None or self._stopped:
             return
+        sender = self.contract.body.entity_at(frame.source)
+        if sender is None:  # no gateway but our own lets this through
+            text = "a frame came from nobody in the contract"
+            raise Ended(failure(Reason.PROTOCOL_VIOLATION, self.entity, "session", text))
         pieces = held.pieces.setdefault(frame.source, bytearray())
         pieces += frame.sealed
         if len(pieces) > MAX_SEALED:
-            raise Ended(self._too_long(frame.source))
+            text = f"{sender} sent more at once than any protocol step takes"
+            raise Ended(failure(Reason.PROTOCOL_VIOLATION, sender, "session", text))
         if frame.more:
             return
         del held.pieces[frame.source]
@@ -180,14 +174,14 @@ class Session:
             except Ended as ended:
                 self._events.put_nowait(ended.failure)
             except IsthmusError as problem:
-                self._events.put_nowait(_failure(problem.reason, self.entity, phase, problem.public, problem.advice))
+                self._events.put_nowait(failure(problem.reason, self.entity, phase, problem.public, problem.advice))
             except (PipeBroken, OSError):
                 text = f"party {pid} of this space cannot be spoken to"
-                self._events.put_nowait(_failure(Reason.PARTY_DIED, self.entity, phase, text, _ask(self.entity)))
+                self._events.put_nowait(failure(Reason.PARTY_DIED, self.entity, phase, text))
             except Exception as bug:  # whatever it was, nobody may wait for ever
                 log.error("session", session=self.contract.body.session, exc_info=bug)
                 text = "the space's agent failed"
-                self._events.put_nowait(_failure(Reason.INTERNAL, self.entity, phase, text, _ask(self.entity)))
+                self._events.put_nowait(failure(Reason.INTERNAL, self.entity, phase, text))
 
         self._tasks.add(asyncio.create_task(guarded()))
 
@@ -276,9 +270,9 @@ class Session:
                     held.done.set()
                     return
                 case FromParty.FAILED:
-                    raise Ended(self._blame(held, json.loads(body)))
+                    raise Ended(blame(self.contract.body, self.entity, held.pid, json.loads(body)))
         text = f"party {held.pid} at {self.entity} died in the phase {held.phase}"
-        raise Ended(_failure(Reason.PARTY_DIED, self.entity, held.phase, text, _ask(self.entity)))
+        raise Ended(failure(Reason.PARTY_DIED, self.entity, held.phase, text))
 
     async def _watch(self) -> None:
         """A party that gives no sign of life within the stall deadline has stalled."""
@@ -289,69 +283,9 @@ class Session:
             for held in self._seats.values():
                 if not held.done.is_set() and loop.time() - held.seen > stall:
                     text = f"party {held.pid} at {self.entity} gave no sign of life for {stall} s"
-                    raise Ended(_failure(Reason.PARTY_STALLED, self.entity, held.phase, text, _ask(self.entity)))
+                    raise Ended(failure(Reason.PARTY_STALLED, self.entity, held.phase, text))
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self._events.put_nowait(Heartbeat())
-
-    def _blame(self, held: _Seat, said: Mapping[str, Any]) -> Failure:
-        """A party's FAILED with its culprit as the entity that the contract seats there."""
-        culprit = said.get("culprit") or {}
-        body = self.contract.body
-        if "pid" in culprit:
-            entity = body.seats[culprit["pid"]].entity
-        elif "provider" in culprit:
-            entity = body.providers[culprit["provider"]].entity
-        else:
-            entity = "" if said["reason"] == "DEADLINE" else self.entity
-        reason = _REASONS.get(str(said["reason"]), Reason.INTERNAL)
-        return _failure(reason, entity, str(said["phase"]), f"party {held.pid}: {said['detail']}", _ask(entity))
-
-    def _too_long(self, source: int) -> Failure:
-        body = self.contract.body
-        provider = source >= PROVIDER_BASE
-        entity = body.providers[source - PROVIDER_BASE].entity if provider else body.seats[source].entity
-        text = f"{entity} sent more at once than any protocol step takes"
-        return _failure(Reason.PROTOCOL_VIOLATION, entity, "session", text, _ask(entity))
-
-    def _job(self, pid: int) -> dict[str, Any]:
-        body = self.contract.body
-        return {
-            "session": body.session,
-            "transcript": self.roster.transcript.hex(),
-            "pid": pid,
-            "m": body.m,
-            "t": body.t,
-            "program": {"name": body.program.name, "version": body.program.version, "digest": body.program.digest},
-            "parameters": json.loads(body.program.parameters),
-            "providers": [
-                {
-                    "entity": provider.entity,
-                    "rows": provider.row_bound,
-                    "session_key": _text(self.roster.providers[provider.entity]),
-                }
-                for provider in body.providers
-            ],
-            "seats": [
-                {"pid": seat.pid, "entity": seat.entity, "session_key": _text(self.roster.seats[seat.pid])}
-                for seat in body.seats
-            ],
-            "private_key": _text(self.keys.seats[pid]),
-            "recipients": [{"name": recipient.name, "key": recipient.key} for recipient in body.recipients],
-            "deadline_seconds": body.deadlines.total,
-            "demo_view": pid == body.viewed_pid(),
-        }
-
-
-def _text(key: bytes) -> str:
-    return base64.b64encode(key).decode()
-
-
-def _ask(entity: str) -> str:
-    return f"The operator of {entity} has to look into it" if entity else "Ask again"
-
-
-def _failure(reason: Reason, culprit: str, phase: str, text: str, action: str) -> Failure:
-    return Failure(reason.value, culprit, phase, text, action)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gateway.domain.query import Query
 from gateway.domain.records import record
+from gateway.domain.session import PROVIDER_BASE
 
 
 @record
@@ -124,6 +125,13 @@ class Contract:
         if not self.demo_view:
             return None
         return next((seat.pid for seat in self.seats_of(self.initiator)), None)
+
+    def entity_at(self, address: int) -> str | None:
+        """The space behind an address of session traffic: a pid, or 256 plus the index of a provider."""
+        if 0 <= address < self.m:
+            return self.seats[address].entity
+        index = address - PROVIDER_BASE
+        return self.providers[index].entity if 0 <= index < len(self.providers) else None
 
     def seats_of(self, entity: str) -> tuple[Seat, ...]:
         return tuple(seat for seat in self.seats if seat.entity == entity)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.session import PROVIDER_BASE, Failure, Frame
+from gateway.domain.session import Failure, Frame
 
 MAX_FRAME = 1024 * 1024  # bytes; longer traffic travels in pieces
 MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, or one frame
@@ -86,15 +86,6 @@ class _Route:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     started: bool = False
-
-    def entity_of(self, address: int) -> str | None:
-        """The space behind an address: a pid, or 256 plus a provider's index in the contract."""
-        if 0 <= address < self.contract.m:
-            return self.contract.seats[address].entity
-        index = address - PROVIDER_BASE
-        if 0 <= index < len(self.contract.providers):
-            return self.contract.providers[index].entity
-        return None
 
 
 class Tunnel:
@@ -205,7 +196,7 @@ class Tunnel:
         if not 0 <= frame.destination < route.contract.m or len(frame.sealed) > MAX_FRAME:
             return False
         here = route.contract.seats[frame.destination].entity == self._entity
-        return route.entity_of(frame.source) == sender and here is (sender != self._entity)
+        return route.contract.entity_at(frame.source) == sender and here is (sender != self._entity)
 
     async def _failed(self, route: _Route, culprit: str, reason: Reason, text: str) -> None:
         action = f"Ask the operator of {culprit}"
