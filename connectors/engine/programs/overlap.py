@@ -52,7 +52,8 @@ VERSION = 1
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each pattern of lists, the number of people on exactly those lists, "
-    "or that the number is suppressed."
+    "or that the number is suppressed, which says that it is small, or that what is left of it without one "
+    "provider's own people is."
 )
 MAX_LISTS = 8
 
