@@ -37,7 +37,8 @@ def main() -> int:
         if type(problem).__name__ == "NoArgsIsHelpError":
             print(told(), file=sys.stderr)
         else:
-            say(f"{told().rstrip('.')}. See `{path} --help`")
+            text = told().rstrip(".")
+            say(f"{text}{'' if text.endswith('?') else '.'} See `{path} --help`")
         return USAGE
 
 

@@ -190,7 +190,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
         stop_when_parent_ends(stop)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(running(path))
-        if settings.agent is not None:
+        if settings.agent is not None and not stop.is_set():
             await stack.enter_async_context(_embedded(settings.agent.config, stop))
         await stop.wait()
 

@@ -6,6 +6,7 @@ Nothing here computes: it asks a gateway as any client would.
 from __future__ import annotations
 
 import asyncio
+import signal
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -31,13 +32,20 @@ def demo(
     with answering(json_) as output:
         import uvloop
 
-        told = uvloop.run(_demo(Console(quiet=json_)))
+        try:
+            told = uvloop.run(_demo(Console(quiet=json_)))
+        except asyncio.CancelledError:  # told to stop; everything has been cleared away
+            raise KeyboardInterrupt from None
         if json_:
             output.give(lambda: told)
 
 
 async def _demo(out: Console) -> dict[str, Any]:
     began = time.monotonic()
+    task = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal too leaves nothing behind
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with tempfile.TemporaryDirectory(prefix="isthmus-demo-") as folder:
         async with AsyncExitStack() as stack:
             log = stack.enter_context((Path(folder) / "demo.log").open("ab"))

@@ -201,8 +201,8 @@ def plan(made: Plan) -> RenderableType:
         f"Cells under {limits.minimum_cell} are suppressed before anything is opened."
         if limits.minimum_cell > 1
         else "Every cell is released exactly, the small ones too.",
-        f"It should take about {forecast.seconds:.1f} s and {size(forecast.bytes_per_party)} sent by each party, "
-        f"in {number(forecast.rounds)} rounds.",
+        f"It should take about {forecast.seconds:.1f} s and {number(forecast.rounds)} rounds; "
+        f"a party sends {size(forecast.bytes_per_party)} on average.",
     ]
     if draft.demo_view:
         said.append("For demonstration, the result shows a sample of what the asking space's own party receives.")

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.cli.output import answering
-from gateway.client.profile import sandbox_state
+from gateway.client.profile import SANDBOX_RUNS, sandbox_state
 from gateway.domain.errors import IsthmusError, Reason
 
 app = typer.Typer(no_args_is_help=True, help="A whole federation on this machine, to try everything on.")
@@ -42,6 +42,8 @@ DOWN_WITHIN = 20.0
 def up(
     folder: Folder = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it is ready, and leave it running.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep keys, data and logs when it ends.")] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     json_: Json = False,
 ) -> None:
     """Start three data spaces and a neutral operator with made-up people, and keep them running."""
@@ -55,11 +57,14 @@ def up(
                 f"a sandbox runs already in {place}",
                 advice="See `isthmus sandbox ps`, or take it down",
             )
+        _is_ours(place)
         if detach:
             _detached(place)
             _print(_described(place), json_)
         else:
             uvloop.run(_foreground(place, json_))
+            if not (keep or supervised):
+                shutil.rmtree(place)
 
 
 @app.command(epilog="Example: isthmus sandbox ps --json")
@@ -77,13 +82,21 @@ def down(
 ) -> None:
     """Stop the sandbox and clear its folder away."""
     with answering(json_) as output:
+        from gateway.sandbox.federation import PORTS_FILE
+
         place = _place(folder)
-        _end(_running(place)["supervisor"])
+        left_over = _state(place) is None and (place / PORTS_FILE).is_file() and not keep
+        if not left_over:
+            _end(_running(place)["supervisor"])
         if not keep:
             shutil.rmtree(place)
         output.give(
-            lambda: {"folder": str(place), "stopped": True, "kept": keep},
-            lambda: f"The sandbox in {place} is down.",
+            lambda: {"folder": str(place), "stopped": not left_over, "kept": keep},
+            lambda: (
+                f"No sandbox ran in {place}; what was left of one is cleared away."
+                if left_over
+                else f"The sandbox in {place} is down."
+            ),
         )
 
 
@@ -105,16 +118,16 @@ def _end(supervisor: int) -> None:
 
 
 async def _foreground(place: Path, json_: bool) -> None:
-    from gateway.sandbox.federation import STATE_FILE, running
+    from gateway.sandbox.federation import running
 
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (place / "sandbox.log").open("ab") as log:
         starting = asyncio.create_task(stop.wait())
         async with running(place, log=log.fileno()) as sandbox:
-            state = place / STATE_FILE
+            state = place / SANDBOX_RUNS
             state.write_text(json.dumps({"supervisor": os.getpid()}))
             try:
                 _print(sandbox.describe(), json_)
@@ -130,7 +143,7 @@ def _detached(place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (place / "sandbox.log").open("ab") as log:
         supervisor = subprocess.Popen(
-            (sys.executable, "-m", "gateway", "sandbox", "up", "--folder", str(place), "--json"),
+            (sys.executable, "-m", "gateway", "sandbox", "up", "--folder", str(place), "--json", "--supervised"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -156,14 +169,27 @@ def _place(folder: Path | None) -> Path:
 
 def _state(place: Path) -> dict[str, Any] | None:
     """The state of a sandbox that runs in `place`; a file that its supervisor did not outlive counts for nothing."""
-    from gateway.sandbox.federation import STATE_FILE
     from gateway.sandbox.processes import is_supervisor
 
     try:
-        state: dict[str, Any] = json.loads((place / STATE_FILE).read_text())
+        state: dict[str, Any] = json.loads((place / SANDBOX_RUNS).read_text())
     except (OSError, ValueError):
         return None
     return state if is_supervisor(state["supervisor"]) else None
+
+
+def _is_ours(place: Path) -> None:
+    """What is cleared away at the end holds nothing but a sandbox."""
+    from gateway.sandbox.federation import PORTS_FILE
+
+    found = {entry.name for entry in place.iterdir()} if place.is_dir() else set()
+    if found - {"sandbox.log"} and PORTS_FILE not in found:
+        raise IsthmusError(
+            Reason.ALREADY_EXISTS,
+            f"{place} is not empty and holds no sandbox",
+            field="folder",
+            advice="Choose a new folder; a sandbox clears its own away when it ends",
+        )
 
 
 def _running(place: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from gateway import config
 from gateway.domain.errors import IsthmusError, Reason
 
 SANDBOX_PROFILE = "default-profile.toml"
+SANDBOX_RUNS = "sandbox.json"  # there while a sandbox runs
 
 
 class Profile(config.Strict):
@@ -47,9 +48,10 @@ def discover(environment: Mapping[str, str] = os.environ) -> Path:
     given = environment.get("XDG_CONFIG_HOME", "")
     own = (Path(given) if given else Path.home() / ".config") / "isthmus" / "profile.toml"
     sandbox = sandbox_state(environment) / SANDBOX_PROFILE
-    for path in (own, sandbox):
-        if path.is_file():
-            return path
+    if own.is_file():
+        return own
+    if sandbox.is_file() and (sandbox.parent / SANDBOX_RUNS).is_file():
+        return sandbox
     raise IsthmusError(
         Reason.CONFIGURATION,
         f"there is no profile: neither {own} nor a running sandbox",

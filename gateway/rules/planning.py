@@ -177,6 +177,8 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
 
 def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
     column = _column(dataset, item.column, f"{field}.column")
+    if column.type is ColumnType.TEXT:
+        raise _wrong_type(dataset, f"{field}.column", f"{item.column} is text, and text is not filtered on")
     if item.between is not None:
         if column.type not in (ColumnType.DATE, ColumnType.INTEGER):
             raise _wrong_type(dataset, f"{field}.between", f"{item.column} is a {column.type}, which has no order")
@@ -188,7 +190,10 @@ def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
     for value in values:
         if not _fits(column, value):
             raise _wrong_type(
-                dataset, field, f"{item.column} is a {column.type}, and the filter compares it with {value!r}"
+                dataset,
+                field,
+                f"{item.column} is a {column.type}, and the filter compares it with {value!r}",
+                f'Put the value in quotes: "{value}"' if isinstance(value, int) else "",
             )
         if column.type is ColumnType.CODE and value not in {code.value for code in column.codes}:
             known = [code.value for code in column.codes]
@@ -199,6 +204,8 @@ def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
                 space=f"https://{dataset.space_host}",
                 advice=_nearest(str(value), known, "Its codes are"),
             )
+    if item.between is not None:
+        _check_order(item.between, dataset, field)
 
 
 def _fits(column: Column, value: str | int) -> bool:
@@ -209,6 +216,18 @@ def _fits(column: Column, value: str | int) -> bool:
             return isinstance(value, str) and dates.is_day(value)
         case _:
             return isinstance(value, str)
+
+
+def _check_order(between: query.Between, dataset: Dataset, field: str) -> None:
+    """Both ends are of the column's one type by now; days in ISO form sort as text."""
+    if between.low > between.high:  # type: ignore[operator]
+        raise IsthmusError(
+            Reason.MALFORMED_QUERY,
+            f"{between.low} comes after {between.high}, so the filter keeps nothing",
+            field=f"{field}.between",
+            space=f"https://{dataset.space_host}",
+            advice="Swap the two",
+        )
 
 
 def _owner(asked: query.Query, index: int, spaces: Mapping[str, Space]) -> tuple[str, Dataset]:
@@ -304,11 +323,11 @@ def _nearest(name: str, known: Sequence[str], lead: str) -> str:
     return f"Did you mean {close[0]}?" if close else f"{lead}: {', '.join(known[:12])}"
 
 
-def _wrong_type(dataset: Dataset, field: str, public: str) -> IsthmusError:
+def _wrong_type(dataset: Dataset, field: str, public: str, advice: str = "") -> IsthmusError:
     return IsthmusError(
         Reason.WRONG_FILTER_TYPE,
         public,
         field=field,
         space=f"https://{dataset.space_host}",
-        advice=f"`isthmus datasets {dataset.name}` shows each column's type and codes",
+        advice=advice or f"`isthmus datasets {dataset.name}` shows each column's type and codes",
     )

@@ -91,7 +91,11 @@ def assign(count: int, allowed: Sequence[str], first: Sequence[str], spaces: Map
     check_sizes(count, (count - 1) // 2)
     for entity in allowed:
         if entity not in spaces:
-            raise _refused("the query wants a seat at a space unknown here", "See `isthmus spaces`", entity)
+            meant = f"https://{entity}"
+            advice = (
+                f"Did you mean {meant}?" if meant in spaces else "See `isthmus spaces`; a space is named https://HOST"
+            )
+            raise _refused("the query wants a seat at a space unknown here", advice, entity, field="seats.at")
     owner = hands(space.operator for space in spaces.values())
     order = [*first, *sorted(entity for entity in spaces if entity not in first)]
     chosen: dict[str, str] = {}
@@ -103,10 +107,16 @@ def assign(count: int, allowed: Sequence[str], first: Sequence[str], spaces: Map
     if len(chosen) < count:
         where = ", ".join(sorted(chosen.values())) or "nobody"
         spare = sorted(entity for entity, space in spaces.items() if space.offer.seats and owner[entity] not in chosen)
-        hint = f", for example at {spare[0]}" if spare else ""
+        missing = count - len(chosen)
+        more = (
+            "a neutral operator's seat" if missing == 1 else f"the seats of {missing} more operators, neutral ones say"
+        )
+        hint = f", for example {', '.join(spare[:missing])}" if len(spare) >= missing else ""
+        possible = max((m for m in SIZES if m <= len(chosen)), default=0)
+        fewer = f", or ask for {possible} seats" if possible and not hint else ""
         raise _refused(
             f"{count} seats need {count} operators in different hands, and only {len(chosen)} can take one: {where}",
-            f"Add a neutral operator's seat{hint}",
+            f"Add {more}{hint}{fewer}",
             field="seats",
         )
     # Data owners keep their place at the table; ties are broken by entity ID, so every space sees the same order.

@@ -23,7 +23,6 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.sandbox import processes
 from gateway.sandbox.layout import CLIENTS, SPACES, SpaceSpec, is_laid_out, lay_out
 
-STATE_FILE = "sandbox.json"
 PORTS_FILE = "ports.json"
 READY_WITHIN = 60.0
 RENEW_EVERY = 120.0

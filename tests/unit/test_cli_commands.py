@@ -144,10 +144,15 @@ def test_profiles_are_found_in_order(tmp_path: Path) -> None:
         discover(where)
     sandbox = sandbox_state(where) / "default-profile.toml"
     own = tmp_path / "config" / "isthmus" / "profile.toml"
-    for path in (sandbox, own):
-        path.parent.mkdir(parents=True)
-        path.write_text("")
-        assert discover(where) == path
+    sandbox.parent.mkdir(parents=True)
+    sandbox.write_text("")
+    with pytest.raises(IsthmusError, match="there is no profile"):
+        discover(where)  # a sandbox that does not run any more
+    (sandbox.parent / "sandbox.json").write_text("{}")
+    assert discover(where) == sandbox
+    own.parent.mkdir(parents=True)
+    own.write_text("")
+    assert discover(where) == own
     assert discover({**where, "ISTHMUS_PROFILE": "named.toml"}) == Path("named.toml")
 
 
