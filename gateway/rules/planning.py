@@ -193,7 +193,7 @@ def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
                 dataset,
                 field,
                 f"{item.column} is a {column.type}, and the filter compares it with {value!r}",
-                f'Put the value in quotes: "{value}"' if isinstance(value, int) else "",
+                f'Put it in quotes: "{value}"' if str(value) in {code.value for code in column.codes} else "",
             )
         if column.type is ColumnType.CODE and value not in {code.value for code in column.codes}:
             known = [code.value for code in column.codes]

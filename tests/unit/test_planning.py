@@ -55,6 +55,8 @@ def test_a_draft_seats_owners_first_and_names_editions_not_now() -> None:
          "sources[1].filters[0].column", ""),
         (filtered(query.Filter("form", between=query.Between("a", "b"))), Reason.WRONG_FILTER_TYPE,
          "sources[1].filters[0].between", ""),
+        (filtered(query.Filter("year", equals=2013)), Reason.WRONG_FILTER_TYPE,
+         "sources[1].filters[0]", 'Put it in quotes: "2013"'),
         (filtered(query.Filter("age", between=query.Between(65, 18))), Reason.MALFORMED_QUERY,
          "sources[1].filters[0].between", "Swap"),
         (filtered(query.Filter("nothing", equals="x")), Reason.UNKNOWN_COLUMN, "sources[1].filters[0].column", ""),
