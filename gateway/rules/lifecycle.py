@@ -50,6 +50,8 @@ def next_state(state: State, event: Event) -> State:
     except KeyError:
         raise IsthmusError(
             Reason.ILLEGAL_TRANSITION,
-            f"a computation that is {state} cannot {event.lower()}",
+            f"a computation that is {state} cannot {event.lower()}"
+            if state in LIVE
+            else f"the computation has ended already, as {state}",
             advice="Read its state again",
         ) from None
