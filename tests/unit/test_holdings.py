@@ -12,7 +12,7 @@ from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from tests import examples
 
-GOOD = "name,born,age,form\n" + "Anna Canaryname,1990-01-02,30,LABOUR\n" * 40
+GOOD = "name,born,age,year,form\n" + "Anna Canaryname,1990-01-02,30,2013,LABOUR\n" * 40
 
 
 def told(folder: Path, content: bytes) -> IsthmusError:
@@ -33,10 +33,10 @@ def told(folder: Path, content: bytes) -> IsthmusError:
     ("content", "reason"),
     [
         (GOOD.encode(), Reason.EDITION_CHANGED),
-        ((GOOD + "Canaryname,Canarydate,30,LABOUR\n").encode(), Reason.EDITION_CHANGED),
-        ((GOOD + "Canaryname,1990-01-02,30,Canarycode\n").encode(), Reason.EDITION_CHANGED),
+        ((GOOD + "Canaryname,Canarydate,30,2013,LABOUR\n").encode(), Reason.EDITION_CHANGED),
+        ((GOOD + "Canaryname,1990-01-02,30,2013,Canarycode\n").encode(), Reason.EDITION_CHANGED),
         ((GOOD + 'Canaryname,"Canaryopen').encode(), Reason.SOURCE_UNREADABLE),
-        (GOOD.encode() + b"Canaryname\xff,1990-01-02,30,LABOUR\n", Reason.SOURCE_UNREADABLE),
+        (GOOD.encode() + b"Canaryname\xff,1990-01-02,30,2013,LABOUR\n", Reason.SOURCE_UNREADABLE),
     ],
 )
 def test_a_changed_source_is_refused_in_words_that_do_not_depend_on_rows(
