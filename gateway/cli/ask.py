@@ -53,15 +53,17 @@ class NoAnswer(IsthmusError):
 
 async def run(client: AsyncClient, asked: Query, console: Console, recipient: Recipient = "self") -> Answer:
     """Raises NoAnswer when it ends without a release, IsthmusError for everything else."""
-    found = await client.create(asked, recipient=recipient)
+    # Shielded: interrupted between asking and hearing its name, the question would run on for nobody.
+    creating = asyncio.ensure_future(client.create(asked, recipient=recipient))
     try:
+        found = await asyncio.shield(creating)
         with bars(console) as show:
             async for changed in client.watch(found.name):
                 found = changed
                 show(found)
     except asyncio.CancelledError:
         with contextlib.suppress(IsthmusError):  # it had ended, or the gateway is gone: nothing is left to stop
-            await client.cancel(found.name)
+            await client.cancel((await creating).name)
         raise
     if found.state is not State.RELEASED:
         raise NoAnswer(found)
