@@ -13,7 +13,7 @@ from collections.abc import Callable
 from gateway.client import AsyncClient
 from gateway.domain.computation import Computation, State
 from tests.e2e.shell import QUERIES, ROOT, Shell
-from tests.faults.federated import FOUR, QUERY, in_mid_session
+from tests.faults.federated import FOUR, QUERY, in_mid_session, until_computing
 
 STALL = 5.0
 TOLD_WITHIN = 2.0
@@ -70,32 +70,44 @@ async def test_a_cancelled_session_ends_everywhere_and_its_seats_are_free(shell:
 
 
 async def test_an_interrupted_asker_cancels_at_all_spaces(shell: Shell) -> None:
-    before = {computation.name for computation in await _all(shell, "care")}
-    held = await party(shell, "care")
-    os.kill(held, signal.SIGSTOP)  # the session starts and waits for it, so that it cannot be over too soon
-    asking = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "run", str(QUERIES / "form_year.yaml"), "--json"],
-        cwd=ROOT,
-        env=shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    async with AsyncClient(shell.profile("care", "operator")) as client, asyncio.timeout(20):
-        while not (fresh := [c for c in await client.list() if c.name not in before]):
-            continue
-        async for computation in client.watch(fresh[0].name):
-            # A provider shares its inputs once its own party has its job: the stopped one is taken by then.
-            if any(status.space == "https://care.example" and status.phase for status in computation.spaces):
-                break
+    asking, held, name = await _asking_and_held(shell)
     asking.send_signal(signal.SIGINT)
     out, err = await asyncio.to_thread(asking.communicate, timeout=20)
     assert asking.returncode == 5, (out, err)
     assert "Traceback" not in err
     async with asyncio.timeout(10):
-        while {c.state for c in await _all(shell, "neutral") if c.name == fresh[0].name} != {State.CANCELLED}:
+        while {c.state for c in await _all(shell, "neutral") if c.name == name} != {State.CANCELLED}:
             continue
     await usable_again(shell, {held})
+
+
+async def _asking_and_held(shell: Shell) -> tuple[subprocess.Popen[str], int, str]:
+    """`isthmus run` in mid-session, the stopped party that holds it there, and its computation.
+
+    A session that is over before its party is stopped is asked again.
+    """
+    async with AsyncClient(shell.profile("care", "operator")) as client, asyncio.timeout(60):
+        while True:
+            before = {computation.name for computation in await client.list()}
+            held = await party(shell, "care")
+            asking = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "run", str(QUERIES / "form_year.yaml"), "--json"],
+                cwd=ROOT,
+                env=shell.environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            while not (fresh := [c for c in await client.list() if c.name not in before]):
+                continue
+            try:
+                await until_computing(client, fresh[0].name)
+                os.kill(held, signal.SIGSTOP)
+                if (await client.get(fresh[0].name)).state is State.RUNNING:
+                    return asking, held, fresh[0].name
+            except (AssertionError, ProcessLookupError):
+                pass
+            await asyncio.to_thread(asking.communicate, timeout=20)
 
 
 async def usable_again(shell: Shell, used: set[int]) -> None:
