@@ -30,7 +30,7 @@ from gateway.domain.offer import Operator
 from gateway.domain.plan import Decision, Verdict
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
 from gateway.edges.documents import Reader, Writer
-from gateway.edges.federation import Federation
+from gateway.edges.federation import Federation, operator_of
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules import queries, sealing
@@ -195,12 +195,7 @@ class Agent:
             except TokenProblem as problem:
                 if problem.problem is not Problem.OLDER:
                     raise
-        return {
-            entity.entity_id: Operator(
-                entity.entity_id, entity.operator, entity.operator_group, tuple(entity.affiliates), entity.jurisdiction
-            )
-            for entity in self.trust.entities()
-        }
+        return {entity.entity_id: operator_of(entity) for entity in self.trust.entities()}
 
     async def _approve(self, contract: SignedContract) -> Approval:
         self._make_room(contract.body.initiator)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.domain.identity import Anchor, Entity, EntityId, Jwk
+from gateway.domain.offer import Operator
 from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import Clock, sign, signature_holds
 from gateway.rules.gateway_metadata import ENTITY_TYPE, GatewayMetadata
@@ -103,3 +104,10 @@ class Federation:
         if entity is None:
             return []
         return [key for key in entity.keys(profile_of(typ).signed_with) if key.kid == kid]
+
+
+def operator_of(entity: Entity) -> Operator:
+    """The operator as the seat rules see it."""
+    return Operator(
+        entity.entity_id, entity.operator, entity.operator_group, tuple(entity.affiliates), entity.jurisdiction
+    )

@@ -15,11 +15,11 @@ import structlog
 from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Entity
-from gateway.domain.offer import Operator, Space
+from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
 from gateway.edges.documents import Reader
-from gateway.edges.federation import Federation
+from gateway.edges.federation import Federation, operator_of
 from gateway.edges.peers import PeerLine
 from gateway.flows.take_part import TakePart
 from gateway.ports import Chains, Clock, SpaceLine
@@ -166,10 +166,3 @@ class Spaces:
                 )
             self._peers[entity] = self._dial(believed)
         return self._peers[entity]
-
-
-def operator_of(entity: Entity) -> Operator:
-    """The operator as the seat rules see it."""
-    return Operator(
-        entity.entity_id, entity.operator, entity.operator_group, tuple(entity.affiliates), entity.jurisdiction
-    )
