@@ -87,6 +87,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
     clock, ids = SystemClock(), SystemIds()
     federation_key = keys.load_signing_key(settings.keys.federation)
     token_key = keys.load_signing_key(settings.keys.token)
+    revocation_key = keys.load_signing_key(settings.keys.revocation)
     recipient = RecipientKey(_raw(keys.load_agreement_key(settings.keys.recipient).secret))
     own_ca = settings.tls.ca.read_bytes()
     trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
@@ -100,6 +101,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
             jurisdiction=settings.operator.jurisdiction,
             token_keys=(token_key.jwk,),
             contract_keys=(parse_jwk(json.loads(settings.keys.contract.read_text())),),
+            revocation_keys=(revocation_key.jwk,),
             tls_ca=own_ca.decode(),
             seats=settings.operator.seats,
         )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationError, ValidationInfo
 
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Anchor, EntityId, parse_entity_id
+from gateway.domain.identity import Anchor, EntityId, Jwk, parse_entity_id
 from gateway.rules.access import SCOPES
 from gateway.rules.jose import TokenProblem
 from gateway.rules.jwks import parse_jwk
@@ -54,6 +54,7 @@ class GatewayKeys(Strict):
     federation: Beside
     token: Beside
     recipient: Beside
+    revocation: Beside
     contract: Beside
 
 
@@ -68,20 +69,25 @@ class GatewayTls(Strict):
 
 
 class AnchorConfig(Strict):
-    """A pinned anchor: public keys (JWK files), and the entity IDs under which it may vouch."""
+    """A pinned anchor: public keys (JWK files), and the entity IDs under which it may vouch and revoke."""
 
     entity: Entity
     keys: tuple[Beside, ...]
     prefixes: tuple[Entity, ...]
+    revocation_keys: tuple[Beside, ...]
 
     def load(self) -> Anchor:
-        keys = []
-        for path in self.keys:
-            try:
-                keys.append(parse_jwk(json.loads(path.read_text())))
-            except (OSError, ValueError, TokenProblem):
-                raise broken(f"the anchor's key {path} cannot be read", "anchors", "Get it from the anchor") from None
-        return Anchor(self.entity, tuple(keys), tuple(self.prefixes))
+        return Anchor(self.entity, _public(self.keys), tuple(self.prefixes), _public(self.revocation_keys))
+
+
+def _public(paths: tuple[Path, ...]) -> tuple[Jwk, ...]:
+    keys = []
+    for path in paths:
+        try:
+            keys.append(parse_jwk(json.loads(path.read_text())))
+        except (OSError, ValueError, TokenProblem):
+            raise broken(f"the anchor's key {path} cannot be read", "anchors", "Get it from the anchor") from None
+    return tuple(keys)
 
 
 class PeerConfig(Strict):

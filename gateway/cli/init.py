@@ -111,9 +111,10 @@ def next_steps(folder: Path, wanted: Wanted) -> tuple[str, ...]:
 
 def _keys(folder: Path) -> Jwk:
     """The space's keys; returns the public federation key."""
-    federation, token, contract = (keys.new_signing_key() for _ in range(3))
+    federation, token, contract, revocation = (keys.new_signing_key() for _ in range(4))
     keys.write_secret(folder / "keys" / "federation.pem", keys.pem_of(federation.secret))
     keys.write_secret(folder / "keys" / "token.pem", keys.pem_of(token.secret))
+    keys.write_secret(folder / "keys" / "revocation.pem", keys.pem_of(revocation.secret))
     keys.write_secret(folder / "keys" / "recipient.pem", keys.pem_of(keys.new_agreement_key().secret))
     keys.write_secret(folder / "agent" / "contract.pem", keys.pem_of(contract.secret))
     (folder / "keys" / "contract.jwk.json").write_text(json.dumps(jwk_object(contract.jwk)) + "\n")

@@ -30,6 +30,8 @@ seats = 1
 federation = "keys/federation.pem"
 token = "keys/token.pem"
 recipient = "keys/recipient.pem"
+# It can only revoke: your other keys, tokens, contracts, yourself.
+revocation = "keys/revocation.pem"
 # The agent's public key only: its secret one never lies with the gateway.
 contract = "keys/contract.jwk.json"
 
@@ -45,6 +47,7 @@ client_key = "tls/to-peers.key.pem"
 [[anchors]]
 entity = $anchor
 keys = ["anchor/anchor.jwk.json"]
+revocation_keys = ["anchor/revocation.jwk.json"]
 prefixes = [$entity]  # add your peers' entity IDs
 
 # One table per peer; its operator hands you the chain.
@@ -96,6 +99,7 @@ key = "agent.key.pem"
 [[anchors]]
 entity = $anchor
 keys = ["../anchor/anchor.jwk.json"]
+revocation_keys = ["../anchor/revocation.jwk.json"]
 prefixes = [$entity]  # add your peers' entity IDs
 
 [log]

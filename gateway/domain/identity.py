@@ -62,6 +62,8 @@ class KeyUse(StrEnum):
     FEDERATION = "federation"
     TOKENS = "tokens"
     CONTRACTS = "contracts"
+    REVOCATIONS = "revocations"
+    DECISIONS = "decisions"  # of people: no statement names them
 
 
 def b64url(raw: bytes) -> str:
@@ -98,6 +100,7 @@ class Anchor:
     entity_id: EntityId
     keys: tuple[Jwk, ...]
     prefixes: tuple[EntityId, ...]
+    revocation_keys: tuple[Jwk, ...] = ()  # these can only revoke
 
     def may_vouch_for(self, entity_id: EntityId) -> bool:
         return any(is_within(entity_id, prefix) for prefix in self.prefixes)
@@ -116,6 +119,7 @@ class Entity:
     federation_keys: tuple[Jwk, ...]
     token_keys: tuple[Jwk, ...]
     contract_keys: tuple[Jwk, ...]
+    revocation_keys: tuple[Jwk, ...]
     tls_ca: str  # PEM; two certificates while a CA is being rotated
     seats: int
     issued_at: int  # of its own statement: an older one never replaces a newer one
@@ -129,3 +133,7 @@ class Entity:
                 return self.token_keys
             case KeyUse.CONTRACTS:
                 return self.contract_keys
+            case KeyUse.REVOCATIONS:
+                return self.revocation_keys
+            case KeyUse.DECISIONS:
+                return ()

@@ -1,7 +1,7 @@
 """What a space says of itself under the entity type `isthmus_gateway`, to and from JSON. Pure.
 
 Invariants: every text is bounded and printable, so that none can forge a log line or a table; federation,
-token and contract keys are different keys, or a broken-in gateway could sign approvals; unknown members are
+token, contract and revocation keys are different keys, or a broken-in gateway could sign approvals; unknown members are
 ignored, since spaces upgrade on different days.
 """
 
@@ -40,6 +40,7 @@ class GatewayMetadata:
     jurisdiction: str
     token_keys: tuple[Jwk, ...]
     contract_keys: tuple[Jwk, ...]
+    revocation_keys: tuple[Jwk, ...]
     tls_ca: str
     seats: int
 
@@ -52,6 +53,7 @@ class GatewayMetadata:
             "jurisdiction": self.jurisdiction,
             "token_jwks": jwk_set(self.token_keys),
             "contract_jwks": jwk_set(self.contract_keys),
+            "revocation_jwks": jwk_set(self.revocation_keys),
             "tls_ca": self.tls_ca,
             "seats": self.seats,
         }
@@ -67,12 +69,14 @@ def parse_gateway_metadata(value: Mapping[str, Any], federation_keys: tuple[Jwk,
         jurisdiction=_jurisdiction(value.get("jurisdiction")),
         token_keys=parse_verification_keys(value.get("token_jwks")),
         contract_keys=parse_verification_keys(value.get("contract_jwks")),
+        revocation_keys=parse_verification_keys(value.get("revocation_jwks")),
         tls_ca=_authorities(value.get("tls_ca")),
         seats=_seats(value.get("seats")),
     )
-    kids = [key.kid for key in federation_keys + metadata.token_keys + metadata.contract_keys]
+    uses = (federation_keys, metadata.token_keys, metadata.contract_keys, metadata.revocation_keys)
+    kids = [key.kid for keys in uses for key in keys]
     if len(set(kids)) != len(kids):
-        _refuse("one key serves two of federation, tokens and contracts")
+        _refuse("one key serves two of federation, tokens, contracts and revocations")
     return metadata
 
 

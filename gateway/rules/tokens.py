@@ -93,6 +93,7 @@ class Profile:
 
 ENTITY = "https://"
 SESSION = "urn:isthmus:session:"
+PLAN = "urn:isthmus:plan:"
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
@@ -163,6 +164,51 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 audience=SESSION,
                 signed_with=KeyUse.CONTRACTS,
                 required={"contract_digest": is_hex_digest},
+            ),
+            # A client that names itself where no certificate can: as RFC 7523 section 3 has it.
+            Profile(
+                "isthmus-client-assertion+jwt",
+                max_bytes=8 * KIB,
+                lifetime=30,
+                audience=ENTITY,
+                signed_with=KeyUse.TOKENS,
+                once=True,
+            ),
+            # What an issuer takes back; `gateway.rules.revocation` says whose list counts for what.
+            Profile(
+                "isthmus-revocation+jwt",
+                max_bytes=1024 * KIB,
+                lifetime=300,
+                audience=None,
+                signed_with=KeyUse.REVOCATIONS,
+                required={"seq": is_integer, "revoked": is_object},
+            ),
+            # The next keys of one use, vouched for by a present one: on this alone an anchor renews its pin.
+            Profile(
+                "isthmus-rotation+jwt",
+                max_bytes=16 * KIB,
+                lifetime=30 * DAY,
+                audience=ENTITY,
+                signed_with=KeyUse.FEDERATION,  # or the key of the use that it names, as gateway.rules.trust reads it
+                required={"use": is_text, "jwks": is_object},
+            ),
+            # Good for one entity to join with, once, until it expires.
+            Profile(
+                "isthmus-invitation+jwt",
+                max_bytes=16 * KIB,
+                lifetime=30 * DAY,
+                audience=ENTITY,
+                signed_with=KeyUse.FEDERATION,
+                once=True,
+            ),
+            # A steward's decision about a plan, or a requester's signature under a query, by a key of their own.
+            Profile(
+                "isthmus-decision+jwt",
+                max_bytes=64 * KIB,
+                lifetime=30 * DAY,
+                audience=PLAN,
+                signed_with=KeyUse.DECISIONS,
+                required={"decision": is_text},
             ),
         )
     }

@@ -93,6 +93,7 @@ def verify_chain(
         federation_keys=tuple(key for key in superiors[0].keys if key.kid in listed),
         token_keys=metadata.token_keys,
         contract_keys=metadata.contract_keys,
+        revocation_keys=metadata.revocation_keys,
         tls_ca=metadata.tls_ca,
         seats=metadata.seats,
         issued_at=leaf.issued_at,

@@ -81,6 +81,9 @@ def lay_out(
     (folder / "anchor").mkdir()
     keys.write_secret(folder / "anchor" / "federation.pem", keys.pem_of(anchor_key.secret))
     _write_jwk(folder / "anchor" / "anchor.jwk.json", anchor_key.jwk)
+    revocation = keys.new_signing_key()
+    keys.write_secret(folder / "anchor" / "revocation.pem", keys.pem_of(revocation.secret))
+    _write_jwk(folder / "anchor" / "revocation.jwk.json", revocation.jwk)
     lists = data.write_lists(folder / "lists", seed)
     if change is not None:
         change(folder / "lists")
@@ -107,9 +110,10 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
     """Keys, CA and certificates of one space; returns its chain."""
     for name in ("keys", "agent", "tls", "data", "datasets"):
         (home / name).mkdir(parents=True)
-    federation, token, contract = (keys.new_signing_key() for _ in range(3))
+    federation, token, contract, revocation = (keys.new_signing_key() for _ in range(4))
     keys.write_secret(home / "keys" / "federation.pem", keys.pem_of(federation.secret))
     keys.write_secret(home / "keys" / "token.pem", keys.pem_of(token.secret))
+    keys.write_secret(home / "keys" / "revocation.pem", keys.pem_of(revocation.secret))
     keys.write_secret(home / "keys" / "recipient.pem", keys.pem_of(keys.new_agreement_key().secret))
     keys.write_secret(home / "agent" / "contract.pem", keys.pem_of(contract.secret))
     _write_jwk(home / "keys" / "contract.jwk.json", contract.jwk)
@@ -124,9 +128,12 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
     _write_credentials(
         home / "agent", "agent", certificates.client_certificate(authority, spec.entity, Role.AGENT, now)
     )
-    # The anchor pins the agent's key: whoever breaks into the gateway holds the federation key, and could name
-    # a contract key of their own in the space's next statement.
-    pinned = {"contract_jwks": {"value": jwk_set((contract.jwk,))}}
+    # The anchor pins these: whoever breaks into the gateway holds the federation key, and could name a contract
+    # key of their own in the space's next statement, or take a revocation back.
+    pinned = {
+        "contract_jwks": {"value": jwk_set((contract.jwk,))},
+        "revocation_jwks": {"value": jwk_set((revocation.jwk,))},
+    }
     statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), anchor, now, metadata_policy=pinned)
     (home / "keys" / "anchor.statement.jwt").write_text(statement)
     metadata = GatewayMetadata(
@@ -137,6 +144,7 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
         jurisdiction=spec.jurisdiction,
         token_keys=(token.jwk,),
         contract_keys=(contract.jwk,),
+        revocation_keys=(revocation.jwk,),
         tls_ca=authority.certificate_pem.decode(),
         seats=spec.seats,
     )
@@ -188,9 +196,15 @@ def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
     )
 
 
-def _anchors(spaces: Sequence[SpaceSpec], key: str) -> str:
-    prefixes = [spec.entity for spec in spaces]
-    return "[[anchors]]\n" + _toml({"entity": ANCHOR, "keys": [key], "prefixes": prefixes})
+def _anchors(spaces: Sequence[SpaceSpec]) -> str:
+    folder = "../../anchor"
+    values = {
+        "entity": ANCHOR,
+        "keys": [f"{folder}/anchor.jwk.json"],
+        "revocation_keys": [f"{folder}/revocation.jwk.json"],
+        "prefixes": [spec.entity for spec in spaces],
+    }
+    return "[[anchors]]\n" + _toml(values)
 
 
 def _gateway_toml(
@@ -222,6 +236,7 @@ def _gateway_toml(
                 "federation": "keys/federation.pem",
                 "token": "keys/token.pem",
                 "recipient": "keys/recipient.pem",
+                "revocation": "keys/revocation.pem",
                 "contract": "keys/contract.jwk.json",
             }
         ),
@@ -235,7 +250,7 @@ def _gateway_toml(
                 "client_key": "tls/to-peers.key.pem",
             }
         ),
-        _anchors(spaces, "../../anchor/anchor.jwk.json"),
+        _anchors(spaces),
         *(
             "[[peers]]\n"
             + _toml(
@@ -267,7 +282,7 @@ def _agent_toml(spec: SpaceSpec, port: int, spaces: Sequence[SpaceSpec]) -> str:
         ),
         "[keys]\n" + _toml({"contract": "agent/contract.pem"}),
         "[tls]\n" + _toml({"ca": "tls/ca.pem", "certificate": "agent/agent.pem", "key": "agent/agent.key.pem"}),
-        _anchors(spaces, "../../anchor/anchor.jwk.json"),
+        _anchors(spaces),
         "[log]\n" + _toml({"level": "warning"}),
     ]
     return "\n".join(parts)

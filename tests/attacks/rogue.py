@@ -123,6 +123,7 @@ class World:
             "affiliates": (CARE,) if entity == SISTER else (),
             "jurisdiction": spec.jurisdiction,
             "token_keys": (self.token_key(entity).jwk,),
+            "revocation_keys": (keys.load_signing_key(home / "keys" / "revocation.pem").jwk,),
             "contract_keys": (parse_jwk(json.loads((home / "keys" / "contract.jwk.json").read_text())),),
             "tls_ca": (home / "tls" / "ca.pem").read_text(),
             "seats": spec.seats,

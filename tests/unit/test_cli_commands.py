@@ -199,6 +199,7 @@ def test_the_anchor_can_answer_what_init_wrote_for_it(space: Path) -> None:
         parse_entity_id("https://anchor.example"), parse_entity_id(sent["entity"]), subject, anchor, now
     )
     (space / "anchor" / "anchor.jwk.json").write_text(json.dumps(jwk_object(anchor.jwk)))
+    (space / "anchor" / "revocation.jwk.json").write_text(json.dumps(jwk_object(keys.new_signing_key().jwk)))
     gateway.statement.write_text(statement)
     contract = parse_jwk(json.loads(gateway.keys.contract.read_text()))
     metadata = GatewayMetadata(
@@ -209,6 +210,7 @@ def test_the_anchor_can_answer_what_init_wrote_for_it(space: Path) -> None:
         jurisdiction=gateway.operator.jurisdiction,
         token_keys=(keys.load_signing_key(gateway.keys.token).jwk,),
         contract_keys=(contract,),
+        revocation_keys=(keys.load_signing_key(gateway.keys.revocation).jwk,),
         tls_ca=gateway.tls.ca.read_text(),
         seats=gateway.operator.seats,
     )

@@ -115,7 +115,11 @@ def test_a_pushed_chain_is_read_and_not_followed() -> None:
 
 def test_a_typ_is_its_profiles_own_key_and_each_bounds_its_size() -> None:
     assert all(typ == profile.typ and profile.max_bytes > 0 for typ, profile in PROFILES.items())
-    assert {typ for typ, profile in PROFILES.items() if profile.once} == {"isthmus-request+jwt"}
+    assert {typ for typ, profile in PROFILES.items() if profile.once} == {
+        "isthmus-client-assertion+jwt",
+        "isthmus-invitation+jwt",
+        "isthmus-request+jwt",
+    }
     assert {typ for typ, profile in PROFILES.items() if profile.lifetime is None} == {"isthmus-receipt+jwt"}
     bound = {typ for typ, profile in PROFILES.items() if profile.binding is not Binding.NONE}
     assert bound == {"at+jwt", "isthmus-request+jwt"}

@@ -76,6 +76,7 @@ def test_a_good_chain_yields_the_entity_until_its_first_statement_expires() -> N
         federation_keys=(CARE_SPACE.federation.jwk,),
         token_keys=(CARE_SPACE.tokens.jwk,),
         contract_keys=(CARE_SPACE.contracts.jwk,),
+        revocation_keys=(CARE_SPACE.revocations.jwk,),
         tls_ca=CARE_SPACE.authority.certificate_pem.decode(),
         seats=1,
         issued_at=NOW,

@@ -61,6 +61,7 @@ NOT_EXACT: dict[str, list[Any]] = {
     "jurisdiction": [Absent, "nl", "NLD", "", ["NL"]],
     "seats": [Absent, -1, 65, True, 1.0, "1"],
     "token_jwks": [Absent, {"keys": []}, jwk_set((CARE_SPACE.federation.jwk,))],
+    "revocation_jwks": [Absent, [], jwk_set((CARE_SPACE.contracts.jwk,))],
     "contract_jwks": [Absent, [], jwk_set((CARE_SPACE.tokens.jwk,)), jwk_set((CARE_SPACE.federation.jwk,))],
     "tls_ca": [Absent, "", "x", CA + "é", CA * 5, CA * 40, LEAF, CA + LEAF, CA.replace("M", "N")],
 }

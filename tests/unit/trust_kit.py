@@ -61,6 +61,7 @@ class Space:
     federation: SigningKey
     tokens: SigningKey
     contracts: SigningKey
+    revocations: SigningKey
     authority: Authority
 
     def metadata(self, **changes: Any) -> GatewayMetadata:
@@ -73,6 +74,7 @@ class Space:
                 "jurisdiction": "NL",
                 "token_keys": (self.tokens.jwk,),
                 "contract_keys": (self.contracts.jwk,),
+                "revocation_keys": (self.revocations.jwk,),
                 "tls_ca": self.authority.certificate_pem.decode(),
                 "seats": 1,
                 **changes,
@@ -81,8 +83,8 @@ class Space:
 
 
 def new_space(entity_id: EntityId, alg: str = "Ed25519") -> Space:
-    federation, tokens, contracts = (new_signing_key(alg) for _ in range(3))
-    return Space(entity_id, federation, tokens, contracts, create_authority(entity_id, NOW))
+    federation, tokens, contracts, revocations = (new_signing_key(alg) for _ in range(4))
+    return Space(entity_id, federation, tokens, contracts, revocations, create_authority(entity_id, NOW))
 
 
 def configuration_of(space: Space, now: int = NOW, hint: EntityId = ANCHOR) -> str:
