@@ -49,7 +49,7 @@ class OperatorConfig(Strict):
 
 
 class GatewayKeys(Strict):
-    """Files. `contract` holds the agent's public key only: the secret one never lies with the gateway."""
+    """Rings of keys. `contract` is the agent's: its public side is read here, its secrets never lie with the gateway."""
 
     federation: Beside
     token: Beside
@@ -59,13 +59,11 @@ class GatewayKeys(Strict):
 
 
 class GatewayTls(Strict):
-    """The space's CA certificate, and leaf certificates for its port and for calls to peers."""
+    """Rings of certificates: the space's CA, and leaves for its port and for calls to peers."""
 
     ca: Beside
-    certificate: Beside
-    key: Beside
-    client_certificate: Beside
-    client_key: Beside
+    server: Beside
+    client: Beside
 
 
 class AnchorConfig(Strict):

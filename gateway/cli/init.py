@@ -17,9 +17,9 @@ from string import Template
 from gateway.cli import init_texts
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, Jwk, host_of, parse_entity_id
-from gateway.edges import certificates, keys
-from gateway.edges.certificates import Credentials, Role
-from gateway.rules.jwks import jwk_object, jwk_set
+from gateway.edges import certificates, keys, ringfiles
+from gateway.edges.certificates import Role
+from gateway.rules.jwks import jwk_set
 
 CLIENT = "analyst"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]{2,45}\]):(?P<port>[1-9][0-9]{0,4})")
@@ -75,7 +75,7 @@ def lay_out(folder: Path, wanted: Wanted, now: int) -> list[Path]:
     folder.chmod(0o700)
     for name in ("keys", "tls", "peers", "anchor", "client", "agent", "agent/datasets", "agent/data"):
         (folder / name).mkdir()
-    federation = _keys(folder)
+    federation = _keys(folder, now)
     _certificates(folder, wanted, now)
     to_anchor = {"entity": wanted.entity, "operator": wanted.operator, "jwks": jwk_set((federation,))}
     values = {
@@ -109,36 +109,31 @@ def next_steps(folder: Path, wanted: Wanted) -> tuple[str, ...]:
     )
 
 
-def _keys(folder: Path) -> Jwk:
+def _keys(folder: Path, now: int) -> Jwk:
     """The space's keys; returns the public federation key."""
-    federation, token, contract, revocation = (keys.new_signing_key() for _ in range(4))
-    keys.write_secret(folder / "keys" / "federation.pem", keys.pem_of(federation.secret))
-    keys.write_secret(folder / "keys" / "token.pem", keys.pem_of(token.secret))
-    keys.write_secret(folder / "keys" / "revocation.pem", keys.pem_of(revocation.secret))
-    keys.write_secret(folder / "keys" / "recipient.pem", keys.pem_of(keys.new_agreement_key().secret))
-    keys.write_secret(folder / "agent" / "contract.pem", keys.pem_of(contract.secret))
-    (folder / "keys" / "contract.jwk.json").write_text(json.dumps(jwk_object(contract.jwk)) + "\n")
+    federation = keys.new_signing_key()
+    ringfiles.begin(folder / "keys", "federation", federation, now)
+    for name in ("token", "revocation"):
+        ringfiles.begin(folder / "keys", name, keys.new_signing_key(), now)
+    ringfiles.begin(folder / "keys", "recipient", keys.new_agreement_key(), now)
+    ringfiles.begin(folder / "agent", "contract", keys.new_signing_key(), now)
     return federation.jwk
 
 
 def _certificates(folder: Path, wanted: Wanted, now: int) -> None:
     authority = certificates.create_authority(wanted.entity, now)
-    certificates.write_authority(authority, folder / "tls" / "ca.pem", folder / "tls" / "ca.key.pem")
-    for place in ("agent", "client"):  # each can be moved away by itself
-        (folder / place / "ca.pem").write_bytes(authority.certificate_pem)
+    ringfiles.begin_certificate(folder / "tls", "ca", authority.credentials, now)
     server = certificates.server_certificate(authority, wanted.entity, now, loopback=True)
     to_peers = certificates.client_certificate(authority, wanted.entity, Role.GATEWAY, now)
     agent = certificates.client_certificate(authority, wanted.entity, Role.AGENT, now)
+    ringfiles.begin_certificate(folder / "tls", "gateway", server, now)
+    ringfiles.begin_certificate(folder / "tls", "to-peers", to_peers, now)
+    ringfiles.begin_certificate(folder / "agent", "agent", agent, now)
+    # A client's folder can be moved away by itself.
     client = certificates.client_certificate(authority, wanted.entity, Role.CLIENT, now, client_id=CLIENT)
-    _write(folder / "tls" / "gateway", server)
-    _write(folder / "tls" / "to-peers", to_peers)
-    _write(folder / "agent" / "agent", agent)
-    _write(folder / "client" / CLIENT, client)
-
-
-def _write(stem: Path, credentials: Credentials) -> None:
-    stem.with_name(f"{stem.name}.pem").write_bytes(credentials.certificate_pem)
-    keys.write_secret(stem.with_name(f"{stem.name}.key.pem"), credentials.key_pem)
+    (folder / "client" / "ca.pem").write_bytes(authority.certificate_pem)
+    (folder / "client" / f"{CLIENT}.pem").write_bytes(client.certificate_pem)
+    keys.write_secret(folder / "client" / f"{CLIENT}.key.pem", client.key_pem)
 
 
 def _filled(text: str, values: Mapping[str, object]) -> str:

@@ -26,22 +26,22 @@ jurisdiction = $jurisdiction
 # Seats for parties that you offer; 0 for data only.
 seats = 1
 
+# Each names a ring: a small file that says which key is in use since when, beside the key itself.
+# `isthmus trust keys` shows them, `isthmus trust rotate` puts the next key in.
 [keys]
-federation = "keys/federation.pem"
-token = "keys/token.pem"
-recipient = "keys/recipient.pem"
+federation = "keys/federation.ring.json"
+token = "keys/token.ring.json"
+recipient = "keys/recipient.ring.json"
 # It can only revoke: your other keys, tokens, contracts, yourself.
-revocation = "keys/revocation.pem"
-# The agent's public key only: its secret one never lies with the gateway.
-contract = "keys/contract.jwk.json"
+revocation = "keys/revocation.ring.json"
+# The agent's, whose public side is read here: its secret never lies with the gateway.
+contract = "agent/contract.ring.json"
 
-# Certificates of this space's own CA; they live 90 days.
+# Rings of certificates, of this space's own CA; those of the port and of calls to peers live 90 days.
 [tls]
-ca = "tls/ca.pem"
-certificate = "tls/gateway.pem"
-key = "tls/gateway.key.pem"
-client_certificate = "tls/to-peers.pem"
-client_key = "tls/to-peers.key.pem"
+ca = "tls/ca.ring.json"
+server = "tls/gateway.ring.json"
+client = "tls/to-peers.ring.json"
 
 # Whom you trust to say who is who, and under which entity IDs.
 [[anchors]]
@@ -75,8 +75,8 @@ level = "info"
 
 AGENT = """\
 # The agent: the process next to the data. It dials its gateway and listens on nothing.
-# Paths are relative to this file; the folder can be moved to another user or machine as a whole,
-# together with the anchor's public key.
+# Paths are relative to this file; the folder can be moved to another user or machine as a whole, together with the
+# anchor's public keys and the certificate of the space's CA (with its ring, without its key).
 
 entity = $entity
 gateway = $own_gateway
@@ -87,13 +87,12 @@ seats = 1
 datasets = ["datasets/example.toml"]
 
 [keys]
-# Signs offers, approvals and receipts. Nobody else may read it, the gateway least of all.
-contract = "contract.pem"
+# Signs offers, approvals and receipts. Nobody else may read its secrets, the gateway least of all.
+contract = "contract.ring.json"
 
 [tls]
-ca = "ca.pem"
-certificate = "agent.pem"
-key = "agent.key.pem"
+ca = "../tls/ca.ring.json"
+agent = "agent.ring.json"
 
 # The agent checks signatures itself: the same anchors as in gateway.toml.
 [[anchors]]

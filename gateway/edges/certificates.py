@@ -23,12 +23,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, b64url, host_of
-from gateway.edges.keys import pem_of, read_secret, write_secret
+from gateway.edges.keys import pem_of, public_jwk, read_secret
 from gateway.rules.jose import Problem, TokenProblem
 
 EARLY = timedelta(minutes=5)
@@ -71,6 +72,11 @@ class Authority:
     def certificate_pem(self) -> bytes:
         return self.certificate.public_bytes(Encoding.PEM)
 
+    @property
+    def credentials(self) -> Credentials:
+        """To be written to files."""
+        return Credentials(self.certificate_pem, pem_of(self.secret))
+
 
 @dataclass(frozen=True, eq=False)
 class Credentials:
@@ -103,13 +109,8 @@ def create_authority(entity_id: EntityId, now: int) -> Authority:
     return Authority(secret, builder.sign(secret, hashes.SHA256()))
 
 
-def write_authority(authority: Authority, certificate_path: Path, key_path: Path) -> None:
-    write_secret(key_path, pem_of(authority.secret))
-    certificate_path.write_bytes(authority.certificate_pem)
-
-
 def load_authority(certificate_path: Path, key_path: Path) -> Authority:
-    """The CA that `write_authority` wrote. Raises IsthmusError."""
+    """The CA of these two files. Raises IsthmusError."""
     try:
         secret = load_pem_private_key(read_secret(key_path), password=None)
         certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
@@ -140,6 +141,14 @@ def client_certificate(
 def thumbprint(certificate: bytes) -> str:
     """`x5t#S256` of a certificate in PEM or DER: SHA-256 over its DER, base64url (RFC 7515 4.1.8)."""
     return b64url(hashlib.sha256(_load(certificate).public_bytes(Encoding.DER)).digest())
+
+
+def kid_of(certificate: bytes) -> str:
+    """The RFC 7638 thumbprint of the key in a certificate, by which it is revoked and found in its ring."""
+    public = _load(certificate).public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey | Ed25519PublicKey):
+        raise TokenProblem(Problem.KEY, "a certificate's key is neither P-256 nor Ed25519")
+    return public_jwk(public).kid
 
 
 def issued_by(certificate: bytes, authorities_pem: bytes, now: int, purpose: Purpose) -> bool:

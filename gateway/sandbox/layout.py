@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.identity import EntityId, Jwk, host_of
-from gateway.edges import certificates, keys
+from gateway.edges import certificates, keys, ringfiles
 from gateway.edges.certificates import Credentials, Role
 from gateway.edges.federation import entity_configuration, subordinate_statement
 from gateway.rules.gateway_metadata import GatewayMetadata
@@ -111,23 +111,18 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
     for name in ("keys", "agent", "tls", "data", "datasets"):
         (home / name).mkdir(parents=True)
     federation, token, contract, revocation = (keys.new_signing_key() for _ in range(4))
-    keys.write_secret(home / "keys" / "federation.pem", keys.pem_of(federation.secret))
-    keys.write_secret(home / "keys" / "token.pem", keys.pem_of(token.secret))
-    keys.write_secret(home / "keys" / "revocation.pem", keys.pem_of(revocation.secret))
-    keys.write_secret(home / "keys" / "recipient.pem", keys.pem_of(keys.new_agreement_key().secret))
-    keys.write_secret(home / "agent" / "contract.pem", keys.pem_of(contract.secret))
-    _write_jwk(home / "keys" / "contract.jwk.json", contract.jwk)
+    for name, key in (("federation", federation), ("token", token), ("revocation", revocation)):
+        ringfiles.begin(home / "keys", name, key, now)
+    ringfiles.begin(home / "keys", "recipient", keys.new_agreement_key(), now)
+    ringfiles.begin(home / "agent", "contract", contract, now)
     authority = certificates.create_authority(spec.entity, now)
-    certificates.write_authority(authority, home / "tls" / "ca.pem", home / "tls" / "ca.key.pem")
-    _write_credentials(
-        home / "tls", "gateway", certificates.server_certificate(authority, spec.entity, now, loopback=True)
-    )
-    _write_credentials(
-        home / "tls", "to-peers", certificates.client_certificate(authority, spec.entity, Role.GATEWAY, now)
-    )
-    _write_credentials(
-        home / "agent", "agent", certificates.client_certificate(authority, spec.entity, Role.AGENT, now)
-    )
+    ringfiles.begin_certificate(home / "tls", "ca", authority.credentials, now)
+    server = certificates.server_certificate(authority, spec.entity, now, loopback=True)
+    to_peers = certificates.client_certificate(authority, spec.entity, Role.GATEWAY, now)
+    agent = certificates.client_certificate(authority, spec.entity, Role.AGENT, now)
+    ringfiles.begin_certificate(home / "tls", "gateway", server, now)
+    ringfiles.begin_certificate(home / "tls", "to-peers", to_peers, now)
+    ringfiles.begin_certificate(home / "agent", "agent", agent, now)
     # The anchor pins these: whoever breaks into the gateway holds the federation key, and could name a contract
     # key of their own in the space's next statement, or take a revocation back.
     pinned = {
@@ -233,21 +228,19 @@ def _gateway_toml(
         "[keys]\n"
         + _toml(
             {
-                "federation": "keys/federation.pem",
-                "token": "keys/token.pem",
-                "recipient": "keys/recipient.pem",
-                "revocation": "keys/revocation.pem",
-                "contract": "keys/contract.jwk.json",
+                "federation": "keys/federation.ring.json",
+                "token": "keys/token.ring.json",
+                "recipient": "keys/recipient.ring.json",
+                "revocation": "keys/revocation.ring.json",
+                "contract": "agent/contract.ring.json",
             }
         ),
         "[tls]\n"
         + _toml(
             {
-                "ca": "tls/ca.pem",
-                "certificate": "tls/gateway.pem",
-                "key": "tls/gateway.key.pem",
-                "client_certificate": "tls/to-peers.pem",
-                "client_key": "tls/to-peers.key.pem",
+                "ca": "tls/ca.ring.json",
+                "server": "tls/gateway.ring.json",
+                "client": "tls/to-peers.ring.json",
             }
         ),
         _anchors(spaces),
@@ -280,8 +273,8 @@ def _agent_toml(spec: SpaceSpec, port: int, spaces: Sequence[SpaceSpec]) -> str:
                 "datasets": [f"datasets/{name.lower()}.toml" for name in spec.lists],
             }
         ),
-        "[keys]\n" + _toml({"contract": "agent/contract.pem"}),
-        "[tls]\n" + _toml({"ca": "tls/ca.pem", "certificate": "agent/agent.pem", "key": "agent/agent.key.pem"}),
+        "[keys]\n" + _toml({"contract": "agent/contract.ring.json"}),
+        "[tls]\n" + _toml({"ca": "tls/ca.ring.json", "agent": "agent/agent.ring.json"}),
         _anchors(spaces),
         "[log]\n" + _toml({"level": "warning"}),
     ]

@@ -14,7 +14,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.result import Table
 from gateway.domain.session import Failure
 from gateway.edges.grpc import convert
-from gateway.edges.keys import SigningKey
+from gateway.edges.keyrings import Signer
 from gateway.edges.tokens import sign
 from gateway.flows.discover import Discover
 from gateway.flows.drive import Drive, Stopped
@@ -169,7 +169,7 @@ class TokenService:
     """The built-in issuer: PKI mutual TLS as client authentication (RFC 8705 section 2.1)."""
 
     entity: str
-    key: SigningKey
+    signer: Signer
     clock: Clock
     ids: Ids
     grants: Mapping[str, Grant]
@@ -196,7 +196,7 @@ class TokenService:
                 }
             ],
         }
-        token = sign("at+jwt", claims, self.key)
+        token = sign("at+jwt", claims, self.signer())
         return tok.IssueTokenResponse(access_token=token, expire_time=now + TOKEN_LIFETIME)
 
 

@@ -7,6 +7,7 @@ came; every refusal is in the audit log with its private reason and leaves with 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class Gate:
     """Everything that is known about who may come in."""
 
     entity: EntityId
-    own_ca: bytes
+    own_ca: Callable[[], bytes]
     trust: Federation
     verifier: Verifier
     audit: AuditLog
@@ -67,7 +68,7 @@ class Gate:
         certificate = bytes(presented[0])
         claimed = entity_in(claimed_uri(certificate))
         if claimed == self.entity:
-            return holder_of(certificate, self.entity, self.own_ca, self.clock.now())
+            return holder_of(certificate, self.entity, self.own_ca(), self.clock.now())
         peer = self.trust.entity(claimed)
         if peer is None:
             raise TokenProblem(Problem.BINDING, f"certificate of {claimed!r:.200}, which is not believed here")
