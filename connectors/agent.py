@@ -88,7 +88,7 @@ class Agent:
         """A signed approval with fresh session keys, or the veto with its reason."""
         about = "contract"
         try:
-            operators = self._believe(chains)
+            operators = self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
             async with self._proposing:
@@ -109,7 +109,7 @@ class Agent:
         """
         about = "contract"
         try:
-            operators = self._believe(chains)
+            operators = self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
             check_proposal(contract.body, self.own, operators, self.clock.now())
@@ -180,11 +180,7 @@ class Agent:
         if (running := self._sessions.get(session)) is not None:
             running.stop(failure)
 
-    def stop_all(self, text: str) -> None:
-        for session in list(self._sessions):
-            self.stop(session, Failure(Reason.PEER_UNREACHABLE.value, self.own.entity, "session", text, "Ask again"))
-
-    def _believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
+    def believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
         """Admit the pushed chains, verified against this agent's own anchors; the operators they prove.
 
         A chain older than the one already believed is passed over: the newer one counts.

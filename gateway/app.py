@@ -7,13 +7,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway import config
 from gateway.api.agent.v1 import agent_pb2
@@ -21,11 +20,10 @@ from gateway.api.client.v1 import catalogue_pb2, computations_pb2, tokens_pb2
 from gateway.api.peer.v1 import peer_pb2
 from gateway.domain.caller import Rights
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Entity
+from gateway.domain.identity import EntityId, host_of
 from gateway.domain.session import Failure
-from gateway.edges import keys
 from gateway.edges.agents import AgentLine
-from gateway.edges.certificates import Credentials
+from gateway.edges.channels import Target
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
 from gateway.edges.federation import Federation, entity_configuration
@@ -33,10 +31,12 @@ from gateway.edges.grpc import serve
 from gateway.edges.grpc.client_api import CatalogueService, ComputationService, Grant, TokenService
 from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
+from gateway.edges.grpc.serve import PortTls
 from gateway.edges.logging import configure_logging
-from gateway.edges.opener import RecipientKey
+from gateway.edges.own_chain import OwnChain
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
+from gateway.edges.space_keys import SpaceKeys, public
 from gateway.edges.spaces import Spaces
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
@@ -49,12 +49,11 @@ from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
 from gateway.rules.gateway_metadata import GatewayMetadata
-from gateway.rules.jwks import parse_jwk
 from gateway.rules.lifecycle import Event
 
 log = structlog.get_logger()
-STATEMENT_EVERY = 3600  # seconds after which the own statement is made anew; it lives a day
 SWEEP_EVERY = 10.0
+KEYS_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,51 +64,36 @@ class Running:
     spaces: Spaces
 
 
-class OwnChain:
-    """This space's chain: its own statement, fresh, and the anchor's statement about it."""
-
-    def __init__(self, made: Callable[[], str], superior: str, clock: SystemClock) -> None:
-        self._made, self._superior, self._clock = made, superior, clock
-        self._chain: tuple[str, ...] = ()
-        self._at = 0
-
-    def __call__(self) -> tuple[str, ...]:
-        if self._clock.now() - self._at > STATEMENT_EVERY:
-            self._chain, self._at = (self._made(), self._superior), self._clock.now()
-        return self._chain
-
-
 @asynccontextmanager
 async def running(path: Path) -> AsyncIterator[Running]:
     """A gateway with all its parts, listening; stopped and drained on the way out."""
     settings = config.load(config.GatewayConfig, path)
     entity = settings.entity
     clock, ids = SystemClock(), SystemIds()
-    federation_key = keys.load_signing_key(settings.keys.federation)
-    token_key = keys.load_signing_key(settings.keys.token)
-    revocation_key = keys.load_signing_key(settings.keys.revocation)
-    recipient = RecipientKey(_raw(keys.load_agreement_key(settings.keys.recipient).secret))
-    own_ca = settings.tls.ca.read_bytes()
     trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
+    keys = SpaceKeys(settings.keys, settings.tls, entity, trust, clock)
 
-    def statement() -> str:
+    def statement(now: int) -> str:
         metadata = GatewayMetadata(
             endpoint=settings.endpoint,
             operator=settings.operator.name,
             operator_group=settings.operator.group,
             affiliates=tuple(settings.operator.affiliates),
             jurisdiction=settings.operator.jurisdiction,
-            token_keys=(token_key.jwk,),
-            contract_keys=(parse_jwk(json.loads(settings.keys.contract.read_text())),),
-            revocation_keys=(revocation_key.jwk,),
-            tls_ca=own_ca.decode(),
+            token_keys=public(keys.token.published()),
+            contract_keys=public(keys.contract.published()),
+            revocation_keys=public(keys.revocation.published()),
+            tls_ca=keys.authorities().decode(),
             seats=settings.operator.seats,
         )
         hints = [anchor.entity for anchor in settings.anchors]
-        return entity_configuration(entity, metadata, hints, federation_key, clock.now())
+        federation_key = keys.federation.active()
+        further = [jwk for jwk in public(keys.federation.published()) if jwk != federation_key.jwk]
+        return entity_configuration(entity, metadata, hints, federation_key, now, further_keys=further)
 
-    own_chain = OwnChain(statement, settings.statement.read_text().strip(), clock)
-    trust.admit(own_chain())
+    own_chain = OwnChain(statement, keys.described, settings.statement, trust, clock)
+    keys.vouched_by(own_chain)
+    own_chain.refresh()
     chains: dict[str, tuple[str, ...]] = {
         peer.entity: tuple(json.loads(peer.chain.read_text())) for peer in settings.peers
     }
@@ -121,12 +105,14 @@ async def running(path: Path) -> AsyncIterator[Running]:
             await Database.open(config.database_url(settings.database, path.parent))
         )
         verifier = Verifier(trust, clock.now, ReplayStore(database.once))
-        documents = Desk(Reader(verifier), Writer(entity, token_key, clock, ids))
+        documents = Desk(Reader(verifier), Writer(entity, keys.token.active, clock, ids))
         addresses = {peer.entity: peer.address for peer in settings.peers}
-        to_peers = Credentials(settings.tls.client_certificate.read_bytes(), keys.read_secret(settings.tls.client_key))
 
-        def dial(peer: Entity) -> PeerLine:
-            return PeerLine(entity, peer, addresses[peer.entity_id], to_peers, token_key, clock, ids)
+        def dial(peer: EntityId) -> PeerLine:
+            def target() -> Target:
+                return Target(addresses[peer], host_of(peer), trust.authorities(peer), keys.client.active())
+
+            return PeerLine(entity, peer, target, keys.token.active, clock, ids)
 
         spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, chains)
         stack.push_async_callback(spaces.close)
@@ -136,25 +122,26 @@ async def running(path: Path) -> AsyncIterator[Running]:
             await agent.stop(session, failure)
 
         tunnel = Tunnel(entity, spaces.tunnel, tunnel_failed)
-        agent = AgentLine(entity, tunnel, spaces.offered)
+        agent = AgentLine(entity, tunnel, spaces.offered, own_chain)
         watchers = LocalWatchers()
         store = database.computations
         account = Account(entity, clock, store, watchers)
         take_part = TakePart(account, agent, documents, tunnel)
         spaces.take_part_as(take_part)
+        recipient = keys.recipients()
         drive = Drive(account, spaces, documents, recipient)
         submit = Submit(entity, clock, ids, store, spaces, documents, recipient, drive.start)
         grants = {
             client.id: Grant(client.scopes, Rights(client.datasets, client.statistics, client.purposes))
             for client in settings.clients
         }
-        gate = Gate(entity, own_ca, trust, verifier, database.audit, clock, frozenset(grants))
+        gate = Gate(entity, keys.authorities, trust, verifier, database.audit, clock, frozenset(grants))
         services = {
             catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces), spaces),
             computations_pb2.DESCRIPTOR: ComputationService(
                 entity, submit, drive, store, documents, recipient, watchers
             ),
-            tokens_pb2.DESCRIPTOR: TokenService(entity, token_key, clock, ids, grants),
+            tokens_pb2.DESCRIPTOR: TokenService(entity, keys.token.active, clock, ids, grants),
             peer_pb2.DESCRIPTOR: PeerService(take_part, agent, tunnel, own_chain, spaces.admit),
             agent_pb2.DESCRIPTOR: agent,
         }
@@ -165,14 +152,21 @@ async def running(path: Path) -> AsyncIterator[Running]:
         ]
         recover = Recover(account, tunnel)
         await recover.end_what_is_left()
-        roots = own_ca + b"".join(peer.tls_ca.encode() for peer in trust.entities() if peer.entity_id != entity)
-        server, port = await serve.listen(
-            settings.listen, settings.tls.certificate.read_bytes(), keys.read_secret(settings.tls.key), roots, handlers
-        )
+        tls = PortTls(keys.server.active(), trust.roots())
+        server, port = await serve.listen(settings.listen, tls, handlers)
         stack.push_async_callback(server.stop, 1.0)
         stopping = Failure(Reason.CANCELLED.value, entity, "session", "the home gateway was stopped", "Ask again")
         stack.push_async_callback(drive.drain, Stopped(Event.CANCEL, stopping))
-        tasks = [asyncio.create_task(spaces.refresh_for_ever()), asyncio.create_task(_sweep(recover, database, clock))]
+
+        async def own_statement_changed() -> None:
+            agent.believe()
+            await spaces.refresh()
+
+        tasks = [
+            asyncio.create_task(spaces.refresh_for_ever()),
+            asyncio.create_task(_sweep(recover, database, clock)),
+            asyncio.create_task(_watch_keys(keys, own_chain, tls, trust, own_statement_changed)),
+        ]
         stack.push_async_callback(_cancelled, tasks)
         log.info("gateway listens", entity=entity, port=port)
         yield Running(port, spaces)
@@ -232,11 +226,25 @@ async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> No
             await database.once.forget(clock.now())
 
 
+async def _watch_keys(
+    keys: SpaceKeys, own_chain: OwnChain, tls: PortTls, trust: Federation, changed: Callable[[], Awaitable[None]]
+) -> None:
+    """Rings that change, keys whose time comes, peers whose CA is another now: all take effect without a restart."""
+    telling: set[asyncio.Task[None]] = set()
+    while True:
+        await asyncio.sleep(KEYS_EVERY)
+        keys.refresh()
+        told = own_chain.refresh()
+        tls.present(keys.server.active(), trust.roots())
+        if told:
+            log.info("own statement changed")
+            # Beside the watch: a peer that does not answer must not hold up the next change.
+            task = asyncio.ensure_future(changed())
+            telling.add(task)
+            task.add_done_callback(telling.discard)
+
+
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _raw(secret: X25519PrivateKey) -> bytes:
-    return secret.private_bytes_raw()

@@ -49,7 +49,7 @@ class OperatorConfig(Strict):
 
 
 class GatewayKeys(Strict):
-    """Rings of keys. `contract` is the agent's: its public side is read here, its secrets never lie with the gateway."""
+    """Rings of keys. `contract` is the agent's, of which the public side is read: its secrets never lie here."""
 
     federation: Beside
     token: Beside

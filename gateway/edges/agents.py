@@ -1,8 +1,8 @@
 """This space's own agent, as its gateway sees it: the agent dials in, asks are numbered, answers echo them.
 
-Invariants: one agent is connected at a time, and a newer connection replaces an older one; when the line
-breaks, everybody who waits on it is told at once; what the agent says is passed on, not believed: whoever
-it is for verifies its signature.
+Invariants: one agent is connected at a time, and a newer connection replaces an older one: of the same process, what
+runs on the older one ends there; of another, the older one is dead. When a line breaks, everybody who waits on it is
+told at once; what the agent says is passed on, not believed: whoever it is for verifies its signature.
 """
 
 from __future__ import annotations
@@ -36,7 +36,21 @@ class _Line:
     outgoing: asyncio.Queue[pb.ConnectResponse] = field(default_factory=asyncio.Queue)
     waiting: dict[int, asyncio.Queue[Answer]] = field(default_factory=dict)
     offer: str = ""
+    process: str = ""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced: bool = False
+
+    def replace(self) -> None:
+        """Nothing more is asked here; it ends when the last answer has come."""
+        self.replaced = True
+        if not self.waiting:
+            self.gone.set()
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for this number any more."""
+        self.waiting.pop(number, None)
+        if self.replaced and not self.waiting:
+            self.gone.set()
 
     def broken(self) -> None:
         self.gone.set()
@@ -53,11 +67,18 @@ class _Line:
 class AgentLine:
     """Port `Agent`, and the service that the agent dials."""
 
-    def __init__(self, entity: str, tunnel: Tunnel, offered: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        entity: str,
+        tunnel: Tunnel,
+        offered: Callable[[str], Awaitable[None]],
+        own_chain: Callable[[], tuple[str, ...]],
+    ) -> None:
         """`offered(token)` verifies the signed offer that a connecting agent brings; it raises to refuse it."""
         self._entity = entity
         self._tunnel = tunnel
         self._offered = offered
+        self._own_chain = own_chain
         self._line: _Line | None = None
         self._numbers = itertools.count(1)
 
@@ -95,7 +116,7 @@ class AgentLine:
                     case _:  # done
                         return
         finally:
-            line.waiting.pop(number, None)
+            line.forget(number)
 
     async def stop(self, session: str, failure: Failure) -> None:
         """Tell the agent that a session has ended; without an agent there is nobody to tell."""
@@ -103,14 +124,23 @@ class AgentLine:
             stop = pb.Stop(session=session, failure=convert.failure_to(failure))
             self._line.outgoing.put_nowait(pb.ConnectResponse(stop=stop))
 
+    def believe(self) -> None:
+        """Tell the agent the own chain, which says with which of its keys it may sign."""
+        if self._line is not None:
+            self._line.outgoing.put_nowait(self._believe())
+
     # The service that the agent dials.
 
     async def connect(
         self, first: pb.ConnectRequest, rest: AsyncIterator[pb.ConnectRequest], caller: Caller
     ) -> AsyncIterator[pb.ConnectResponse]:
-        line = _Line(offer=first.hello.offer)
+        line = _Line(offer=first.hello.offer, process=first.hello.process)
+        # Before its offer is verified: an agent that signs with a key of yesterday learns better from it.
+        yield self._believe()
         await self._offered(line.offer)
-        if self._line is not None:
+        if self._line is not None and line.process and self._line.process == line.process:
+            self._line.replace()
+        elif self._line is not None:
             self._line.broken()
         self._line = line
         ended: set[asyncio.Task[Any]] = {
@@ -154,6 +184,9 @@ class AgentLine:
             else:
                 line.take(message)
 
+    def _believe(self) -> pb.ConnectResponse:
+        return pb.ConnectResponse(believe=pb.Believe(chains=convert.chains_to([self._own_chain()])))
+
     def _send(self, message: pb.ConnectResponse) -> tuple[_Line, int, asyncio.Queue[Answer]]:
         line = self._line
         if line is None:
@@ -177,7 +210,7 @@ class AgentLine:
         except TimeoutError:
             answer = None
         finally:
-            line.waiting.pop(number, None)
+            line.forget(number)
         if answer is None:
             gone = self._gone()
             raise IsthmusError(Reason.AGENT_UNREACHABLE, gone.text, space=self._entity, advice=gone.action)

@@ -99,6 +99,15 @@ class Federation:
             key=lambda entity: entity.entity_id,
         )
 
+    def authorities(self, entity_id: str) -> bytes:
+        """PEM of the CAs of an entity, none if it is not believed."""
+        entity = self.entity(entity_id)
+        return b"" if entity is None else entity.tls_ca.encode()
+
+    def roots(self) -> bytes:
+        """PEM of the CAs of everybody who is believed now."""
+        return b"".join(entity.tls_ca.encode() for entity in self.entities())
+
     def keys(self, issuer: str, kid: str, typ: str) -> list[Jwk]:
         entity = self.entity(issuer)
         if entity is None:

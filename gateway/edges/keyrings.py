@@ -47,6 +47,9 @@ class KeyRing(Generic[S]):
     def kid(self) -> str:
         return keyring.active(self.ring, self._now(), self._vouched).kid
 
+    def named(self, kid: str) -> S:
+        return next(self._of(entry) for entry in self.ring.entries if entry.kid == kid)
+
     def published(self) -> tuple[S, ...]:
         return tuple(self._of(entry) for entry in keyring.published(self.ring, self._now(), self._vouched))
 

@@ -16,7 +16,6 @@ import structlog
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.federation import Federation
 from gateway.ports import Clock
-from gateway.rules.gateway_metadata import ENTITY_TYPE
 from gateway.rules.jose import MAX_CHAIN_BYTES, TokenProblem, parse_compact
 
 log = structlog.get_logger()
@@ -32,7 +31,14 @@ class OwnChain:
         Call `refresh` before the first use.
         """
         self._made, self._says, self._file, self._trust, self._clock = made, says, superior, trust, clock
-        self._superior = self._read()
+        self._superior = _read(superior)
+        if not self._superior:
+            raise IsthmusError(
+                Reason.CONFIGURATION,
+                f"the anchor's statement {superior} cannot be read",
+                field="statement",
+                advice="Get it from the anchor",
+            )
         self._refused = ""
         self._said: object = None
         self._chain: tuple[str, ...] = ()
@@ -47,15 +53,9 @@ class OwnChain:
         """Whether the superior names this federation key."""
         return kid in _kids(_claims(self._superior).get("jwks"))
 
-    def pinned(self, parameter: str) -> frozenset[str]:
-        """The kids that the superior's policy has as the value of `parameter`; empty where it has none."""
-        policies: Any = _claims(self._superior).get("metadata_policy", {})
-        value = policies.get(ENTITY_TYPE, {}).get(parameter, {}).get("value", {})
-        return _kids(value)
-
     def refresh(self) -> bool:
         """Make the chain anew if it has to be; whether what it says has changed. Raises TokenProblem at first only."""
-        fresh = self._read()
+        fresh = _read(self._file)
         kept = self._superior
         if fresh not in ("", self._superior, self._refused):
             self._superior = fresh
@@ -79,18 +79,13 @@ class OwnChain:
         self._chain, self._at, self._said = chain, at, said
         return changed
 
-    def _read(self) -> str:
-        try:
-            return self._file.read_text().strip()
-        except OSError as problem:
-            if hasattr(self, "_superior"):
-                return ""
-            raise IsthmusError(
-                Reason.CONFIGURATION,
-                f"the anchor's statement {self._file} cannot be read: {problem.strerror}",
-                field="statement",
-                advice="Get it from the anchor",
-            ) from None
+
+def _read(path: Path) -> str:
+    """Empty while it is being replaced, or gone."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _claims(statement: str) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ import structlog
 
 from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Entity
+from gateway.domain.identity import EntityId
 from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
@@ -60,7 +60,7 @@ class Spaces:
         reader: Reader,
         clock: Clock,
         own_chain: Callable[[], tuple[str, ...]],
-        dial: Callable[[Entity], PeerLine],
+        dial: Callable[[EntityId], PeerLine],
         chains: Mapping[str, tuple[str, ...]],
     ) -> None:
         """`chains` are the configured peers' chains by entity; `dial` makes the line to one of them."""
@@ -164,5 +164,5 @@ class Spaces:
                     space=entity,
                     advice="Its operator has to push a new statement",
                 )
-            self._peers[entity] = self._dial(believed)
+            self._peers[entity] = self._dial(believed.entity_id)
         return self._peers[entity]

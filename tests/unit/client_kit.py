@@ -127,7 +127,7 @@ def released(asked: Query, recipient: bytes, id: str, *, spoil: bool = False, ki
 
 
 def _signed(contract: Contract) -> SignedContract:
-    token = Writer(CARE, keys.new_signing_key(), FixedClock(), SystemIds()).contract(contract)
+    token = Writer(CARE, keys.new_signing_key, FixedClock(), SystemIds()).contract(contract)
     return SignedContract(contract, payload_digest(parse_compact(token, 10**6).payload), token)
 
 
@@ -135,7 +135,7 @@ def _approved(contract: SignedContract, entity: str, pid: int | None, key: bytes
     text = base64.b64encode(key).decode()
     seats = () if pid is None else (SeatKey(pid, text),)
     body = ApprovalBody(contract.digest, seats, text if pid is None else "")
-    token = Writer(entity, keys.new_signing_key(), FixedClock(), SystemIds()).approval(contract.body, body)
+    token = Writer(entity, keys.new_signing_key, FixedClock(), SystemIds()).approval(contract.body, body)
     return SignedApproval(entity, body, payload_digest(parse_compact(token, 10**6).payload), token)
 
 

@@ -26,7 +26,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.offers: list[str] = []
-        self.line = AgentLine(HOME, Tunnel(HOME, _no_dial, _no_failure), self._offered)
+        self.chains: list[tuple[str, ...]] = []
+        self.line = AgentLine(HOME, Tunnel(HOME, _no_dial, _no_failure), self._offered, lambda: ("own", "superior"))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def _offered(self, token: str) -> None:
@@ -34,7 +35,9 @@ class Bench:
             raise IsthmusError(Reason.UNAUTHENTICATED, "not this space's offer")
         self.offers.append(token)
 
-    async def connect(self, offer: str = "offer") -> tuple[asyncio.Queue[pb.ConnectResponse], asyncio.Queue]:  # type: ignore[type-arg]
+    async def connect(
+        self, offer: str = "offer", process: str = ""
+    ) -> tuple[asyncio.Queue[pb.ConnectResponse], asyncio.Queue]:  # type: ignore[type-arg]
         asked: asyncio.Queue[pb.ConnectResponse] = asyncio.Queue()
         answers: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue()
 
@@ -43,8 +46,13 @@ class Bench:
                 yield message
 
         async def serve() -> None:
-            async for message in self.line.connect(pb.ConnectRequest(hello=pb.Hello(offer=offer)), rest(), AGENT):
-                asked.put_nowait(message)
+            async for message in self.line.connect(
+                pb.ConnectRequest(hello=pb.Hello(offer=offer, process=process)), rest(), AGENT
+            ):
+                if message.WhichOneof("message") == "believe":
+                    self.chains.append(tuple(message.believe.chains[0].statements))
+                else:
+                    asked.put_nowait(message)
 
         before = len(self.offers)
         self._tasks.append(asyncio.create_task(serve()))

@@ -26,8 +26,10 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, parse_entity_id
 from gateway.edges import keys
 from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
+from gateway.edges.space_keys import SpaceKeys
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jwks import jwk_object, parse_jwk
+from tests.unit.client_kit import FixedClock
 
 CARE = EntityId("https://care.example")
 
@@ -201,23 +203,23 @@ def test_the_anchor_can_answer_what_init_wrote_for_it(space: Path) -> None:
     (space / "anchor" / "anchor.jwk.json").write_text(json.dumps(jwk_object(anchor.jwk)))
     (space / "anchor" / "revocation.jwk.json").write_text(json.dumps(jwk_object(keys.new_signing_key().jwk)))
     gateway.statement.write_text(statement)
-    contract = parse_jwk(json.loads(gateway.keys.contract.read_text()))
+    trust = Federation([gateway.anchors[0].load()], lambda: now)
+    rings = SpaceKeys(gateway.keys, gateway.tls, gateway.entity, trust, FixedClock(now))
     metadata = GatewayMetadata(
         endpoint=gateway.endpoint,
         operator=gateway.operator.name,
         operator_group=gateway.operator.group,
         affiliates=(),
         jurisdiction=gateway.operator.jurisdiction,
-        token_keys=(keys.load_signing_key(gateway.keys.token).jwk,),
-        contract_keys=(contract,),
-        revocation_keys=(keys.load_signing_key(gateway.keys.revocation).jwk,),
-        tls_ca=gateway.tls.ca.read_text(),
+        token_keys=(rings.token.active().jwk,),
+        contract_keys=(rings.contract.active().jwk,),
+        revocation_keys=(rings.revocation.active().jwk,),
+        tls_ca=rings.authorities().decode(),
         seats=gateway.operator.seats,
     )
-    own = entity_configuration(
-        gateway.entity, metadata, (gateway.anchors[0].entity,), keys.load_signing_key(gateway.keys.federation), now
-    )
-    believed = Federation([gateway.anchors[0].load()], lambda: now).admit([own, gateway.statement.read_text()])
+    hints = (gateway.anchors[0].entity,)
+    own = entity_configuration(gateway.entity, metadata, hints, rings.federation.active(), now)
+    believed = trust.admit([own, gateway.statement.read_text()])
     assert believed.entity_id == CARE
 
 

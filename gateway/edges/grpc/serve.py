@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 
 from gateway.domain.caller import Caller
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.certificates import Credentials
 from gateway.edges.grpc.errors import to_status
 from gateway.edges.grpc.gate import Gate, seconds_allowed
 
@@ -51,8 +52,31 @@ def handlers(service: ServiceDescriptor, implementation: object, gate: Gate) -> 
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
+class PortTls:
+    """What the port shows and asks for in a handshake, which may change while it listens.
+
+    gRPC asks from threads of its own: it is handed one finished value, replaced whole.
+    """
+
+    def __init__(self, own: Credentials, roots: bytes) -> None:
+        self._known = (own, roots)
+        self._made = _certificate_configuration(own, roots)
+
+    def present(self, own: Credentials, roots: bytes) -> None:
+        """From the next handshake on. `roots` is PEM of every CA whose clients may connect."""
+        if (own, roots) != self._known:
+            self._made, self._known = _certificate_configuration(own, roots), (own, roots)
+
+    def credentials(self) -> grpc.ServerCredentials:
+        return grpc.dynamic_ssl_server_credentials(self._made, lambda: self._made, require_client_authentication=True)
+
+
+def _certificate_configuration(own: Credentials, roots: bytes) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(own.key_pem, own.certificate_pem)], roots)
+
+
 async def listen(
-    address: str, certificate: bytes, key: bytes, roots: bytes, services: Sequence[grpc.GenericRpcHandler[Any, Any]]
+    address: str, tls: PortTls, services: Sequence[grpc.GenericRpcHandler[Any, Any]]
 ) -> tuple[grpc.aio.Server, int]:
     """A started server and its port. Raises IsthmusError(CONFIGURATION) when the address cannot be bound."""
     server = grpc.aio.server(options=OPTIONS)
@@ -64,9 +88,8 @@ async def listen(
     await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
     names = [service.service_name() for service in services]  # type: ignore[attr-defined]
     reflection.enable_server_reflection(names, server)
-    credentials = grpc.ssl_server_credentials([(key, certificate)], roots, require_client_auth=True)
     try:
-        port = server.add_secure_port(address, credentials)
+        port = server.add_secure_port(address, tls.credentials())
     except RuntimeError:
         port = 0
     if port == 0:

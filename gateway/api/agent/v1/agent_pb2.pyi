@@ -1,9 +1,10 @@
 # Generated from proto/ by `make proto`; a test compares.
 from gateway.api.buf.validate import validate_pb2 as _validate_pb2
 from gateway.api.peer.v1 import peer_pb2 as _peer_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -27,28 +28,38 @@ class ConnectRequest(_message.Message):
     def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., checked: _Optional[_Union[_peer_pb2.CheckDraftResponse, _Mapping]] = ..., proposed: _Optional[_Union[_peer_pb2.ProposeResponse, _Mapping]] = ..., ran: _Optional[_Union[_peer_pb2.RunResponse, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., refused: _Optional[_Union[_peer_pb2.Refusal, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("offer",)
+    __slots__ = ("offer", "process")
     OFFER_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
     offer: str
-    def __init__(self, offer: _Optional[str] = ...) -> None: ...
+    process: str
+    def __init__(self, offer: _Optional[str] = ..., process: _Optional[str] = ...) -> None: ...
 
 class Done(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("number", "check", "propose", "run", "stop")
+    __slots__ = ("number", "check", "propose", "run", "stop", "believe")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     PROPOSE_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
+    BELIEVE_FIELD_NUMBER: _ClassVar[int]
     number: int
     check: _peer_pb2.CheckDraftRequest
     propose: _peer_pb2.ProposeRequest
     run: _peer_pb2.RunRequest
     stop: Stop
-    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ...) -> None: ...
+    believe: Believe
+    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., believe: _Optional[_Union[Believe, _Mapping]] = ...) -> None: ...
+
+class Believe(_message.Message):
+    __slots__ = ("chains",)
+    CHAINS_FIELD_NUMBER: _ClassVar[int]
+    chains: _containers.RepeatedCompositeFieldContainer[_peer_pb2.Chain]
+    def __init__(self, chains: _Optional[_Iterable[_Union[_peer_pb2.Chain, _Mapping]]] = ...) -> None: ...
 
 class Stop(_message.Message):
     __slots__ = ("session", "failure")
