@@ -13,7 +13,7 @@ from typing import Any
 import typer
 import typer.core
 
-from gateway.cli import catalogue, computations, operate, questions
+from gateway.cli import catalogue, computations, operate, questions, trust_rotate
 from gateway.cli.output import AsJson, answering, not_installed
 
 # Name, where it is (a typer app or a function), and its line in the list of commands.
@@ -113,6 +113,19 @@ _agent = typer.Typer(
 )
 _register(_agent, ("serve", operate.serve_agent, "isthmus agent serve --config space/agent/agent.toml"))
 app.add_typer(_agent, name="agent")
+
+
+_trust = typer.Typer(
+    no_args_is_help=True,
+    help="For operators: the keys of a space, and whom it believes.",
+    epilog="Example: isthmus trust keys --config space/gateway.toml",
+)
+_register(
+    _trust,
+    ("rotate", trust_rotate.rotate, "isthmus trust rotate token --config space/gateway.toml"),
+    ("keys", trust_rotate.keys, "isthmus trust keys --config space/gateway.toml"),
+)
+app.add_typer(_trust, name="trust")
 
 
 def version(json: AsJson = False) -> None:

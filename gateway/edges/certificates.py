@@ -29,7 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, b64url, host_of
-from gateway.edges.keys import pem_of, public_jwk, read_secret
+from gateway.edges.keys import pem_of, public_jwk, read_secret, write_secret
 from gateway.rules.jose import Problem, TokenProblem
 
 EARLY = timedelta(minutes=5)
@@ -109,8 +109,13 @@ def create_authority(entity_id: EntityId, now: int) -> Authority:
     return Authority(secret, builder.sign(secret, hashes.SHA256()))
 
 
+def write_authority(authority: Authority, certificate_path: Path, key_path: Path) -> None:
+    write_secret(key_path, pem_of(authority.secret))
+    certificate_path.write_bytes(authority.certificate_pem)
+
+
 def load_authority(certificate_path: Path, key_path: Path) -> Authority:
-    """The CA of these two files. Raises IsthmusError."""
+    """The CA that `write_authority` wrote. Raises IsthmusError."""
     try:
         secret = load_pem_private_key(read_secret(key_path), password=None)
         certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
@@ -149,6 +154,11 @@ def kid_of(certificate: bytes) -> str:
     if not isinstance(public, ec.EllipticCurvePublicKey | Ed25519PublicKey):
         raise TokenProblem(Problem.KEY, "a certificate's key is neither P-256 nor Ed25519")
     return public_jwk(public).kid
+
+
+def expiry(certificate: bytes) -> int:
+    """When a certificate ends, in epoch seconds."""
+    return int(_load(certificate).not_valid_after_utc.timestamp())
 
 
 def issued_by(certificate: bytes, authorities_pem: bytes, now: int, purpose: Purpose) -> bool:

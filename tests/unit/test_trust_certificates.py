@@ -32,6 +32,7 @@ from gateway.edges.certificates import (
     load_authority,
     server_certificate,
     thumbprint,
+    write_authority,
 )
 from gateway.edges.keys import new_signing_key, pem_of, write_secret
 from gateway.rules.jose import TokenProblem
@@ -191,10 +192,9 @@ def test_only_a_client_has_a_client_id(role: Role) -> None:
 
 
 def test_a_ca_comes_back_from_its_files_and_only_with_its_own_key(tmp_path: Path) -> None:
-    for authority, name in ((CARE_CA, "ca"), (POLICE_CA, "other")):
-        (tmp_path / f"{name}.pem").write_bytes(authority.certificate_pem)
-        write_secret(tmp_path / f"{name}.key", authority.credentials.key_pem)
+    write_authority(CARE_CA, tmp_path / "ca.pem", tmp_path / "ca.key")
     assert load_authority(tmp_path / "ca.pem", tmp_path / "ca.key").certificate == CARE_CA.certificate
+    write_authority(POLICE_CA, tmp_path / "other.pem", tmp_path / "other.key")
     with pytest.raises(IsthmusError, match="does not belong"):
         load_authority(tmp_path / "ca.pem", tmp_path / "other.key")
     write_secret(tmp_path / "ed25519.key", pem_of(new_signing_key().secret))
