@@ -116,12 +116,15 @@ def test_the_list_of_secret_files_has_every_key_that_is_called_secret() -> None:
         (title, key)
         for title in MODELS
         for key, _, meaning, *_ in rows(section("configuration.md", title))
-        if meaning.startswith("secret file")
+        if meaning.startswith(("secret file", "ring with secrets"))
     }
     names = {"gateway.toml": "gateway.toml", "agent.toml": "agent.toml"}
     names |= {"dataset": "Dataset files", "profile": "Client profiles"}
     text = (
-        (DOCS / "configuration.md").read_text().partition("Secret files, all of them:")[2].partition("\nThe key of")[0]
+        (DOCS / "configuration.md")
+        .read_text()
+        .partition("Secret files, all of them:")[2]
+        .partition("\nAll of `keys`")[0]
     )
     listed = {
         (names[match[1].strip("` ")], match[2])
