@@ -81,6 +81,7 @@ def test_a_good_chain_yields_the_entity_until_its_first_statement_expires() -> N
         seats=1,
         issued_at=NOW,
         expires_at=NOW + DAY,
+        anchor=ANCHOR,
     )
     short = subordinate_statement(ANCHOR, CARE, [CARE_SPACE.federation.jwk], ANCHOR_KEY, NOW, lifetime=60)
     assert judge([GOOD[0], short]).expires_at == NOW + 60
