@@ -23,7 +23,6 @@ from gateway.domain.identity import Anchor, Entity, EntityId, Jwk, host_of, pars
 from gateway.rules.gateway_metadata import ENTITY_TYPE, parse_gateway_metadata
 from gateway.rules.jose import (
     MAX_CHAIN_BYTES,
-    MAX_CHAIN_STATEMENTS,
     CompactJws,
     Problem,
     TokenProblem,
@@ -64,16 +63,14 @@ def verify_chain(
     now: int,
     signature_holds: SignatureCheck,
     *,
-    max_depth: int = MAX_DEPTH,
     subject: str | None = None,
 ) -> Entity:
     """The entity at the bottom of `chain`, until its first statement expires. Raises TokenProblem.
 
     `subject` is whose chain it must be, where the caller knows that.
     """
-    longest = min(1 + max_depth, MAX_CHAIN_STATEMENTS)
-    if not 2 <= len(chain) <= longest:
-        _refuse(f"a chain of {len(chain)} statements; 2 to {longest} are allowed")
+    if not 2 <= len(chain) <= 1 + MAX_DEPTH:
+        _refuse(f"a chain of {len(chain)} statements; 2 to {1 + MAX_DEPTH} are allowed")
     if sum(map(len, chain)) > MAX_CHAIN_BYTES:
         _refuse(f"a chain longer than {MAX_CHAIN_BYTES} bytes")
     statements = [read_statement(compact, now) for compact in chain]

@@ -38,10 +38,8 @@ ANCHOR_KEY = new_signing_key()
 GOOD = chain_of(CARE_SPACE, ANCHOR_KEY)
 
 
-def judge(
-    chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW, **options: int
-) -> Entity:
-    return verify_chain(chain, anchors, now, signature_holds, **options)
+def judge(chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW) -> Entity:
+    return verify_chain(chain, anchors, now, signature_holds)
 
 
 def refused(chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW) -> TokenProblem:
@@ -162,7 +160,7 @@ def test_11_a_chain_that_runs_in_a_circle_is_refused() -> None:
     anchors = [anchor_of(ANCHOR_KEY, ANCHOR, CARE, middle)]
     for chain in ([own, up, down], [leaf, about, up, down]):
         with pytest.raises(TokenProblem) as caught:
-            judge(chain, anchors, max_depth=3)
+            judge(chain, anchors)
         assert "circle" in caught.value.private
 
 
