@@ -63,7 +63,6 @@ class KeyUse(StrEnum):
     TOKENS = "tokens"
     CONTRACTS = "contracts"
     REVOCATIONS = "revocations"
-    DECISIONS = "decisions"  # of people: no statement names them
 
 
 def b64url(raw: bytes) -> str:
@@ -124,6 +123,7 @@ class Entity:
     seats: int
     issued_at: int  # of its own statement: an older one never replaces a newer one
     expires_at: int
+    anchor: EntityId  # the pinned one at the top of its chain
 
     def keys(self, use: KeyUse) -> tuple[Jwk, ...]:
         match use:
@@ -135,5 +135,3 @@ class Entity:
                 return self.contract_keys
             case KeyUse.REVOCATIONS:
                 return self.revocation_keys
-            case KeyUse.DECISIONS:
-                return ()

@@ -1,7 +1,9 @@
 """Signs statements, verifies chains with the pinned anchors, and keeps whose keys are believed now.
 
 Invariants: a key is in the directory for its entity's own issuer, its own kinds of token, and until its chain
-expires; an entity only enters through a verified chain; an older statement never replaces a newer one.
+expires; an entity only enters through a verified chain; an older statement never replaces a newer one; while one
+anchor's word of an entity is believed, another's cannot change its contract or revocation keys, so that what the
+one pins is not got round by way of the other.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.jwks import jwk_set
 from gateway.rules.tokens import DAY, profile_of
 from gateway.rules.trust import LEAF_LIFETIME, STATEMENT, verify_chain
+from gateway.rules.verification import read_token
 
 SUBORDINATE_LIFETIME = 30 * DAY
 
@@ -77,12 +80,21 @@ class Federation:
         self._clock = clock
         self._entities: dict[str, Entity] = {}
 
-    def admit(self, chain: Sequence[str]) -> Entity:
-        """Verifies a pushed chain and believes its entity from now on. Raises TokenProblem."""
-        entity = verify_chain(chain, self._anchors, self._clock(), signature_holds)
+    def admit(self, chain: Sequence[str], subject: str | None = None) -> Entity:
+        """Verifies a pushed chain, of `subject` where that is given, and believes its entity from now on.
+
+        Raises TokenProblem.
+        """
+        entity = verify_chain(chain, self._anchors, self._clock(), signature_holds, subject=subject)
         known = self._entities.get(entity.entity_id)
         if known is not None and entity.issued_at < known.issued_at:
             raise TokenProblem(Problem.OLDER, f"{entity.entity_id}'s statement is older than the one already believed")
+        if known is not None and self._clock() < known.expires_at and not _agree(known, entity):
+            raise TokenProblem(
+                Problem.POLICY,
+                f"{entity.anchor} vouches for other contract or revocation keys of {entity.entity_id} than"
+                f" {known.anchor}, which is believed until {known.expires_at}",
+            )
         self._entities[entity.entity_id] = entity
         return entity
 
@@ -109,10 +121,31 @@ class Federation:
         return b"".join(entity.tls_ca.encode() for entity in self.entities())
 
     def keys(self, issuer: str, kid: str, typ: str) -> list[Jwk]:
-        entity = self.entity(issuer)
-        if entity is None:
+        entity, use = self.entity(issuer), profile_of(typ).signed_with
+        if entity is None or use is None:
             return []
-        return [key for key in entity.keys(profile_of(typ).signed_with) if key.kid == kid]
+        return [key for key in entity.keys(use) if key.kid == kid]
+
+
+def admit_pushed(trust: Federation, compact: str, entity_id: str) -> None:
+    """Admits the chain that an `isthmus-request+jwt` pushes, if its issuer's key is not known without it.
+
+    `entity_id` is whom the client certificate names: token, certificate and chain are of one entity, or it is
+    refused. The token itself is believed only by the verifier, afterwards. Raises TokenProblem.
+    """
+    token = read_token(compact, profile_of("isthmus-request+jwt"))
+    if not token.trust_chain or trust.keys(entity_id, token.kid, token.typ):
+        return
+    if token.claims.get("iss") != entity_id:
+        raise TokenProblem(Problem.ISSUER, f"{entity_id} pushed a chain on a token that it did not issue")
+    trust.admit(token.trust_chain, subject=entity_id)
+
+
+def _agree(known: Entity, entity: Entity) -> bool:
+    return known.anchor == entity.anchor or (
+        {key.kid for key in known.contract_keys} == {key.kid for key in entity.contract_keys}
+        and {key.kid for key in known.revocation_keys} == {key.kid for key in entity.revocation_keys}
+    )
 
 
 def operator_of(entity: Entity) -> Operator:

@@ -16,9 +16,9 @@ import grpc
 from gateway.domain.audit import Fact
 from gateway.domain.caller import Caller, CallerKind, Rights
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import EntityId
+from gateway.domain.identity import Entity, EntityId
 from gateway.edges.certificates import CertificateHolder, Role, claimed_uri, entity_in, holder_of
-from gateway.edges.federation import Federation
+from gateway.edges.federation import Federation, admit_pushed
 from gateway.edges.tokens import Verifier
 from gateway.ports import AuditLog, Clock
 from gateway.rules import access
@@ -69,10 +69,16 @@ class Gate:
         claimed = entity_in(claimed_uri(certificate))
         if claimed == self.entity:
             return holder_of(certificate, self.entity, self.own_ca(), self.clock.now())
-        peer = self.trust.entity(claimed)
+        peer = self.trust.entity(claimed) or self._introduced(claimed, _token(context))
         if peer is None:
             raise TokenProblem(Problem.BINDING, f"certificate of {claimed!r:.200}, which is not believed here")
         return holder_of(certificate, peer.entity_id, peer.tls_ca.encode(), self.clock.now())
+
+    def _introduced(self, claimed: str, token: str | None) -> Entity | None:
+        """Whom a pushed chain makes known. What the connection proved is still to be checked against it."""
+        if token is not None:
+            admit_pushed(self.trust, token, claimed)
+        return self.trust.entity(claimed)
 
     async def _caller(self, rpc: str, received: bytes, holder: CertificateHolder, token: str | None) -> Caller:
         if holder.role is Role.AGENT and holder.entity_id == self.entity:
@@ -82,6 +88,7 @@ class Gate:
         if holder.role is Role.GATEWAY and holder.entity_id != self.entity:
             if token is None:
                 raise TokenProblem(Problem.MALFORMED, "no isthmus-request+jwt came with the call")
+            admit_pushed(self.trust, token, holder.entity_id)  # a key that its statement gained meanwhile
             await self.verifier.verify(
                 token,
                 "isthmus-request+jwt",
