@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 
-from gateway.config import GatewayConfig
+from gateway.config import GatewayConfig, broken
 from gateway.edges.oidc import Provider, Providers
 from gateway.edges.own_tokens import SignedTokens
-from gateway.edges.people import NoPeople, PeopleFile
+from gateway.edges.people import NoPeople, PeopleFile, listed
 from gateway.edges.store.database import Database
 from gateway.flows.sign_in import SigningIn
 from gateway.ports import Clock, Ids
+from gateway.rules.jose import TokenProblem
 
 
 def build(settings: GatewayConfig, database: Database, tokens: SignedTokens, clock: Clock, ids: Ids) -> SigningIn:
-    """Raises IsthmusError(CONFIGURATION) for a file of people that cannot be read, TokenProblem for keys."""
+    """Raises IsthmusError(CONFIGURATION) for keys or a file of people that cannot be used."""
     providers = [
         Provider(
             item.name,
@@ -28,10 +29,17 @@ def build(settings: GatewayConfig, database: Database, tokens: SignedTokens, clo
         for item in settings.providers
     ]
     for provider in providers:
-        provider.keys()
+        try:
+            provider.keys()
+        except TokenProblem as problem:
+            raise broken(
+                f"the keys of provider {provider.name} cannot be used: {problem.private}",
+                "providers.jwks",
+                f"Save the keys that {provider.issuer} publishes as {provider.jwks}",
+            ) from problem
+    if settings.login is not None:
+        listed(settings.login.people)  # refuses to start with a file that does not hold
     people = PeopleFile(settings.login.people) if settings.login else NoPeople()
-    if isinstance(people, PeopleFile):
-        people.people()
     return SigningIn(
         entity=settings.entity,
         clock=clock,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from gateway.domain.caller import Rights
 from gateway.domain.records import record
 
@@ -25,12 +28,12 @@ class ClaimRule:
 
 @record
 class Inbound:
-    """A token of somebody else's, verified. `claims` are its payload as JSON, `key` the JWK that verified it."""
+    """A token of somebody else's, verified. `key` is the JWK that verified it, as JSON."""
 
     provider: str
     issuer: str
     subject: str
-    claims: str
+    claims: Mapping[str, Any]
     token: str
     digest: str
     key: str
@@ -61,13 +64,3 @@ class Code:
     challenge: str
     signed_in: int
     expires: int
-
-
-@record
-class SignIn:
-    """Who signed in, at whose hand, and until when the sign-in lasts."""
-
-    person: str
-    client: str
-    grant: Grant
-    ends: int

@@ -98,7 +98,7 @@ class Providers:
             provider=provider.name,
             issuer=provider.issuer,
             subject=read.claims["sub"],
-            claims=read.payload.decode("utf-8"),
+            claims=read.claims,
             token=token,
             digest=read.digest,
             key=json.dumps({name: value for name, value in jwk.items() if value}, sort_keys=True),

@@ -63,11 +63,18 @@ class PeopleFile:
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     def people(self) -> Mapping[str, Person]:
-        """Raises IsthmusError(CONFIGURATION) for a file that cannot be read or is not whole."""
+        """Raises IsthmusError(INTERNAL) for a file that cannot be read or is not whole: nobody is let in by it."""
         try:
             return self._file.read()
         except FileNotFoundError:
             return {}
+        except IsthmusError as problem:
+            raise IsthmusError(
+                Reason.INTERNAL,
+                "something is wrong here with who may sign in",
+                private=str(problem),
+                advice="The operator finds the reason in the audit log",
+            ) from problem
 
     def grant(self, name: str) -> Grant | None:
         person = self.people().get(name)
@@ -163,9 +170,10 @@ def _changing(path: Path) -> Iterator[dict[str, Person]]:
             file.write(_text(people).encode())
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    except BaseException:
+        fresh.unlink()
+        raise
+    fresh.replace(path)  # from here on the name is free for the next writer, and not ours to remove
 
 
 def _text(people: Mapping[str, Person]) -> str:

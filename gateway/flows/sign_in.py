@@ -11,14 +11,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.domain.audit import Fact
 from gateway.domain.caller import Caller
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.sign_in import Code, Evidence, Grant, SignIn
+from gateway.domain.sign_in import Code, Evidence, Grant
 from gateway.ports import AuditLog, Clock, Ids, Once, OwnTokens, People, Providers, SignIns
 from gateway.rules import grants
 from gateway.rules.jose import Problem, TokenProblem
@@ -72,13 +71,13 @@ class SigningIn:
         if token_type is TokenType.ACCESS_TOKEN and issuer_of(token) == self.entity:
             return await self._renewed(caller, token)
         inbound = self.providers.verify(token, token_type)
-        mapped = grants.grant_of(json.loads(inbound.claims), self.providers.rules(inbound.provider))
+        mapped = grants.grant_of(inbound.claims, self.providers.rules(inbound.provider))
         person = grants.person_id(inbound.subject, inbound.provider)
         grant = grants.granted_to(self.clients[caller.id], mapped)
         if not await self.once.consume("subject-token", inbound.issuer, inbound.once, inbound.expires):
             raise TokenProblem(Problem.REPLAY, f"token {inbound.once} of {inbound.issuer} was exchanged before")
         jti = self.ids.fresh()
-        issued = self._issued(caller, SignIn(person, caller.id, grant, inbound.expires), jti)
+        issued = self._issued(caller, jti, person, grant, inbound.expires)
         now = self.clock.now()
         evidence = Evidence(
             jti, now, person, caller.id, inbound.issuer, inbound.digest, inbound.token, inbound.key
@@ -101,9 +100,7 @@ class SigningIn:
             raise TokenProblem(Problem.BINDING, f"a code of {found.person} with another verifier")
         grant = grants.granted_to(self.clients[caller.id], self._built_in(found.person))
         jti = self.ids.fresh()
-        issued = self._issued(
-            caller, SignIn(found.person, caller.id, grant, found.signed_in + SIGN_IN_LASTS), jti
-        )  # fmt: skip
+        issued = self._issued(caller, jti, found.person, grant, found.signed_in + SIGN_IN_LASTS)
         said = f"token {jti} for a code of the login page: {_said(grant)}"
         await self.audit.append([Fact(now, "token.exchanged", found.person, _actor(caller), said)])
         return issued
@@ -146,23 +143,17 @@ class SigningIn:
         grant = grants.grant_in(claims)
         grants.check_not_widened(grant, self.clients[caller.id], self.standing(person))
         jti = self.ids.fresh()
-        issued = self._issued(caller, SignIn(person, caller.id, grant, ends), jti)
+        issued = self._issued(caller, jti, person, grant, ends)
         said = f"token {jti} for token {claims['jti']}: {_said(grant)}"
         await self.audit.append([Fact(now, "token.renewed", person, _actor(caller), said)])
         return issued
 
-    def _issued(self, caller: Caller, signed_in: SignIn, jti: str) -> Issued:
+    def _issued(self, caller: Caller, jti: str, person: str, grant: Grant, ends: int) -> Issued:
+        now = self.clock.now()
         claims = grants.claims_of(
-            self.entity,
-            caller.id,
-            caller.certificate,
-            signed_in.grant,
-            jti,
-            self.clock.now(),
-            person=signed_in.person,
-            ends=signed_in.ends,
-        )
-        return Issued(self.tokens.sign(claims), claims["exp"], signed_in.person, signed_in.grant, signed_in.ends)
+            self.entity, caller.id, caller.certificate, grant, jti, now, person=person, ends=ends
+        )  # fmt: skip
+        return Issued(self.tokens.sign(claims), claims["exp"], person, grant, ends)
 
     def _built_in(self, person: str) -> Grant:
         return self.people.grant(person.removesuffix(f"@{grants.BUILT_IN}")) or grants.NOBODY

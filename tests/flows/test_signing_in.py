@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,7 +37,7 @@ class Ministry:
 
     def verify(self, token: str, token_type: TokenType) -> Inbound:
         subject, _, jti = token.partition(" ")
-        claims = json.dumps({"sub": subject, "group": "staff"})
+        claims = {"sub": subject, "group": "staff"}
         ends = self.clock.at + 600
         return Inbound("ministry", "https://login.example", subject, claims, token, "d" * 64, "{}", f"jti:{jti}", ends)
 

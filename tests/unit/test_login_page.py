@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,8 +20,10 @@ import pytest
 from gateway.config import LoginConfig
 from gateway.domain.caller import Caller, CallerKind, Rights
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId
 from gateway.domain.sign_in import Grant
-from gateway.edges import passwords
+from gateway.edges import certificates, keys, passwords
+from gateway.edges.login import server
 from gateway.edges.login.pages import BY_ADDRESS, BY_NAME, STALE, WRONG, Pages
 from gateway.edges.login.server import serving
 from gateway.edges.login.throttle import Throttle, network_of
@@ -86,6 +92,7 @@ class Page:
 
 @asynccontextmanager
 async def running(folder: Path, hashed: str, *, secure: bool = False) -> AsyncIterator[Page]:
+    """With a certificate of the space's own CA where it is `secure`."""
     added(folder / "people.toml", Person("anna", hashed, ("catalogue",), ("*",), ("*",), ("*",)))
     clock = FakeClock()
     async with await Database.open(f"sqlite+aiosqlite:///{folder}/state.db") as database:
@@ -103,9 +110,22 @@ async def running(folder: Path, hashed: str, *, secure: bool = False) -> AsyncIt
         )
         redirects = {"desk": (REGISTERED,), "other": ()}
         pages = Pages(signing_in, "Care <Alliance>", redirects, clock, secure=secure)
-        async with serving(pages.app(), "127.0.0.1:0", None, None) as port:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as browser:
+        pair = _certificate(folder) if secure else (None, None)
+        trusted: Any = ssl.create_default_context(cafile=folder / "ca.pem") if secure else True
+        async with serving(pages.app(), "127.0.0.1:0", *pair) as port:
+            base = f"{'https' if secure else 'http'}://localhost:{port}"
+            async with httpx.AsyncClient(base_url=base, verify=trusted) as browser:
                 yield Page(signing_in, database, clock, browser)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    now = int(time.time())
+    authority = certificates.create_authority(EntityId("https://care.example"), now)
+    made = certificates.server_certificate(authority, EntityId("https://care.example"), now, loopback=True)
+    (folder / "ca.pem").write_bytes(authority.certificate_pem)
+    (folder / "login.pem").write_bytes(made.certificate_pem)
+    keys.write_secret(folder / "login.key.pem", made.key_pem)
+    return folder / "login.pem", folder / "login.key.pem"
 
 
 @pytest.fixture
@@ -283,6 +303,34 @@ async def test_under_tls_the_cookie_is_secure_and_the_browser_told_to_stay(tmp_p
         cookie = shown.headers["set-cookie"]
         assert cookie.startswith("__Host-isthmus-login=") and "Secure" in cookie and "Path=/" in cookie
         assert "max-age" in shown.headers["strict-transport-security"]
+        assert (await page.send(shown)).status_code == 303
+
+
+async def test_a_certificate_without_its_key_is_named_before_anything_is_served(page: Page, tmp_path: Path) -> None:
+    certificate, key = _certificate(tmp_path)
+    certificate.write_text("no certificate")
+    pages = Pages(page.signing_in, "x", {}, page.clock, secure=True)
+    with pytest.raises(IsthmusError) as refused:
+        async with serving(pages.app(), "127.0.0.1:0", certificate, key):
+            pass
+    assert (refused.value.reason, refused.value.field) == (Reason.CONFIGURATION, "login.certificate")
+
+
+async def test_a_connection_that_says_nothing_is_ended_and_others_are_served(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CONNECTION_LASTS", 0.2)
+    host, port = page.browser.base_url.host, page.browser.base_url.port
+    silent = [await asyncio.open_connection(host, port) for _ in range(server.CONNECTIONS)]
+    slow = await asyncio.open_connection(host, port)
+    slow[1].write(b"GET /style.css HTTP/1.1\r\nHost: loc")
+    async with asyncio.timeout(10):
+        for reader, writer in [*silent, slow]:
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(4096):
+                    pass
+            writer.close()
+    assert (await page.form()).status_code == 200
 
 
 async def test_a_file_of_people_that_breaks_lets_nobody_in_and_says_nothing(page: Page, tmp_path: Path) -> None:

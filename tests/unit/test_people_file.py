@@ -49,8 +49,8 @@ def test_the_file_is_its_owners_and_changes_count_at_once(tmp_path: Path, hash: 
     assert PASSWORD not in path.read_text()
     path.chmod(0o640)
     with pytest.raises(IsthmusError) as refused:
-        PeopleFile(path).people()
-    assert "read by others" in refused.value.public
+        people.people()
+    assert "read by others" in refused.value.private and str(path) not in str(refused.value)
 
 
 def test_names_are_unique_and_known_ones_are_removed(tmp_path: Path, hash: str) -> None:
@@ -109,10 +109,11 @@ def test_a_file_that_does_not_hold_is_refused_whole(tmp_path: Path, name: str) -
     path = tmp_path / "people.toml"
     path.touch(mode=0o600)
     path.write_text(BROKEN[name])
-    with pytest.raises(IsthmusError) as refused:
-        PeopleFile(path).people()
-    assert refused.value.reason is Reason.CONFIGURATION
-    assert "secret-secret" not in str(refused.value)
+    for read, reason in ((listed, Reason.CONFIGURATION), (lambda it: PeopleFile(it).people(), Reason.INTERNAL)):
+        with pytest.raises(IsthmusError) as refused:
+            read(path)
+        assert refused.value.reason is reason
+        assert "secret-secret" not in str(refused.value) + refused.value.private
 
 
 @pytest.mark.parametrize(

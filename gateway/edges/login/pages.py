@@ -4,6 +4,8 @@ Invariants: nobody is sent anywhere but to a redirect that is registered for the
 section 7.3); a form is only taken from the page that this process gave to this browser for this very request; every
 refusal of a name or password has one text and takes one time; each attempt is throttled by name and by address before
 it is judged, and is in the audit log; no page is stored, framed, or runs a script.
+
+What proves that a form is ours, and what is throttled, is this process's own: of several replicas one serves the page.
 """
 
 from __future__ import annotations
