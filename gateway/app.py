@@ -14,11 +14,10 @@ from pathlib import Path
 
 import structlog
 
-from gateway import config
+from gateway import config, sign_in
 from gateway.api.agent.v1 import agent_pb2
 from gateway.api.client.v1 import catalogue_pb2, computations_pb2, tokens_pb2
 from gateway.api.peer.v1 import peer_pb2
-from gateway.domain.caller import Rights
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.session import Failure
@@ -28,12 +27,13 @@ from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
 from gateway.edges.federation import Federation, entity_configuration
 from gateway.edges.grpc import serve
-from gateway.edges.grpc.client_api import CatalogueService, ComputationService, Grant, TokenService
+from gateway.edges.grpc.client_api import CatalogueService, ComputationService, TokenService
 from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
 from gateway.edges.grpc.serve import PortTls
 from gateway.edges.logging import configure_logging
 from gateway.edges.own_chain import OwnChain
+from gateway.edges.own_tokens import SignedTokens
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
 from gateway.edges.space_keys import SpaceKeys, public
@@ -131,17 +131,17 @@ async def running(path: Path) -> AsyncIterator[Running]:
         recipient = keys.recipients()
         drive = Drive(account, spaces, documents, recipient)
         submit = Submit(entity, clock, ids, store, spaces, documents, recipient, drive.start)
-        grants = {
-            client.id: Grant(client.scopes, Rights(client.datasets, client.statistics, client.purposes))
-            for client in settings.clients
-        }
-        gate = Gate(entity, keys.authorities, trust, verifier, database.audit, clock, frozenset(grants))
+        tokens = SignedTokens(entity, keys.token.active, verifier)
+        signing_in = sign_in.build(settings, database, tokens, clock, ids)
+        gate = Gate(
+            entity, keys.authorities, trust, verifier, database.audit, clock, signing_in.clients, signing_in.standing
+        )
         services = {
             catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces), spaces),
             computations_pb2.DESCRIPTOR: ComputationService(
                 entity, submit, drive, store, documents, recipient, watchers
             ),
-            tokens_pb2.DESCRIPTOR: TokenService(entity, keys.token.active, clock, ids, grants),
+            tokens_pb2.DESCRIPTOR: TokenService(signing_in),
             peer_pb2.DESCRIPTOR: PeerService(take_part, agent, tunnel, own_chain, spaces.admit),
             agent_pb2.DESCRIPTOR: agent,
         }
@@ -157,6 +157,8 @@ async def running(path: Path) -> AsyncIterator[Running]:
         stack.push_async_callback(server.stop, 1.0)
         stopping = Failure(Reason.CANCELLED.value, entity, "session", "the home gateway was stopped", "Ask again")
         stack.push_async_callback(drive.drain, Stopped(Event.CANCEL, stopping))
+        if settings.login is not None:
+            await stack.enter_async_context(sign_in.page(settings, signing_in, clock))
 
         async def own_statement_changed() -> None:
             agent.believe()
@@ -224,6 +226,7 @@ async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> No
         with suppress(IsthmusError):
             await recover.expire()
             await database.once.forget(clock.now())
+            await database.sign_ins.forget(clock.now())
 
 
 async def _watch_keys(

@@ -6,7 +6,7 @@ Each adapter raises IsthmusError alone. `tests/ports` has one suite per port tha
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
@@ -16,6 +16,8 @@ from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.result import Table
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
+from gateway.domain.sign_in import ClaimRule, Code, Evidence, Grant, Inbound
+from gateway.rules.oidc import TokenType
 
 Chains = Sequence[Sequence[str]]
 
@@ -84,6 +86,63 @@ class AuditLog(Protocol):
     async def head(self) -> TreeHead: ...
 
     async def read(self, *, start: int, limit: int) -> Sequence[Fact]: ...
+
+
+class SignIns(Protocol):
+    """Codes that the login page gave out, and the tokens for which others were issued."""
+
+    async def offer(self, hash: str, code: Code, facts: Sequence[Fact]) -> None:
+        """Keep what a code stands for, by the code's hash."""
+        ...
+
+    async def take(self, hash: str) -> Code | None:
+        """What the code stood for, to one caller and never again."""
+        ...
+
+    async def keep(self, evidence: Evidence, facts: Sequence[Fact]) -> None: ...
+
+    async def evidence(self, jti: str) -> Evidence | None:
+        """Why the token with this `jti` was issued."""
+        ...
+
+    async def forget(self, now: int) -> int:
+        """Drop codes that expired before `now`; returns how many."""
+        ...
+
+
+class Providers(Protocol):
+    """The organisation's OpenID Connect providers. Raises IsthmusError(UNAUTHENTICATED)."""
+
+    def verify(self, token: str, token_type: TokenType) -> Inbound: ...
+
+    def rules(self, provider: str) -> Sequence[ClaimRule]:
+        """What the people of the provider of this name may be granted."""
+        ...
+
+
+class People(Protocol):
+    """Whom the built-in issuer knows."""
+
+    def grant(self, name: str) -> Grant | None:
+        """What is granted to `name` now; None for a name that is not known."""
+        ...
+
+    async def knows(self, name: str, password: str) -> bool:
+        """Whether this is the password of `name`; takes as long for a name that is not known."""
+        ...
+
+
+class OwnTokens(Protocol):
+    """Access tokens that this gateway signs."""
+
+    def sign(self, claims: Mapping[str, Any]) -> str: ...
+
+    async def verify(self, token: str, certificate: str) -> Mapping[str, Any]:
+        """The claims of an access token for this gateway that is bound to the certificate of this thumbprint.
+
+        Raises IsthmusError(UNAUTHENTICATED).
+        """
+        ...
 
 
 class Approvals(Protocol):

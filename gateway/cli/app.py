@@ -13,7 +13,7 @@ from typing import Any
 import typer
 import typer.core
 
-from gateway.cli import catalogue, computations, operate, questions, trust_rotate
+from gateway.cli import catalogue, computations, operate, people, questions, sign_in, trust_rotate
 from gateway.cli.output import AsJson, answering, not_installed
 
 # Name, where it is (a typer app or a function), and its line in the list of commands.
@@ -81,6 +81,7 @@ _register(
     ("spaces", catalogue.spaces, "isthmus spaces --json"),
     ("plan", questions.plan, "isthmus plan docs/queries/form_year.yaml"),
     ("run", questions.run, "isthmus run docs/queries/overlap.yaml --json"),
+    ("login", sign_in.login, "isthmus login --profile profile.toml"),
 )
 
 _computations = typer.Typer(
@@ -93,6 +94,27 @@ _register(
     ("cancel", computations.cancel, "isthmus computations cancel 4f0c..."),
 )
 app.add_typer(_computations, name="computations")
+
+_tokens = typer.Typer(
+    no_args_is_help=True,
+    help="Access tokens for people whom your organisation signs in.",
+    epilog="Example: isthmus tokens exchange --subject-token-file id.jwt",
+)
+_register(_tokens, ("exchange", sign_in.exchange, "isthmus tokens exchange --subject-token-file id.jwt"))
+app.add_typer(_tokens, name="tokens")
+
+_people = typer.Typer(
+    no_args_is_help=True,
+    help="For operators: who can sign in on the login page.",
+    epilog="Example: isthmus people list --config space/gateway.toml",
+)
+_register(
+    _people,
+    ("add", people.add, "isthmus people add anna --scopes catalogue --scopes compute --config space/gateway.toml"),
+    ("list", people.list_, "isthmus people list --config space/gateway.toml"),
+    ("remove", people.remove, "isthmus people remove anna --config space/gateway.toml"),
+)
+app.add_typer(_people, name="people")
 
 _gateway = typer.Typer(
     no_args_is_help=True,

@@ -37,6 +37,7 @@ TABLE: dict[str, Access] = {
     "/isthmus.client.v1.ComputationService/CancelComputation": _COMPUTE,
     "/isthmus.client.v1.ComputationService/AcknowledgeResult": _COMPUTE,
     "/isthmus.client.v1.TokenService/IssueToken": Access(CallerKind.HOLDER),
+    "/isthmus.client.v1.TokenService/ExchangeToken": Access(CallerKind.HOLDER),
     "/isthmus.peer.v1.PeerService/Describe": _PEER,
     "/isthmus.peer.v1.PeerService/CheckDraft": _PEER,
     "/isthmus.peer.v1.PeerService/Propose": _PEER,

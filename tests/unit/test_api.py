@@ -39,6 +39,14 @@ def test_the_access_table_holds_every_rpc_and_no_other() -> None:
     assert set(access.TABLE) == set(METHODS)
 
 
+def test_every_scope_opens_something() -> None:
+    """`operate` opens no call of its own: it widens what `compute` shows, in the service."""
+    opened = {entry.scope for entry in access.TABLE.values() if entry.scope}
+    assert opened | {access.OPERATE} == access.SCOPES
+    service = (ROOT / "gateway" / "edges" / "grpc" / "client_api.py").read_text()
+    assert "OPERATE in caller.scopes" in service
+
+
 @pytest.mark.parametrize("rpc", METHODS)
 def test_a_service_answers_one_kind_of_caller(rpc: str) -> None:
     kinds = {"client": {CallerKind.CLIENT, CallerKind.HOLDER}, "peer": {CallerKind.PEER}, "agent": {CallerKind.AGENT}}

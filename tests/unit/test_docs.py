@@ -23,12 +23,14 @@ from gateway.cli.app import LAZY, app
 from gateway.client.profile import Profile
 from gateway.client.queries import load_query
 from gateway.domain.approval import ApprovalBody
+from gateway.domain.caller import CallerKind
 from gateway.domain.computation import Receipt
 from gateway.domain.contract import Contract
 from gateway.domain.errors import Reason
 from gateway.domain.offer import Operator
 from gateway.domain.query import Query
 from gateway.edges.grpc.errors import STATUS
+from gateway.rules.access import SCOPES, TABLE
 from gateway.rules.contract import check_contract
 from gateway.rules.lifecycle import TRANSITIONS
 from gateway.rules.planning import parameters
@@ -150,6 +152,23 @@ def test_the_example_of_a_contract_is_one_that_an_agent_accepts() -> None:
 def test_every_reason_has_its_status_and_exit_code_in_the_table() -> None:
     told = {row[0]: (row[1].strip("`"), int(row[2])) for row in rows((DOCS / "errors.md").read_text()) if len(row) == 5}
     assert told == {reason.value: (STATUS[reason].name, exits.BY_REASON[reason]) for reason in Reason}
+
+
+def test_the_page_on_access_is_the_access_table() -> None:
+    told = [(row[0], *(cell.strip("`| ") for cell in row[1:])) for row in rows(section("access.md", "Calls"))]
+    longest = {float("inf"): "no end"}
+    assert told == [
+        (
+            rpc.removeprefix("/"),
+            entry.kind.value,
+            entry.scope or "–",
+            longest.get(entry.longest, f"{entry.longest:.0f} s"),
+        )
+        for rpc, entry in TABLE.items()
+    ]
+    text = (DOCS / "access.md").read_text()
+    assert {row[0] for row in rows(text) if len(row) == 2} == SCOPES
+    assert set(re.findall(r"^\| (client|holder|peer|agent) \|", text, flags=re.M)) == set(CallerKind)
 
 
 def test_every_state_has_its_exit_code_in_the_table() -> None:

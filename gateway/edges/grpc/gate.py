@@ -2,36 +2,41 @@
 
 Invariants: nobody gets past without a certificate of a CA that is pinned for the entity it names; a client
 brings an `at+jwt` bound to that certificate, a gateway an `isthmus-request+jwt` over the very bytes that
-came; every refusal is in the audit log with its private reason and leaves with its public text alone.
+came; whom a client acts for is what `act` says, one deep, and a token that grants more than configuration does at
+this moment is refused; every refusal is in the audit log with its private reason and leaves with its public text
+alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
 from gateway.domain.audit import Fact
-from gateway.domain.caller import Caller, CallerKind, Rights
+from gateway.domain.caller import Caller, CallerKind
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Entity, EntityId
+from gateway.domain.sign_in import Grant
 from gateway.edges.certificates import CertificateHolder, Role, claimed_uri, entity_in, holder_of
 from gateway.edges.federation import Federation, admit_pushed
 from gateway.edges.tokens import Verifier
 from gateway.ports import AuditLog, Clock
-from gateway.rules import access
+from gateway.rules import access, grants
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.tokens import request_hash
 
-ISSUE_TOKEN = "/isthmus.client.v1.TokenService/IssueToken"  # noqa: S105  (a method's name)
+# They ask for a token, so that they bring none.
+_FOR_HOLDERS = frozenset(rpc for rpc, entry in access.TABLE.items() if entry.kind is CallerKind.HOLDER)
 LEAST_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Everything that is known about who may come in."""
+    """Everything that is known about who may come in. `clients` are the configured grants by client ID, `standing` what
+    configuration may grant a person now."""
 
     entity: EntityId
     own_ca: Callable[[], bytes]
@@ -39,7 +44,8 @@ class Gate:
     verifier: Verifier
     audit: AuditLog
     clock: Clock
-    known_clients: frozenset[str]
+    clients: Mapping[str, Grant]
+    standing: Callable[[str], Sequence[Grant]]
 
     async def admit(self, rpc: str, received: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
         """The caller, or IsthmusError with the refusal written to the audit log. `received` is the request
@@ -101,9 +107,10 @@ class Gate:
         raise TokenProblem(Problem.BINDING, f"a {holder.role} of {holder.entity_id} has nothing to ask here")
 
     async def _client(self, rpc: str, holder: CertificateHolder, token: str | None) -> Caller:
-        if holder.client_id not in self.known_clients:
+        configured = self.clients.get(holder.client_id)
+        if configured is None:
             raise TokenProblem(Problem.BINDING, f"client {holder.client_id} is not configured here")
-        if rpc == ISSUE_TOKEN:
+        if rpc in _FOR_HOLDERS:
             return Caller(CallerKind.HOLDER, holder.client_id, certificate=holder.thumbprint)
         if token is None:
             raise TokenProblem(Problem.MALFORMED, "no at+jwt came with the call")
@@ -113,11 +120,14 @@ class Gate:
         claims = verified.claims
         if claims["client_id"] != holder.client_id:
             raise TokenProblem(Problem.BINDING, f"a token of {claims['client_id']!r:.100} came from {holder.client_id}")
+        person = grants.check_actor(claims)
+        grant = grants.grant_in(claims)
+        grants.check_not_widened(grant, configured, self.standing(person) if person else None)
         return Caller(
             CallerKind.CLIENT,
-            holder.client_id,
-            scopes=frozenset(str(claims.get("scope", "")).split()),
-            rights=_rights(claims.get("authorization_details", [])),
+            person or holder.client_id,
+            scopes=frozenset(grant.scopes),
+            rights=grant.rights,
             certificate=holder.thumbprint,
         )
 
@@ -143,17 +153,6 @@ def _token(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
     if len(values) > 1 or not value.startswith("Bearer "):
         raise TokenProblem(Problem.MALFORMED, f"{len(values)} authorization headers, or no bearer token")
     return value.removeprefix("Bearer ")
-
-
-def _rights(details: object) -> Rights:
-    """The one `isthmus` entry of RFC 9396 authorization_details; anything else grants nothing."""
-    entries = [item for item in details if item.get("type") == "isthmus"] if isinstance(details, list) else []
-    if len(entries) != 1:
-        return Rights((), (), ())
-    lists = [entries[0].get(name, []) for name in ("datasets", "statistics", "purposes")]
-    if not all(isinstance(item, list) and all(isinstance(value, str) for value in item) for item in lists):
-        return Rights((), (), ())
-    return Rights(*(tuple(item) for item in lists))
 
 
 def _subject(holder: CertificateHolder) -> str:

@@ -1,4 +1,4 @@
-"""One database behind four ports, for a gateway and for an agent alike.
+"""One database behind five ports, for a gateway and for an agent alike.
 
 Invariant: what `open` returns has the schema of this release.
 """
@@ -15,6 +15,7 @@ from gateway.edges.store.approvals import StoredApprovals
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
 from gateway.edges.store.once import StoredOnce
+from gateway.edges.store.sign_ins import StoredSignIns
 
 
 class Database:
@@ -26,6 +27,7 @@ class Database:
         self.once = StoredOnce(connections)
         self.audit = StoredAuditLog(connections)
         self.approvals = StoredApprovals(connections)
+        self.sign_ins = StoredSignIns(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData()
 
@@ -79,6 +79,26 @@ approvals = Table(
     Column("digest", Text, primary_key=True),
     Column("approval", Text, nullable=False),
 )
+
+# What the login page gave out, by the hash of the code.
+codes = Table(
+    "codes",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("expires", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index("codes_expires", codes.c.expires)
+
+# Inbound tokens, by the jti of what was issued for them.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("jti", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index("evidence_digest", evidence.c.digest)
 
 facts = Table(
     "facts",
