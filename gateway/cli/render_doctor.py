@@ -56,7 +56,9 @@ def _list(findings: Sequence[Finding]) -> Table:
     for finding in findings:
         style = STYLES[finding.outcome]
         said = words(finding.text, "dim" if finding.outcome is Outcome.NOT_TRIED else "")
-        if finding.measured:
+        if finding.outcome is Outcome.OK:  # what is well is said by its measurement, in a line
+            said = words(finding.measured or finding.text)
+        elif finding.measured:
             said = Text("\n").join([said, words(finding.measured, "dim")])
         table.add_row(words(MARKS[finding.outcome], style), words(finding.step, style), said)
     return table

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from statistics import median
 
@@ -100,13 +100,17 @@ class Doctor:
             async for finding in findings:
                 yield Way.BACK, finding
 
-    async def examine(self, peer: EntityId, address: str) -> AsyncGenerator[Finding, None]:
-        """From here to `peer` at `address` (host:port): one finding for every step of LINE."""
+    async def examine(self, peer: EntityId, address: str, *, discreet: bool = False) -> AsyncGenerator[Finding, None]:
+        """From here to `peer` at `address` (host:port): one finding for every step of LINE.
+
+        `discreet`: for the eyes of that peer, who chose the address: what names resolve to, and whose certificates
+        are seen at addresses that are not the peer's, is nobody's business outside.
+        """
         done: set[Step] = set()
         root = Step.CHAIN
         known = self.trust.last_known(peer)
         ends = Ends(self.own, peer, address, known.endpoint if known is not None else "")
-        async with aclosing(self._line(ends, known)) as findings:
+        async with aclosing(self._line(ends, known, discreet)) as findings:
             async for finding in findings:
                 done.add(finding.step)
                 yield finding
@@ -117,12 +121,13 @@ class Doctor:
             if step not in done:
                 yield diagnosis.not_tried(step, root)
 
-    async def _line(self, ends: Ends, known: Entity | None) -> AsyncGenerator[Finding, None]:
+    async def _line(self, ends: Ends, known: Entity | None, discreet: bool) -> AsyncGenerator[Finding, None]:
         host, _, port = ends.address.rpartition(":")
         host = host.strip("[]")
-        yield diagnosis.name(ends, await reach.resolve(host, int(port)))
+        resolved = await reach.resolve(host, int(port))
+        yield diagnosis.name(ends, replace(resolved, what="") if discreet else resolved)
         yield diagnosis.port(ends, await reach.connect(host, int(port)))
-        yield await self._tls(ends, known, host, int(port))
+        yield await self._tls(ends, known, host, int(port), discreet)
         if known is None:
             yield diagnosis.not_tried(Step.CLOCK, Step.CHAIN)
             yield diagnosis_peer.chain(ends, Answer.GIVEN, True, None, False)
@@ -134,10 +139,14 @@ class Doctor:
                 async for finding in findings:
                     yield finding
 
-    async def _tls(self, ends: Ends, known: Entity | None, host: str, port: int) -> Finding:
+    async def _tls(self, ends: Ends, known: Entity | None, host: str, port: int, discreet: bool) -> Finding:
         authorities = known.tls_ca if known is not None else ""
         name = host_of(EntityId(ends.peer))
         seen = await reach.handshake(host, port, name, authorities, self.credentials())
+        if discreet and not (seen.issued and name in seen.names):
+            others = ("another name",) if seen.names else ()
+            names = seen.names if name in seen.names else others
+            seen = replace(seen, names=names, issuer=seen.issuer and "another CA")
         own = self.trust.last_known(self.own)
         now = self.clock.now()
         holds = own is not None and reach.own_certificate_holds(self.credentials(), own.tls_ca, now)

@@ -71,7 +71,8 @@ def name(ends: Ends, seen: Reached) -> Finding:
 def port(ends: Ends, seen: Reached) -> Finding:
     match seen.trouble:
         case None:
-            return fine(Step.PORT, f"{ends.address} accepts connections.", _milliseconds(seen.seconds))
+            measured = f"{ends.address} open after {_milliseconds(seen.seconds)}"
+            return fine(Step.PORT, f"{ends.address} accepts connections.", measured)
         case Trouble.REFUSED:
             actor, correct = _address_is_wrong(ends)
             text = f"Nothing listens on {ends.address}: the connection was refused."
@@ -117,7 +118,9 @@ def tls(ends: Ends, seen: Handshake, now: int, *, own_holds: bool) -> Finding:
         advice = "Compare the clocks of both machines first; then the certificate's dates"
         measured = f"begins {_day(seen.begins)}"
         return failed(Step.TLS, Cause.CERTIFICATE_NOT_YET_VALID, text, Actor.BOTH, advice, measured)
-    if seen.trouble is Trouble.CLIENT_REFUSED:
+    # Where its own certificate was shown, nobody stood in between: it is the gateway that closed, and a gRPC server
+    # does that, without an alert, to client certificates that it does not accept.
+    if seen.trouble is Trouble.CLIENT_REFUSED or (seen.trouble is Trouble.CLOSED and seen.issued):
         return _client_refused(ends, own_holds=own_holds)
     if seen.trouble is not None:
         return _no_handshake(ends, seen.trouble)

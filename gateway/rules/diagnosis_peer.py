@@ -138,7 +138,7 @@ def versions(ends: Ends, own: Spoken, peer: Spoken | None) -> Finding:
         text = f"{here} and {there} run different releases that go together."
         actor = _behind(own.release, peer.release)
         return warned(Step.VERSIONS, Cause.RELEASES_DIFFER, text, actor, "Upgrade when it suits you", measured)
-    return fine(Step.VERSIONS, f"{here} and {there} speak the same versions.", measured)
+    return fine(Step.VERSIONS, f"{here} and {there} speak the same versions.", f"both {_speaks(own)}")
 
 
 def policy(ends: Ends, offer: Offer, opened: Sequence[str] | None) -> Finding:
@@ -155,9 +155,8 @@ def policy(ends: Ends, offer: Offer, opened: Sequence[str] | None) -> Finding:
         text = f"None of the {len(offer.datasets)} datasets of {peer} is open to questions from {own}."
         advice = f"Ask the stewards of {peer} to name {own} in the policy of a dataset (`policy.spaces`)"
         return warned(Step.POLICY, Cause.NOTHING_OPEN, text, Actor.PEER, advice, f"0 of {len(offer.datasets)}")
-    measured = "; ".join(map(_terms, found))
-    text = f"{len(found)} of {len(offer.datasets)} datasets of {peer} are open to questions from {own}; {seats}."
-    return fine(Step.POLICY, text, measured)
+    measured = f"{len(found)} of {len(offer.datasets)} open: {'; '.join(map(_terms, found))}; {seats}"
+    return fine(Step.POLICY, f"{peer} lets {own} ask about {len(found)} of its datasets.", measured)
 
 
 def sizes(ends: Ends, sent: Sequence[Sent]) -> Finding:
@@ -191,7 +190,7 @@ def bandwidth(ends: Ends, flow: Flow) -> Finding:
         text = f"The line between {own} and {peer} broke while data went over it."
         advice = "Find what ends connections in mid-transfer between the two"
         return failed(Step.BANDWIDTH, Cause.LINE_BREAKS, text, Actor.NETWORK, advice, str(flow.broken))
-    measured = f"{_rate(flow.up)} to {peer}, {_rate(flow.down)} back"
+    measured = f"{_rate(flow.up)} there, {_rate(flow.down)} back"
     if min(flow.up, flow.down) < SLOW:
         text = f"The line between {own} and {peer} is slow: sessions over many people take long."
         advice = f"Look for the narrow place; {_rate(SLOW)} and more serve well"
@@ -264,4 +263,6 @@ def _size(octets: int) -> str:
 
 def _rate(octets: float) -> str:
     bits = octets * 8
+    if bits >= 1e9:
+        return f"{bits / 1e9:.1f} Gbit/s"
     return f"{bits / 1e6:.3g} Mbit/s" if bits >= 1e6 else f"{bits / 1e3:.3g} kbit/s"

@@ -88,7 +88,8 @@ class ExaminationService:
         with self.examinations.of(caller.id):
             now = self.doctor.clock.now()
             await self.audit.append([Fact(now, "line.examined", caller.id, believed.endpoint, "asked by that space")])
-            async with aclosing(self.doctor.examine(believed.entity_id, believed.endpoint)) as findings:
+            examined = self.doctor.examine(believed.entity_id, believed.endpoint, discreet=True)
+            async with aclosing(examined) as findings:
                 async for finding in findings:
                     yield pb.ExamineResponse(finding=finding_to(finding))
 

@@ -1,0 +1,336 @@
+"""Gateways to be examined: real servers of the house's own parts on loopback, each with what is wrong with it.
+
+What is left out is what no examination touches: sessions, computations, a database. The agent is one that offers
+and says who may ask; the audit log and the replay store are in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from gateway.api.peer.v1 import examination_pb2, peer_pb2
+from gateway.domain.audit import Fact, TreeHead
+from gateway.domain.diagnosis import Finding, Outcome, Spoken, Step, Way
+from gateway.domain.identity import Anchor, EntityId, parse_entity_id
+from gateway.domain.offer import Offer
+from gateway.edges.certificates import (
+    Authority,
+    Credentials,
+    Role,
+    client_certificate,
+    create_authority,
+    server_certificate,
+)
+from gateway.edges.clock import SystemIds
+from gateway.edges.doctor import Doctor, spoken_by
+from gateway.edges.documents import Reader, Writer
+from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
+from gateway.edges.grpc import serve
+from gateway.edges.grpc.examination_api import ExaminationService
+from gateway.edges.grpc.gate import Gate
+from gateway.edges.grpc.peer_api import PeerService
+from gateway.edges.keys import SigningKey, new_signing_key
+from gateway.edges.tokens import Verifier
+from gateway.rules.gateway_metadata import GatewayMetadata
+from gateway.rules.jose import Problem, TokenProblem
+from tests import examples
+from tests.unit.trust_kit import MemoryReplay
+
+ANCHOR = EntityId("https://anchor.example")
+HOME, PEER, THIRD = (parse_entity_id(f"https://{name}.example") for name in ("home", "police", "care"))
+
+
+@dataclass
+class OffClock:
+    """The clock of this machine, and how far off: seconds."""
+
+    off: float = 0.0
+
+    def now(self) -> int:
+        return int(time.time() + self.off)
+
+    def milliseconds(self) -> int:
+        return int((time.time() + self.off) * 1000)
+
+
+@dataclass
+class MemoryAudit:
+    facts: list[Fact] = field(default_factory=list)
+
+    async def append(self, facts: Sequence[Fact]) -> TreeHead:
+        self.facts += facts
+        return await self.head()
+
+    async def head(self) -> TreeHead:
+        return TreeHead(len(self.facts), "")
+
+    async def read(self, *, start: int, limit: int) -> Sequence[Fact]:
+        return self.facts[start : start + limit]
+
+
+@dataclass
+class Agent:
+    """Offers what it is given, signed, and says who may ask."""
+
+    writer: Writer
+    offered: Offer
+    allowed: tuple[str, ...] = ("*",)
+    connected: bool = True
+
+    def offer(self) -> str | None:
+        return self.writer.offer(self.offered) if self.connected else None
+
+    async def open_to(self, space: str) -> tuple[str, ...]:
+        if "*" not in self.allowed and space not in self.allowed:
+            return ()
+        return tuple(dataset.name for dataset in self.offered.datasets)
+
+
+@dataclass
+class Site:
+    """One gateway, before and while it runs. A test changes what it wants wrong before `serving`."""
+
+    entity: EntityId
+    anchor: SigningKey
+    clock: OffClock = field(default_factory=OffClock)
+    federation: SigningKey = field(default_factory=new_signing_key)
+    token: SigningKey = field(default_factory=new_signing_key)
+    contract: SigningKey = field(default_factory=new_signing_key)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
+    addresses: dict[str, str] = field(default_factory=dict)
+    release: str = ""
+    # What the statement says, where that is not the address on which it listens.
+    endpoint: str = ""
+    # Seconds before now at which its anchor vouched, and which anchor that is.
+    vouched: int = 0
+    anchor_id: EntityId = ANCHOR
+
+    def __post_init__(self) -> None:
+        now = int(time.time())
+        self.authority: Authority = create_authority(self.entity, now)
+        self.server: Credentials = server_certificate(self.authority, self.entity, now, loopback=True)
+        self.to_peers: Credentials = client_certificate(self.authority, self.entity, Role.GATEWAY, now)
+        self.trust = Federation([Anchor(ANCHOR, (self.anchor.jwk,), (HOME, PEER, THIRD))], self.clock.now)
+        self.verifier = Verifier(self.trust, self.clock.now, MemoryReplay())
+        writer = Writer(self.entity, self.contract, self.clock, SystemIds())
+        offer = Offer((examples.dataset(self.entity),), examples.PROGRAMS, 1, "mpyc 0.11", 1)
+        self.agent = Agent(writer, offer)
+
+    @property
+    def address(self) -> str:
+        return self.endpoint
+
+    def spoken(self) -> Spoken:
+        said = spoken_by(self.agent.offered if self.agent.connected else None)
+        return replace(said, release=self.release) if self.release else said
+
+    def chain(self, at: int | None = None) -> tuple[str, ...]:
+        """Its statement of now, by its own clock, or of `at`."""
+        metadata = GatewayMetadata(
+            endpoint=self.endpoint,
+            operator=self.entity,
+            operator_group=self.entity,
+            affiliates=(),
+            jurisdiction="NL",
+            token_keys=(self.token.jwk,),
+            contract_keys=(self.contract.jwk,),
+            tls_ca=self.authority.certificate_pem.decode(),
+            seats=1,
+        )
+        own = entity_configuration(self.entity, metadata, (self.anchor_id,), self.federation, at or self.clock.now())
+        vouched = int(time.time()) - 60 - self.vouched
+        return own, subordinate_statement(self.anchor_id, self.entity, (self.federation.jwk,), self.anchor, vouched)
+
+    def doctor(self) -> Doctor:
+        return Doctor(
+            own=self.entity,
+            trust=self.trust,
+            reader=Reader(self.verifier),
+            credentials=self.to_peers,
+            key=self.token,
+            own_chain=self.chain,
+            addresses=lambda: self.addresses,
+            spoken=self.spoken,
+            clock=self.clock,
+            milliseconds=self.clock.milliseconds,
+            ids=SystemIds(),
+        )
+
+    async def admit(self, caller: str, chain: tuple[str, ...]) -> None:
+        """As `gateway.edges.spaces` does."""
+        try:
+            self.trust.admit(chain)
+        except TokenProblem as problem:
+            if problem.problem is not Problem.OLDER:
+                raise
+
+    @asynccontextmanager
+    async def serving(self, *knows: Site, roots: bytes | None = None, examines: bool = True) -> AsyncIterator[Site]:
+        """Listens; `knows` are those whose chains it has admitted, and whose CAs it accepts unless `roots` says
+        otherwise."""
+        gate = Gate(
+            self.entity,
+            self.authority.certificate_pem,
+            self.trust,
+            self.verifier,
+            self.audit,
+            self.clock,
+            frozenset(),
+        )
+        # No examination proposes or runs anything.
+        nothing = cast(Any, None)
+        peers = PeerService(nothing, cast(Any, self.agent), nothing, self.chain, self.admit)
+        handlers = [serve.handlers(service_of(peer_pb2), peers, gate)]
+        if examines:
+            examination = ExaminationService(self.doctor(), self.agent.open_to, self.audit)
+            handlers.append(serve.handlers(service_of(examination_pb2), examination, gate))
+        accepted = [self.authority.certificate_pem, *(site.authority.certificate_pem for site in knows)]
+        server, port = await serve.listen(
+            "127.0.0.1:0",
+            self.server.certificate_pem,
+            self.server.key_pem,
+            b"".join(accepted) if roots is None else roots,
+            handlers,
+        )
+        self.endpoint = self.endpoint or f"127.0.0.1:{port}"
+        self.port = port
+        try:
+            yield self
+        finally:
+            await server.stop(None)
+
+    def knows(self, *others: Site) -> None:
+        """Admits their chains of a minute ago, when all clocks were right, and dials them where they listen."""
+        at = int(time.time()) - 60
+        self.trust.admit(self.chain(at))
+        for other in others:
+            self.trust.admit(other.chain(at))
+            self.addresses.setdefault(other.entity, f"127.0.0.1:{other.port}")
+
+
+def service_of(module: Any) -> Any:
+    (service,) = module.DESCRIPTOR.services_by_name.values()
+    return service
+
+
+@asynccontextmanager
+async def federation(home: Site, *peers: Site, **how: Any) -> AsyncIterator[Site]:
+    """All of them listening and knowing each other; `how` is said of the first peer's listening."""
+    from contextlib import AsyncExitStack
+
+    everybody = (home, *peers)
+    async with AsyncExitStack() as stack:
+        for site in everybody:
+            others = [other for other in everybody if other is not site]
+            await stack.enter_async_context(site.serving(*others, **(how if site is peers[0] else {})))
+        for site in everybody:
+            site.knows(*(other for other in everybody if other is not site))
+        yield home
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings of one examination, both ways."""
+
+    found: list[tuple[Way, Finding]]
+
+    def at(self, step: Step, way: Way = Way.THERE) -> Finding:
+        (finding,) = (finding for there, finding in self.found if there is way and finding.step is step)
+        return finding
+
+    def way(self, way: Way) -> list[Finding]:
+        return [finding for there, finding in self.found if there is way]
+
+    @property
+    def root(self) -> tuple[Way, Finding]:
+        """The first that failed, else the first that warns."""
+        for outcome in (Outcome.FAILED, Outcome.WARNING):
+            for way, finding in self.found:
+                if finding.outcome is outcome:
+                    return way, finding
+        raise AssertionError("nothing is wrong")
+
+
+async def diagnosed(home: Site, peer: EntityId = PEER) -> Diagnosis:
+    async with asyncio.timeout(60):
+        return Diagnosis([item async for item in home.doctor().diagnose(peer)])
+
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listener(handle: Handle) -> AsyncIterator[str]:
+    """Something that is no gateway, at an address."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def track(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            tasks.add(task)
+        try:
+            await handle(reader, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(track, "127.0.0.1", 0, limit=64 * 1024)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def between(
+    port: int, *, cut_after: int | None = None, rate: float | None = None, swallows: bool = False
+) -> AsyncIterator[str]:
+    """A proxy before `port`: ends a connection that has carried more than `cut_after` bytes to it (or, where it
+    `swallows`, lets nothing more through), or lets through `rate` bytes a second each way."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(pump(reader, inner_writer, cut_after, rate, swallows))
+                group.create_task(pump(inner_reader, writer, None, rate))
+        except* (ConnectionError, EOFError):
+            pass
+        finally:
+            inner_writer.close()
+
+    async with listener(handle) as address:
+        yield address
+
+
+async def pump(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    cut_after: int | None,
+    rate: float | None,
+    swallows: bool = False,
+) -> None:
+    carried, began = 0, time.monotonic()
+    while data := await reader.read(4096 if rate else 65536):
+        carried += len(data)
+        if cut_after is not None and carried > cut_after:
+            if swallows:
+                continue
+            raise EOFError
+        if rate is not None:
+            # A line of this speed: what came may leave when the line would have carried it.
+            began = max(began, time.monotonic() - 0.05)
+            began += len(data) / rate
+            await asyncio.sleep(max(0.0, began - time.monotonic()))
+        writer.write(data)
+        await writer.drain()
+    raise EOFError
