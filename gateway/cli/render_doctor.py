@@ -54,13 +54,17 @@ def _list(findings: Sequence[Finding]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
+        if finding.outcome is Outcome.NOT_TRIED:
+            continue
         style = STYLES[finding.outcome]
-        said = words(finding.text, "dim" if finding.outcome is Outcome.NOT_TRIED else "")
+        said = words(finding.text)
         if finding.outcome is Outcome.OK:  # what is well is said by its measurement, in a line
             said = words(finding.measured or finding.text)
         elif finding.measured:
             said = Text("\n").join([said, words(finding.measured, "dim")])
         table.add_row(words(MARKS[finding.outcome], style), words(finding.step, style), said)
+    if left := ", ".join(finding.step for finding in findings if finding.outcome is Outcome.NOT_TRIED):
+        table.add_row(words(MARKS[Outcome.NOT_TRIED], "dim"), words("not tried", "dim"), words(left, "dim"))
     return table
 
 

@@ -8,7 +8,6 @@ the way back is read as its opinion: bounded, and its "own" turned into our "pee
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -18,14 +17,11 @@ from statistics import median
 from gateway.api.peer.v1 import examination_pb2 as pb
 from gateway.domain.diagnosis import (
     LINE,
-    SIZES,
     Answer,
     ClockSeen,
     Ends,
     Finding,
-    Flow,
     Outcome,
-    Sent,
     Spoken,
     Step,
     Way,
@@ -33,7 +29,7 @@ from gateway.domain.diagnosis import (
 from gateway.domain.errors import IsthmusError
 from gateway.domain.identity import Entity, EntityId, host_of
 from gateway.domain.offer import Offer
-from gateway.edges import reach
+from gateway.edges import reach, transfers
 from gateway.edges.contact import Called, Contact
 from gateway.edges.documents import Reader
 from gateway.edges.federation import Federation
@@ -46,10 +42,6 @@ from gateway.rules.jose import Problem, TokenProblem
 PROTOCOLS = (1,)  # of isthmus.peer
 PROBES = 5
 WITNESSES = 3
-# A message that would take longer at the speed seen so far is left out.
-PATIENCE = 5.0
-FLOW_LASTS = 0.7
-IN_FLIGHT = 2
 # Without these nothing after them can be tried.
 ESSENTIAL = frozenset({Step.NAME, Step.PORT, Step.TLS, Step.CLOCK, Step.CHAIN})
 
@@ -178,13 +170,13 @@ class Doctor:
             for step in (Step.SIZES, Step.BANDWIDTH):
                 yield diagnosis.not_tried(step, Step.VERSIONS)
         else:
-            sent = await _sizes(contact, round_trip)
+            sent = await transfers.sizes(contact, round_trip)
             judged = diagnosis_peer.sizes(ends, sent)
             yield judged
             if judged.outcome is Outcome.FAILED:
                 yield diagnosis.not_tried(Step.BANDWIDTH, Step.SIZES)
             else:
-                yield diagnosis_peer.bandwidth(ends, await _flow(contact, _chunk(sent, round_trip)))
+                yield diagnosis_peer.bandwidth(ends, await transfers.flow(contact, transfers.chunk(sent, round_trip)))
         yield diagnosis_peer.round_trip(ends, round_trip)
 
     async def _probes(self, contact: Contact) -> tuple[Called, ClockSeen | None, float | None]:
@@ -261,59 +253,6 @@ class Doctor:
                         yield found
         if ended is not Answer.GIVEN or not came:
             yield diagnosis_peer.no_examination(ends, ended, came)
-
-
-async def _sizes(contact: Contact, round_trip: float) -> list[Sent]:
-    """One message of each size each way, until one does not pass or would take too long."""
-    sent: list[Sent] = []
-    for size in SIZES:
-        for up in (True, False):
-            expected = size / _speed([item for item in sent if item.up is up], round_trip)
-            if expected > PATIENCE:
-                sent.append(Sent(size, up, None))
-                continue
-            within = max(PATIENCE, 4 * expected)
-            called = await contact.probe(*((size, 0) if up else (0, size)), within=within)
-            answer = called.answer
-            if called.message is not None and not up and len(called.message.padding) != size:
-                answer = Answer.REFUSED
-            sent.append(Sent(size, up, answer, called.seconds))
-            if answer is not Answer.GIVEN:
-                return sent
-    return sent
-
-
-def _speed(sent: Sequence[Sent], round_trip: float) -> float:
-    """Bytes per second of the largest message that passed; infinite before there was one."""
-    passed = [item for item in sent if item.answer is Answer.GIVEN]
-    return passed[-1].size / max(passed[-1].seconds - round_trip, 1e-3) if passed else float("inf")
-
-
-def _chunk(sent: Sequence[Sent], round_trip: float) -> int:
-    """What the line carries in a quarter of a second, from 1 KiB to 1 MiB."""
-    slowest = min(_speed([item for item in sent if item.up is up], round_trip) for up in (True, False))
-    return int(max(SIZES[0], min(slowest / 4, SIZES[2])))
-
-
-async def _flow(contact: Contact, chunk: int) -> Flow:
-    """A timed bulk each way, a few messages in flight."""
-
-    async def way(padding: int, answer_bytes: int) -> float | Answer:
-        began = time.perf_counter()
-        carried = 0
-        while (lasted := time.perf_counter() - began) < FLOW_LASTS:
-            calls = (contact.probe(padding, answer_bytes, within=4 * PATIENCE) for _ in range(IN_FLIGHT))
-            for called in await asyncio.gather(*calls):
-                if called.answer is not Answer.GIVEN:
-                    return called.answer
-                carried += chunk
-        return carried / lasted
-
-    up = await way(chunk, 0)
-    down = await way(0, chunk) if isinstance(up, float) else up
-    if isinstance(up, float) and isinstance(down, float):
-        return Flow(up, down)
-    return Flow(broken=up if isinstance(up, Answer) else down if isinstance(down, Answer) else None)
 
 
 def _spoken(probe: Called, offer: Offer | None) -> Spoken | None:

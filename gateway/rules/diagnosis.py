@@ -77,7 +77,7 @@ def port(ends: Ends, seen: Reached) -> Finding:
             actor, correct = _address_is_wrong(ends)
             text = f"Nothing listens on {ends.address}: the connection was refused."
             start = f"Start the gateway of {host(ends.peer)} and check its `listen`"
-            advice = f"{correct}" if actor is Actor.OWN else f"{start}; {correct}"
+            advice = correct if actor is Actor.OWN else f"{start}; or {correct[0].lower()}{correct[1:]}"
             return failed(Step.PORT, Cause.PORT_CLOSED, text, actor, advice)
         case Trouble.UNREACHABLE:
             text = f"There is no route from {host(ends.own)} to {ends.address}."
@@ -152,9 +152,8 @@ def clock(ends: Ends, seen: ClockSeen | None, witnesses: Sequence[int]) -> Findi
     if seen is None:
         text = f"{peer} runs a release that does not tell its clock."
         return warned(Step.CLOCK, Cause.PROBE_UNKNOWN, text, Actor.PEER, f"Upgrade the gateway of {peer}")
-    measured = (
-        f"{seen.offset / 1000:+.{3 if seen.within < 500 else 0}f} s, known to {_milliseconds(seen.within / 1000)}"
-    )
+    digits = 3 if seen.within < 500 else 0
+    measured = f"{seen.offset / 1000:+.{digits}f} s (± {seen.within / 1000:.{digits}f} s)"
     off = max(0, abs(seen.offset) - (seen.within if seen.within >= 500 else 0))
     if off <= CLOCK_WARNS:
         return fine(Step.CLOCK, f"The clocks of {own} and {peer} agree.", measured)

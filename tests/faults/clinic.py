@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from gateway.api.peer.v1 import examination_pb2, peer_pb2
 from gateway.domain.audit import Fact, TreeHead
-from gateway.domain.diagnosis import Finding, Outcome, Spoken, Step, Way
+from gateway.domain.diagnosis import LINE, Actor, Cause, Finding, Outcome, Spoken, Step, Way
 from gateway.domain.identity import Anchor, EntityId, parse_entity_id
 from gateway.domain.offer import Offer
 from gateway.edges.certificates import (
@@ -27,7 +27,7 @@ from gateway.edges.certificates import (
     server_certificate,
 )
 from gateway.edges.clock import SystemIds
-from gateway.edges.doctor import Doctor, spoken_by
+from gateway.edges.doctor import ESSENTIAL, Doctor, spoken_by
 from gateway.edges.documents import Reader, Writer
 from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
 from gateway.edges.grpc import serve
@@ -120,10 +120,6 @@ class Site:
         writer = Writer(self.entity, self.contract, self.clock, SystemIds())
         offer = Offer((examples.dataset(self.entity),), examples.PROGRAMS, 1, "mpyc 0.11", 1)
         self.agent = Agent(writer, offer)
-
-    @property
-    def address(self) -> str:
-        return self.endpoint
 
     def spoken(self) -> Spoken:
         said = spoken_by(self.agent.offered if self.agent.connected else None)
@@ -221,8 +217,6 @@ def service_of(module: Any) -> Any:
 @asynccontextmanager
 async def federation(home: Site, *peers: Site, **how: Any) -> AsyncIterator[Site]:
     """All of them listening and knowing each other; `how` is said of the first peer's listening."""
-    from contextlib import AsyncExitStack
-
     everybody = (home, *peers)
     async with AsyncExitStack() as stack:
         for site in everybody:
@@ -261,76 +255,18 @@ async def diagnosed(home: Site, peer: EntityId = PEER) -> Diagnosis:
         return Diagnosis([item async for item in home.doctor().diagnose(peer)])
 
 
-Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def listener(handle: Handle) -> AsyncIterator[str]:
-    """Something that is no gateway, at an address."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def track(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            tasks.add(task)
-        try:
-            await handle(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(track, "127.0.0.1", 0, limit=64 * 1024)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-@asynccontextmanager
-async def between(
-    port: int, *, cut_after: int | None = None, rate: float | None = None, swallows: bool = False
-) -> AsyncIterator[str]:
-    """A proxy before `port`: ends a connection that has carried more than `cut_after` bytes to it (or, where it
-    `swallows`, lets nothing more through), or lets through `rate` bytes a second each way."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(pump(reader, inner_writer, cut_after, rate, swallows))
-                group.create_task(pump(inner_reader, writer, None, rate))
-        except* (ConnectionError, EOFError):
-            pass
-        finally:
-            inner_writer.close()
-
-    async with listener(handle) as address:
-        yield address
-
-
-async def pump(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    cut_after: int | None,
-    rate: float | None,
-    swallows: bool = False,
-) -> None:
-    carried, began = 0, time.monotonic()
-    while data := await reader.read(4096 if rate else 65536):
-        carried += len(data)
-        if cut_after is not None and carried > cut_after:
-            if swallows:
-                continue
-            raise EOFError
-        if rate is not None:
-            # A line of this speed: what came may leave when the line would have carried it.
-            began = max(began, time.monotonic() - 0.05)
-            began += len(data) / rate
-            await asyncio.sleep(max(0.0, began - time.monotonic()))
-        writer.write(data)
-        await writer.drain()
-    raise EOFError
+def holds(found: Diagnosis, step: Step, cause: Cause, actor: Actor, way: Way = Way.THERE) -> None:
+    """The root cause is this one; all before it went well, and nothing was tried for which it is needed."""
+    at, root = found.root
+    assert (at, root.step, root.cause, root.actor) == (way, step, cause, actor), root
+    assert root.text and root.advice
+    findings = found.way(way)
+    assert {finding.step for finding in findings} == set(LINE)
+    before = findings[: [finding.step for finding in findings].index(step)]
+    assert {finding.outcome for finding in before} <= {Outcome.OK}, before
+    if step in ESSENTIAL and root.outcome is Outcome.FAILED:
+        after = findings[len(before) + 1 :]
+        assert {finding.outcome for finding in after} == {Outcome.NOT_TRIED}
+        if way is Way.THERE:
+            (back,) = found.way(Way.BACK)
+            assert back.outcome is Outcome.NOT_TRIED
