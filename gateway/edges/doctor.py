@@ -22,8 +22,10 @@ from gateway.domain.diagnosis import (
     Ends,
     Finding,
     Outcome,
+    Reached,
     Spoken,
     Step,
+    Trouble,
     Way,
 )
 from gateway.domain.errors import IsthmusError
@@ -116,6 +118,9 @@ class Doctor:
     async def _line(self, ends: Ends, known: Entity | None, discreet: bool) -> AsyncGenerator[Finding, None]:
         host, _, port = ends.address.rpartition(":")
         host = host.strip("[]")
+        if not port.isdecimal():  # an address that was written down without one
+            yield diagnosis.name(ends, Reached(trouble=Trouble.NO_SUCH_NAME))
+            return
         resolved = await reach.resolve(host, int(port))
         yield diagnosis.name(ends, replace(resolved, what="") if discreet else resolved)
         yield diagnosis.port(ends, await reach.connect(host, int(port)))

@@ -53,7 +53,7 @@ def not_tried(step: Step, root: Step) -> Finding:
 
 
 def name(ends: Ends, seen: Reached) -> Finding:
-    where = ends.address.rpartition(":")[0]
+    where = ends.address.rpartition(":")[0] or ends.address
     match seen.trouble:
         case None:
             return fine(Step.NAME, f"{where} has an address.", seen.what)

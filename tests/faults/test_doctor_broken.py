@@ -61,6 +61,13 @@ async def test_01_a_name_that_was_mistyped_at_home(home: Site, peer: Site) -> No
     assert peer.endpoint in found.at(Step.NAME).advice
 
 
+async def test_01_an_address_without_a_port(home: Site, peer: Site) -> None:
+    async with federation(home, peer):
+        home.addresses[PEER] = "localhost"
+        found = await diagnosed(home)
+    holds(found, Step.NAME, Cause.NAME_UNKNOWN, Actor.OWN)
+
+
 async def test_02_a_port_on_which_nobody_listens(home: Site, peer: Site) -> None:
     async with federation(home, peer):
         pass  # it listened here a moment ago
