@@ -101,6 +101,7 @@ class Site:
     federation: SigningKey = field(default_factory=new_signing_key)
     token: SigningKey = field(default_factory=new_signing_key)
     contract: SigningKey = field(default_factory=new_signing_key)
+    revocation: SigningKey = field(default_factory=new_signing_key)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     addresses: dict[str, str] = field(default_factory=dict)
     release: str = ""
@@ -135,6 +136,7 @@ class Site:
             jurisdiction="NL",
             token_keys=(self.token.jwk,),
             contract_keys=(self.contract.jwk,),
+            revocation_keys=(self.revocation.jwk,),
             tls_ca=self.authority.certificate_pem.decode(),
             seats=1,
         )
