@@ -115,6 +115,9 @@ class Doctor:
             if step not in done:
                 yield diagnosis.not_tried(step, root)
 
+    def _contact(self, peer: Entity, address: str) -> Contact:
+        return Contact(self.own, peer, address, self.credentials(), self.signer(), self.clock, self.ids)
+
     async def _line(self, ends: Ends, known: Entity | None, discreet: bool) -> AsyncGenerator[Finding, None]:
         host, _, port = ends.address.rpartition(":")
         host = host.strip("[]")
@@ -248,7 +251,7 @@ class Doctor:
         ends = Ends(self.own, peer.entity_id, address)
         ended = Answer.GIVEN
         came = 0
-        async with Contact(self.own, peer, address, self.credentials(), self.signer(), self.clock, self.ids) as contact:
+        async with self._contact(peer, address) as contact:
             async with aclosing(contact.examine()) as answers:
                 async for called in answers:
                     ended = called.answer

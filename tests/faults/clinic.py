@@ -118,7 +118,7 @@ class Site:
         self.to_peers: Credentials = client_certificate(self.authority, self.entity, Role.GATEWAY, now)
         self.trust = Federation([Anchor(ANCHOR, (self.anchor.jwk,), (HOME, PEER, THIRD))], self.clock.now)
         self.verifier = Verifier(self.trust, self.clock.now, MemoryReplay())
-        writer = Writer(self.entity, self.contract, self.clock, SystemIds())
+        writer = Writer(self.entity, lambda: self.contract, self.clock, SystemIds())
         offer = Offer((examples.dataset(self.entity),), examples.PROGRAMS, 1, "mpyc 0.11", 1)
         self.agent = Agent(writer, offer)
 
@@ -149,8 +149,8 @@ class Site:
             own=self.entity,
             trust=self.trust,
             reader=Reader(self.verifier),
-            credentials=self.to_peers,
-            key=self.token,
+            credentials=lambda: self.to_peers,
+            signer=lambda: self.token,
             own_chain=self.chain,
             addresses=lambda: self.addresses,
             spoken=self.spoken,
@@ -173,7 +173,7 @@ class Site:
         otherwise."""
         gate = Gate(
             self.entity,
-            self.authority.certificate_pem,
+            lambda: self.authority.certificate_pem,
             self.trust,
             self.verifier,
             self.audit,
@@ -190,9 +190,7 @@ class Site:
         accepted = [self.authority.certificate_pem, *(site.authority.certificate_pem for site in knows)]
         server, port = await serve.listen(
             "127.0.0.1:0",
-            self.server.certificate_pem,
-            self.server.key_pem,
-            b"".join(accepted) if roots is None else roots,
+            serve.PortTls(self.server, b"".join(accepted) if roots is None else roots),
             handlers,
         )
         self.endpoint = self.endpoint or f"127.0.0.1:{port}"
