@@ -60,6 +60,10 @@ class Agent:
         """What this space offers, signed afresh."""
         return self.writer.offer(self.own.offer)
 
+    def open_to(self, space: str) -> list[str]:
+        """The datasets that `space` may ask about."""
+        return [dataset.name for dataset in self.own.offer.datasets if self.own.is_open(dataset.name, space)]
+
     def check(self, draft: bytes) -> Verdict:
         """The dry run: public metadata alone; writes nothing."""
         try:

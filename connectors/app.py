@@ -22,6 +22,7 @@ from connectors.launch.subprocesses import PartyPool
 from connectors.rules.approval import OwnPart
 from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
+from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.config import database_url, load
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, ProgramOffer
@@ -132,6 +133,9 @@ class Line:
                     self._say(pb.ConnectRequest(number=number, proposed=convert.proposed_to(answer)))
                 case "run":
                     await self._run(message, channel)
+                case "open_to":
+                    opened = ListOpenDatasetsResponse(datasets=self._agent.open_to(message.open_to.space))
+                    self._say(pb.ConnectRequest(number=number, opened=opened))
                 case "stop":
                     failure = convert.failure_from(message.stop.failure)
                     self._agent.stop(message.stop.session, failure)

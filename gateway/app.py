@@ -16,18 +16,21 @@ import structlog
 
 from gateway import config, sign_in
 from gateway.api.agent.v1 import agent_pb2
-from gateway.api.client.v1 import catalogue_pb2, computations_pb2, tokens_pb2
-from gateway.api.peer.v1 import peer_pb2
+from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
+from gateway.api.peer.v1 import examination_pb2, peer_pb2
+from gateway.domain.diagnosis import Spoken
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.session import Failure
 from gateway.edges.agents import AgentLine
 from gateway.edges.channels import Target
 from gateway.edges.clock import SystemClock, SystemIds
+from gateway.edges.doctor import Doctor, spoken_by
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
 from gateway.edges.federation import Federation, entity_configuration
 from gateway.edges.grpc import serve
 from gateway.edges.grpc.client_api import CatalogueService, ComputationService, TokenService
+from gateway.edges.grpc.examination_api import DiagnosticsService, ExaminationService
 from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
 from gateway.edges.grpc.serve import PortTls
@@ -106,7 +109,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
         )
         verifier = Verifier(trust, clock.now, ReplayStore(database.once))
         documents = Desk(Reader(verifier), Writer(entity, keys.token.active, clock, ids))
-        addresses = {peer.entity: peer.address for peer in settings.peers}
+        addresses: dict[str, str] = {peer.entity: peer.address for peer in settings.peers}
 
         def dial(peer: EntityId) -> PeerLine:
             def target() -> Target:
@@ -136,12 +139,32 @@ async def running(path: Path) -> AsyncIterator[Running]:
         gate = Gate(
             entity, keys.authorities, trust, verifier, database.audit, clock, signing_in.clients, signing_in.standing
         )
+
+        def spoken() -> Spoken:
+            offered = spaces.spaces().get(entity)
+            return spoken_by(offered.offer if offered is not None and agent.offer() is not None else None)
+
+        doctor = Doctor(
+            own=entity,
+            trust=trust,
+            reader=documents.reader,
+            credentials=keys.client.active,
+            signer=keys.token.active,
+            own_chain=own_chain,
+            addresses=lambda: addresses,
+            spoken=spoken,
+            clock=clock,
+            milliseconds=clock.milliseconds,
+            ids=ids,
+        )
         services = {
             catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces), spaces),
             computations_pb2.DESCRIPTOR: ComputationService(
                 entity, submit, drive, store, documents, recipient, watchers
             ),
             tokens_pb2.DESCRIPTOR: TokenService(signing_in),
+            diagnostics_pb2.DESCRIPTOR: DiagnosticsService(doctor),
+            examination_pb2.DESCRIPTOR: ExaminationService(doctor, agent.open_to, database.audit),
             peer_pb2.DESCRIPTOR: PeerService(take_part, agent, tunnel, own_chain, spaces.admit),
             agent_pb2.DESCRIPTOR: agent,
         }

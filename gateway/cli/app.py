@@ -20,6 +20,7 @@ from gateway.cli.output import AsJson, answering, not_installed
 LAZY = (
     ("demo", "gateway.cli.demo:demo", "See it work: one question across three data spaces."),
     ("sandbox", "gateway.cli.sandbox:app", "A whole federation on this machine: up, ps, down."),
+    ("doctor", "gateway.cli.doctor:app", "What is wrong between your gateway and a peer, and who must act."),
 )
 
 

@@ -20,6 +20,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
+from gateway.api.client.v1 import diagnostics_pb2 as diag
 from gateway.api.client.v1 import tokens_pb2 as tok
 from gateway.client import evidence, messages, sign_in
 from gateway.client.access import AccessToken
@@ -41,6 +42,7 @@ from gateway.rules.lifecycle import LIVE
 
 CALL_WITHIN = 30.0
 CANCEL_WITHIN = 60.0
+DIAGNOSE_WITHIN = 180.0
 WATCH_WITHIN = 600.0  # one stream; it is opened again while the computation lives
 ATTEMPTS = 4
 PAGE = 200
@@ -53,6 +55,7 @@ OPTIONS = (
 )
 _CATALOGUE = "/isthmus.client.v1.CatalogueService/"
 _COMPUTATION = "/isthmus.client.v1.ComputationService/"
+_DIAGNOSTICS = "/isthmus.client.v1.DiagnosticsService/"
 _TOKENS = "/isthmus.client.v1.TokenService/"
 
 Recipient = Literal["self", "gateway"]
@@ -236,6 +239,28 @@ class AsyncClient:
         rpc = _COMPUTATION + "AcknowledgeResult"
         with contextlib.suppress(IsthmusError):
             await self._call(rpc, request, comp.AcknowledgeResultResponse, attempts=ATTEMPTS if consistent else 1)
+
+    async def diagnose(self, peer: str) -> AsyncIterator[messages.Found]:
+        """What the home gateway finds on the line to `peer` (entity ID or host name), as it finds it.
+
+        Needs the scope `operate`. Raises IsthmusError(NOT_FOUND) when no peer is called so.
+        """
+        call = self._open().unary_stream(
+            _DIAGNOSTICS + "DiagnosePeer",
+            request_serializer=diag.DiagnosePeerRequest.SerializeToString,
+            response_deserializer=diag.DiagnosePeerResponse.FromString,
+        )
+        request = diag.DiagnosePeerRequest(peer=peer)
+        try:
+            stream = call(request, timeout=DIAGNOSE_WITHIN, metadata=await self._metadata())
+            try:
+                async for message in stream:
+                    if (found := messages.found_from(message)) is not None:
+                        yield found
+            finally:
+                stream.cancel()
+        except grpc.RpcError as problem:
+            raise self._refused(problem) from None
 
     async def issue_token(self) -> str:
         """A fresh access token for this certificate, for clients that hold theirs in a file."""

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gateway.client.aio import AsyncClient, Recipient
-from gateway.client.messages import Catalogue, Listed
+from gateway.client.messages import Catalogue, Found, Listed
 from gateway.client.profile import Profile
 from gateway.client.sign_in import SignedIn, SubjectToken
 from gateway.domain.computation import Computation
@@ -92,6 +92,15 @@ class Client:
 
     def exchange(self, subject_token: str, kind: SubjectToken = "id_token") -> SignedIn:
         return self._wait(self._async.exchange(subject_token, kind))
+
+    def diagnose(self, peer: str) -> Iterator[Found]:
+        items = self._async.diagnose(peer)
+
+        async def following() -> Found | None:
+            return await anext(items, None)
+
+        while (item := self._wait(following())) is not None:
+            yield item
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

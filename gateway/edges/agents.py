@@ -98,6 +98,13 @@ class AgentLine:
             raise self._nonsense()
         return convert.proposed_from(answer.proposed, self._entity)
 
+    async def open_to(self, space: str) -> tuple[str, ...]:
+        """The datasets that `space` may ask about."""
+        answer = await self._ask(pb.ConnectResponse(open_to=pb.OpenTo(space=space)))
+        if answer.WhichOneof("message") != "opened":
+            raise self._nonsense()
+        return tuple(answer.opened.datasets)
+
     async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
         """The agent's events; a broken line is a Failure of this space."""
         request = peer.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))

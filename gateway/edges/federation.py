@@ -80,11 +80,12 @@ class Federation:
         self._clock = clock
         self._entities: dict[str, Entity] = {}
 
-    def admit(self, chain: Sequence[str], subject: str | None = None) -> Entity:
-        """Verifies a pushed chain, of `subject` where that is given, and believes its entity from now on.
+    @property
+    def anchors(self) -> tuple[Anchor, ...]:
+        return self._anchors
 
-        Raises TokenProblem.
-        """
+    def check(self, chain: Sequence[str], subject: str | None = None) -> Entity:
+        """The entity that a pushed chain proves, as `admit` would have it; nothing is believed by it."""
         entity = verify_chain(chain, self._anchors, self._clock(), signature_holds, subject=subject)
         known = self._entities.get(entity.entity_id)
         if known is not None and entity.issued_at < known.issued_at:
@@ -95,8 +96,20 @@ class Federation:
                 f"{entity.anchor} vouches for other contract or revocation keys of {entity.entity_id} than"
                 f" {known.anchor}, which is believed until {known.expires_at}",
             )
+        return entity
+
+    def admit(self, chain: Sequence[str], subject: str | None = None) -> Entity:
+        """Verifies a pushed chain, of `subject` where that is given, and believes its entity from now on.
+
+        Raises TokenProblem.
+        """
+        entity = self.check(chain, subject)
         self._entities[entity.entity_id] = entity
         return entity
+
+    def last_known(self, entity_id: str) -> Entity | None:
+        """The entity as it was believed last, expired or not: for finding out what is wrong, never to trust."""
+        return self._entities.get(entity_id)
 
     def entity(self, entity_id: str) -> Entity | None:
         """The entity, if its chain has not expired."""

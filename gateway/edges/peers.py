@@ -25,12 +25,30 @@ from gateway.edges.channels import Channels, Target
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.grpc.errors import from_rpc_error
 from gateway.edges.keyrings import Signer
+from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import sign
 from gateway.ports import Chains, Clock, Ids
 from gateway.rules.tokens import request_hash
 
 SERVICE = "/isthmus.peer.v1.PeerService/"
 CALL_WITHIN = 10.0
+
+
+def signed_request(
+    own: str, peer: str, rpc: str, sent: bytes, key: SigningKey, now: int, jti: str
+) -> tuple[tuple[str, str], ...]:
+    """The metadata of one call: a fresh `isthmus-request+jwt` over the very bytes that are sent."""
+    claims = {
+        "iss": own,
+        "sub": own,
+        "aud": peer,
+        "iat": now,
+        "exp": now + 60,
+        "jti": jti,
+        "rpc": rpc,
+        "rqh": request_hash(sent),
+    }
+    return (("authorization", f"Bearer {sign('isthmus-request+jwt', claims, key)}"),)
 
 
 class PeerLine:
@@ -143,18 +161,8 @@ class PeerLine:
             raise self._problem(error) from None
 
     def _token(self, method: str, sent: bytes) -> tuple[tuple[str, str], ...]:
-        now = self._clock.now()
-        claims = {
-            "iss": self._own,
-            "sub": self._own,
-            "aud": self._peer,
-            "iat": now,
-            "exp": now + 60,
-            "jti": self._ids.fresh(),
-            "rpc": SERVICE + method,
-            "rqh": request_hash(sent),
-        }
-        return (("authorization", f"Bearer {sign('isthmus-request+jwt', claims, self._signer())}"),)
+        rpc, now = SERVICE + method, self._clock.now()
+        return signed_request(self._own, self._peer, rpc, sent, self._signer(), now, self._ids.fresh())
 
     def _problem(self, error: grpc.RpcError) -> IsthmusError:
         return from_rpc_error(error, space=self._peer, whom=f"the gateway of {self._peer}")

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1 import peer_pb2 as peer
+from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.domain.caller import Caller, CallerKind
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision
@@ -85,6 +86,25 @@ async def test_answers_find_their_questions_in_any_order() -> None:
     answers.put_nowait(pb.ConnectRequest(number=first.number, checked=peer.CheckDraftResponse(allowed=True)))
     assert await propose == Approval("yes")
     assert (await check).decision is Decision.ALLOWED
+    answers.put_nowait(None)
+    await bench.ended()
+
+
+async def test_the_agent_says_which_datasets_are_open_to_a_space() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect()
+    opened = asyncio.create_task(bench.line.open_to("https://police.example"))
+    message = await asked.get()
+    assert message.open_to.space == "https://police.example"
+    answer = ListOpenDatasetsResponse(datasets=["spaces/home.example/datasets/list"])
+    answers.put_nowait(pb.ConnectRequest(number=message.number, opened=answer))
+    assert await opened == ("spaces/home.example/datasets/list",)
+    wrong = asyncio.create_task(bench.line.open_to("https://police.example"))
+    message = await asked.get()
+    answers.put_nowait(pb.ConnectRequest(number=message.number, checked=peer.CheckDraftResponse(allowed=True)))
+    with pytest.raises(IsthmusError) as caught:
+        await wrong
+    assert caught.value.reason is Reason.PROTOCOL_VIOLATION
     answers.put_nowait(None)
     await bench.ended()
 

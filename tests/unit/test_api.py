@@ -12,8 +12,8 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from gateway.api.agent.v1 import agent_pb2
-from gateway.api.client.v1 import catalogue_pb2, computations_pb2, query_pb2, tokens_pb2
-from gateway.api.peer.v1 import peer_pb2
+from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, query_pb2, tokens_pb2
+from gateway.api.peer.v1 import examination_pb2, peer_pb2
 from gateway.domain.caller import Caller, CallerKind, Rights
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.grpc import errors
@@ -21,7 +21,16 @@ from gateway.rules import access
 from tests import examples
 from tests.generate_api import ROOT, generate
 
-FILES = (agent_pb2, catalogue_pb2, computations_pb2, query_pb2, tokens_pb2, peer_pb2)
+FILES = (
+    agent_pb2,
+    catalogue_pb2,
+    computations_pb2,
+    diagnostics_pb2,
+    query_pb2,
+    tokens_pb2,
+    examination_pb2,
+    peer_pb2,
+)
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES

@@ -26,6 +26,7 @@ from gateway.domain.approval import ApprovalBody
 from gateway.domain.caller import CallerKind
 from gateway.domain.computation import Receipt
 from gateway.domain.contract import Contract
+from gateway.domain.diagnosis import Cause, Step
 from gateway.domain.errors import Reason
 from gateway.domain.offer import Operator
 from gateway.domain.query import Query
@@ -174,6 +175,15 @@ def test_the_page_on_access_is_the_access_table() -> None:
 def test_every_state_has_its_exit_code_in_the_table() -> None:
     told = {row[0]: int(row[1][0]) for row in rows((DOCS / "errors.md").read_text()) if len(row) == 2}
     assert told == {state.value: code for state, code in exits.BY_STATE.items()}
+
+
+def test_every_step_and_cause_of_the_doctor_is_explained() -> None:
+    causes = [row for row in rows(section("doctor.md", "Causes")) if len(row) == 4]
+    assert sorted(row[0] for row in causes) == sorted(cause.value for cause in Cause if cause.value)
+    told = re.findall(r"^\| ([A-Za-z ]+) \|", section("doctor.md", "Steps"), flags=re.M)
+    assert sorted(told) == sorted(["step", *(step.value for step in Step)])
+    for cause, steps, *_ in causes:
+        assert steps == "any" or set(steps.split(", ")) <= {step.value for step in Step}, cause
 
 
 def test_the_lifecycle_on_the_page_is_the_lifecycle_in_the_code() -> None:

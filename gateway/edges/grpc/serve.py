@@ -29,6 +29,7 @@ from gateway.edges.grpc.errors import to_status
 from gateway.edges.grpc.gate import Gate, seconds_allowed
 
 MAX_MESSAGE = 5 * 1024 * 1024
+CLOCK_METADATA = "isthmus-clock"  # seconds since 1970, beside a refusal of credentials
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
@@ -208,7 +209,13 @@ class _Refusals:
             refusal = IsthmusError(
                 Reason.INTERNAL, "something went wrong here", advice="The operator finds the reason in the log"
             )
-        await self._context.abort_with_status(to_status(refusal))  # type: ignore[attr-defined]
+        status: Any = to_status(refusal)
+        if self.caller is None and refusal.reason is Reason.UNAUTHENTICATED:
+            # Clocks that differ make tokens fail, and whoever was refused could not ask for the time
+            # (as in RFC 4120 section 5.9.1).
+            told = (CLOCK_METADATA, str(self._gate.clock.now()))
+            status = status._replace(trailing_metadata=(*status.trailing_metadata, told))
+        await self._context.abort_with_status(status)  # type: ignore[attr-defined]
 
 
 def _where(problem: BaseException) -> str:
