@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from gateway import app
 from gateway.domain.approval import ApprovalBody, SeatKey
@@ -45,7 +45,7 @@ def orders() -> dict[str, Any]:
 class Listening(Tunnel):
     """Every frame comes by here, from the own agent ("out") and for it ("in")."""
 
-    _kept: list[Frame] = []
+    _kept: ClassVar[list[Frame]] = []
 
     async def _take_all(self, route: Any, sender: str, incoming: AsyncIterator[Frame]) -> None:
         order = orders()
