@@ -34,6 +34,7 @@ from gateway.edges.federation import Federation
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
 from gateway.edges.parent import stop_when_parent_ends
+from gateway.edges.secrecy import keep_to_itself
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
 from gateway.rules.jose import TokenProblem
@@ -208,6 +209,7 @@ class Line:
 
 async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
     """`isthmus agent serve`. `embedded`: end when standard input closes, because the gateway started us."""
+    keep_to_itself()
     settings = load(AgentConfig, path)
     configure_logging(settings.log.level)
     stop = asyncio.Event()

@@ -39,6 +39,7 @@ from gateway.edges.own_chain import OwnChain
 from gateway.edges.own_tokens import SignedTokens
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
+from gateway.edges.secrecy import keep_to_itself
 from gateway.edges.space_keys import SpaceKeys, public
 from gateway.edges.spaces import Spaces
 from gateway.edges.store.database import Database
@@ -202,6 +203,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
 
     `embedded`: end when standard input closes, because a supervisor started us.
     """
+    keep_to_itself()
     settings = config.load(config.GatewayConfig, path)
     configure_logging(settings.log.level)
     stop = asyncio.Event()

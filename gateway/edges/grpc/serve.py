@@ -124,8 +124,8 @@ def _handler(method: MethodDescriptor, implementation: object, gate: Gate) -> gr
 def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
     async def handle(received: bytes, context: _Context) -> Any:
         async with _Refusals(rpc, gate, context) as refusals:
-            seconds = seconds_allowed(rpc, context.time_remaining(), streams=False)
             caller = refusals.caller = await gate.admit(rpc, received, context)
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=False)
             async with asyncio.timeout(seconds):
                 return await call(parse(kind, received), caller)
 
@@ -135,8 +135,8 @@ def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: 
 def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
     async def handle(received: bytes, context: _Context) -> AsyncIterator[Any]:
         async with _Refusals(rpc, gate, context) as refusals:
-            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             caller = refusals.caller = await gate.admit(rpc, received, context)
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             async with asyncio.timeout(seconds):
                 async for message in call(parse(kind, received), caller):
                     yield message
@@ -147,10 +147,10 @@ def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate:
 def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
     async def handle(requests: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
         async with _Refusals(rpc, gate, context) as refusals:
-            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             async with asyncio.timeout(FIRST_MESSAGE_WITHIN):
                 first = await anext(aiter(requests), b"")
             caller = refusals.caller = await gate.admit(rpc, first, context)
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
 
             async def messages() -> AsyncIterator[Any]:
                 async for received in requests:
@@ -201,14 +201,13 @@ class _Refusals:
         if isinstance(problem, TimeoutError):
             refusal = IsthmusError(Reason.DEADLINE_EXCEEDED, "the call took too long", advice="Allow it more time")
         elif isinstance(problem, IsthmusError):
-            refusal = problem
-            if self.caller is not None:  # the gate has written what it refused itself
-                await self._gate.refused(self._rpc, self.caller.id, refusal)
+            refusal = await self._written(problem)
         else:
-            log.error("call failed", rpc=self._rpc, error=repr(problem), where=_where(problem))
-            refusal = IsthmusError(
-                Reason.INTERNAL, "something went wrong here", advice="The operator finds the reason in the log"
-            )
+            where = f"{type(problem).__name__} at {_where(problem)}"
+            log.error("call failed", rpc=self._rpc, error=repr(problem), where=where)
+            advice = "The operator finds the reason in the log"
+            bug = IsthmusError(Reason.INTERNAL, "something went wrong here", private=where, advice=advice)
+            refusal = await self._written(bug)
         status: Any = to_status(refusal)
         if self.caller is None and refusal.reason is Reason.UNAUTHENTICATED:
             # Clocks that differ make tokens fail, and whoever was refused could not ask for the time
@@ -216,6 +215,17 @@ class _Refusals:
             told = (CLOCK_METADATA, str(self._gate.clock.now()))
             status = status._replace(trailing_metadata=(*status.trailing_metadata, told))
         await self._context.abort_with_status(status)  # type: ignore[attr-defined]
+
+    async def _written(self, refusal: IsthmusError) -> IsthmusError:
+        """The refusal, once it is in the audit log; where it cannot be written, that is what the caller hears."""
+        if self.caller is None:  # the gate has written what it refused itself
+            return refusal
+        try:
+            await self._gate.refused(self._rpc, self.caller.id, refusal)
+        except IsthmusError as lost:
+            log.error("a refusal is not in the audit log", rpc=self._rpc, refused=refusal, problem=lost)
+            return lost
+        return refusal
 
 
 def _where(problem: BaseException) -> str:
