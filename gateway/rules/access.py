@@ -52,6 +52,8 @@ TABLE: dict[str, Access] = {
     "/isthmus.agent.v1.AgentService/Carry": Access(CallerKind.AGENT, "", _HOUR),
 }
 
+# One text, whichever right is missing.
+NOT_ALLOWED = "this caller may not call this method"
 OPERATE = "operate"
 SCOPES = frozenset({"catalogue", "compute", OPERATE})
 
@@ -62,7 +64,7 @@ def allow(rpc: str, caller: Caller) -> None:
     if entry is None or entry.kind is not caller.kind or (entry.scope and entry.scope not in caller.scopes):
         raise IsthmusError(
             Reason.PERMISSION_DENIED,
-            "this caller may not call this method",
+            NOT_ALLOWED,
             private=f"{caller.kind} {caller.id} called {rpc}",
             advice="Ask the operator of this space for the scope",
         )

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from gateway.domain.caller import Rights
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.sign_in import ClaimRule, Grant
+from gateway.rules.access import NOT_ALLOWED
 
 TOKEN_LIFETIME = 300
 BUILT_IN = "people"  # the provider's name of whom the built-in issuer knows
@@ -169,7 +170,7 @@ def check_not_widened(token: Grant, client: Grant, person: Sequence[Grant] | Non
 def _denied(private: str) -> NoReturn:
     raise IsthmusError(
         Reason.PERMISSION_DENIED,
-        "this token grants what nobody was granted",
+        NOT_ALLOWED,
         private=private,
-        advice="Sign in again; if it comes back, ask the operator of this space",
+        advice="Ask for a new token; if it comes back, ask the operator of this space",
     )

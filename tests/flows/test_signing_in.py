@@ -82,7 +82,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     clock = FakeClock()
     # One clock for the flow and for the verifier.
     bench.federation._clock = clock.now
-    tokens = SignedTokens(trust_kit.CARE, bench.care.tokens, trust_kit.Verifier(bench.federation, clock.now))
+    tokens = SignedTokens(trust_kit.CARE, lambda: bench.care.tokens, trust_kit.Verifier(bench.federation, clock.now))
     ministry, known = Ministry(clock), Known()
     async with await Database.open(f"sqlite+aiosqlite:///{tmp_path}/state.db") as database:
         signing_in = SigningIn(

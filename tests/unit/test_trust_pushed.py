@@ -76,7 +76,8 @@ class Door:
             Verifier(self.trust, self.clock, MemoryReplay()),
             self.log,  # type: ignore[arg-type]
             FakeClock(),
-            frozenset(),
+            {},
+            lambda _: (),
         )
 
     def chain(self, space: Space, now: int = NOW) -> list[str]:
