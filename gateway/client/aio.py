@@ -292,12 +292,12 @@ class AsyncClient:
         return sign_in.signed_in(answer)
 
     async def _renew(self, token: str) -> Any:
-        return await self._exchange(sign_in.of_subject(token, "access_token"))
+        return await self._exchange(sign_in.of_subject(token, "access_token"), attempts=ATTEMPTS)
 
-    async def _exchange(self, request: tok.ExchangeTokenRequest) -> Any:
-        # Once: what is exchanged serves once, and a lost answer does not bring it back.
+    async def _exchange(self, request: tok.ExchangeTokenRequest, attempts: int = 1) -> Any:
+        # A code or a provider's token is tried once: it serves once, and a lost answer does not bring it back.
         rpc = _TOKENS + "ExchangeToken"
-        return await self._call(rpc, request, tok.ExchangeTokenResponse, attempts=1, authorized=False)
+        return await self._call(rpc, request, tok.ExchangeTokenResponse, attempts=attempts, authorized=False)
 
     async def _get(self, name: str) -> Any:
         request = comp.GetComputationRequest(name=_full(name))

@@ -24,7 +24,7 @@ from gateway.domain.identity import EntityId
 from gateway.domain.sign_in import Grant
 from gateway.edges import certificates, keys, passwords
 from gateway.edges.login import server
-from gateway.edges.login.pages import BY_ADDRESS, BY_NAME, STALE, WRONG, Pages
+from gateway.edges.login.pages import BY_ADDRESS, BY_NAME, FOLDER, STALE, WRONG, Pages
 from gateway.edges.login.server import serving
 from gateway.edges.login.throttle import Throttle, network_of
 from gateway.edges.oidc import Providers
@@ -373,3 +373,32 @@ def test_an_address_is_what_one_person_has() -> None:
     assert network_of("::ffff:192.0.2.7") == "192.0.2.7"
     assert network_of("") == "unknown"
     assert BY_ADDRESS[0] > BY_NAME[0]
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_and_controls_have_the_contrast_of_wcag_aa(theme: int) -> None:
+    """WCAG 2.2, 1.4.3 for text (4.5) and 1.4.11 for what a control is seen by (3)."""
+    themes = re.findall(r":root \{(.*?)\}", (FOLDER / "style.css").read_text(), flags=re.S)
+    colour = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", themes[theme]))
+    for text, behind in (
+        ("text", "card"),
+        ("text", "page"),
+        ("quiet", "card"),
+        ("on-accent", "accent"),
+        ("problem", "problem-page"),
+    ):
+        assert _contrast(colour[text], colour[behind]) >= 4.5, (text, behind)
+    for edge in ("line", "accent"):
+        assert _contrast(colour[edge], colour["card"]) >= 3, edge
+
+
+def _contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb, by WCAG 2.2's definition."""
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
