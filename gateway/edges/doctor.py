@@ -223,12 +223,11 @@ class Doctor:
         return [offset for offset in asked if offset is not None]
 
     def _chain(self, ends: Ends, described: Called) -> Finding:
-        def verify(chain: Sequence[str]) -> None:
-            if self.trust.check(chain).entity_id != ends.peer:
-                raise TokenProblem(Problem.CHAIN, "another entity's")
+        def verify(chain: Sequence[str]) -> Entity:
+            return self.trust.check(chain, ends.peer)
 
         try:
-            self.trust.check(self.own_chain())
+            self.trust.check(self.own_chain(), self.own)
             own_holds = True
         except TokenProblem as problem:
             own_holds = problem.problem is Problem.OLDER
