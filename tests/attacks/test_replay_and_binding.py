@@ -230,7 +230,14 @@ def test_09_a_request_token_of_a_client_is_none(port: Port) -> None:
     """A client that could sign would be a gateway: the role comes from the certificate alone."""
     key = port.key("police")
     now = int(time.time())
-    says = {"iss": "https://police.example", "sub": "analyst", "aud": CARE, "iat": now, "exp": now + 30, "jti": "x-1"}
+    says = {
+        "iss": "https://police.example",
+        "sub": "https://police.example",
+        "aud": CARE,
+        "iat": now,
+        "exp": now + 30,
+        "jti": "x-1",
+    }
     token = sign("isthmus-request+jwt", {**says, "rpc": LIST, "rqh": request_hash(b"")}, key)
     with port.audits(LIST, "UNAUTHENTICATED"):
         assert port.call(LIST, b"", port.client("police"), bearer(token)).code is UNAUTHENTICATED
