@@ -222,7 +222,8 @@ def _issuer(token: str) -> EntityId:
 def _told(done: list[Asked], space: Space) -> str:
     took = sorted(a.ended - a.began for a in done)
     return (
-        f"{len(done)} computations, {_crossing(done, space)} across each rotation, {dict(Counter(a.space for a in done))}; "
+        f"{len(done)} computations, {_crossing(done, space)} across each rotation, "
+        f"{dict(Counter(a.space for a in done))}; "
         f"median {took[len(took) // 2]:.2f} s, longest {took[-1]:.2f} s; "
         f"{len(done) / (done[-1].ended - done[0].began):.2f} per second"
     )
