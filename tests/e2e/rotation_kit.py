@@ -25,7 +25,7 @@ from gateway.rules.gateway_metadata import ENTITY_TYPE
 from gateway.rules.jose import MAX_CHAIN_BYTES, parse_compact
 from gateway.rules.jwks import jwk_set, parse_jwk
 from gateway.rules.keyring import Ring
-from gateway.sandbox.federation import Sandbox, _free_ports, running
+from gateway.sandbox.federation import PORTS_FILE, Sandbox, _free_ports, running
 from gateway.sandbox.layout import ANCHOR, CLIENTS, SPACES, SpaceSpec, lay_out
 
 SEATS = 3
@@ -45,14 +45,19 @@ QUERY = Query(
 )
 
 
-@asynccontextmanager
-async def federation(folder: Path, log: int) -> AsyncIterator[Sandbox]:
-    """Three spaces with a dozen rows each, and clients that ask for their tokens themselves."""
+def lay_out_small(folder: Path) -> None:
+    """Three spaces with a dozen rows each."""
     ports = _free_ports(SMALL)
     lay_out(folder, ports, int(time.time()), spaces=SMALL, change=_cut)
-    (folder / "ports.json").write_text(json.dumps(ports))
+    (folder / PORTS_FILE).write_text(json.dumps(ports))
     for file in folder.glob("spaces/*/datasets/*.toml"):
         file.write_text(re.sub(r"row_bound = \d+", "row_bound = 16", file.read_text()))
+
+
+@asynccontextmanager
+async def federation(folder: Path, log: int) -> AsyncIterator[Sandbox]:
+    """It runs, and every gateway sees every space."""
+    lay_out_small(folder)
     async with running(folder, spaces=SMALL, log=log) as sandbox:
         yield sandbox
 
