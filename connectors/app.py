@@ -52,7 +52,7 @@ class Line:
     def __init__(self, agent: Agent, channels: Channels, process: str) -> None:
         """`process` is this process's name: by it the gateway knows that a newer line is no other agent's."""
         self._agent, self._channels, self._process = agent, channels, process
-        self._outgoing: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue()
+        self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sessions: set[str] = set()
         self._offering: asyncio.Task[None] | None = None
@@ -82,6 +82,7 @@ class Line:
             except grpc.RpcError as error:
                 raise LineLost(str(error.code())) from None
             finally:
+                self._outgoing.put_nowait(None)  # of a stream that the gateway ended, gRPC still reads what goes out
                 stream.cancel()
                 self._offering.cancel()
                 for session in self._sessions:
@@ -118,8 +119,8 @@ class Line:
         return Failure(Reason.PEER_UNREACHABLE.value, self._agent.own.entity, "session", text, "Ask again")
 
     async def _answers(self) -> AsyncIterator[pb.ConnectRequest]:
-        while True:
-            yield await self._outgoing.get()
+        while (message := await self._outgoing.get()) is not None:
+            yield message
 
     async def _answer(self, message: pb.ConnectResponse, channel: grpc.aio.Channel) -> None:
         number = message.number

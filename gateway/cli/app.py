@@ -146,6 +146,11 @@ _trust = typer.Typer(
 _register(
     _trust,
     ("rotate", trust_rotate.rotate, "isthmus trust rotate token --config space/gateway.toml"),
+    (
+        "certify",
+        trust_rotate.certify,
+        "isthmus trust certify analyst --config space/gateway.toml --out space/client-2",
+    ),
     ("keys", trust_rotate.keys, "isthmus trust keys --config space/gateway.toml"),
 )
 app.add_typer(_trust, name="trust")

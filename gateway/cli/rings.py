@@ -19,7 +19,8 @@ from connectors.config import AgentConfig
 from gateway.config import AnchorConfig, GatewayConfig, load
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
-from gateway.edges import certificates, ringfiles, rotating
+from gateway.edges import certificates, keys, ringfiles, rotating
+from gateway.edges.certificates import Role
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.rotating import Leaf, Wish, told
 from gateway.rules import keyring
@@ -149,6 +150,32 @@ def rotate(config: Path, wanted: Wanted) -> Rotated:
     return Rotated(changed, removable, _next(name, space, changed[0][2], path))
 
 
+def certify(config: Path, client: str, folder: Path) -> list[Path]:
+    """Certificate, key and CAs for a client, below `folder`; the files."""
+    gateway, now = load(GatewayConfig, config), SystemClock().now()
+    if client not in {known.id for known in gateway.clients}:
+        raise IsthmusError(
+            Reason.NOT_FOUND,
+            f"{config.name} has no client {client!r}",
+            field="CLIENT",
+            advice="Add it to [[clients]] first",
+        )
+    ring = ringfiles.read(gateway.tls.ca)
+    authority = rotating.authority_of(gateway.tls.ca.parent, ring.latest)
+    made = certificates.client_certificate(authority, gateway.entity, Role.CLIENT, now, client_id=client)
+    files = [folder / f"{client}.key.pem", folder / f"{client}.pem", folder / "ca.pem"]
+    if taken := [file for file in files[:2] if file.exists()]:
+        raise IsthmusError(
+            Reason.ALREADY_EXISTS, f"{taken[0]} exists already", field="--out", advice="Name another folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    keys.write_secret(files[0], made.key_pem)
+    files[1].write_bytes(made.certificate_pem)
+    believed = keyring.published(ring, now)
+    files[2].write_bytes(b"".join(ringfiles.certificate(gateway.tls.ca.parent, entry) for entry in believed))
+    return files
+
+
 def found(config: Path) -> list[Found]:
     now = SystemClock().now()
     return [Found(name, path, ringfiles.read(path), now) for name, path in read(config).rings.items()]
@@ -219,8 +246,8 @@ def _next(name: KeyName, space: Space, ring: Ring, path: Path) -> tuple[str, ...
             )
         )
         return (
-            f"Before {at}: append {certificate} to the CA file of every client's profile, and give each client a "
-            f"certificate of the new CA before the present one ends.",
+            f"Before {at}: append {certificate} to the CA file of every client's profile.",
+            "After it: give each client a certificate of the new CA, with `isthmus trust certify`.",
             *agent,
         )
     if name is KeyName.CONTRACT:

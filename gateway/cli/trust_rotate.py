@@ -1,4 +1,4 @@
-"""`isthmus trust rotate | keys`: the next key of a ring, and what lies in the rings now."""
+"""`isthmus trust rotate | keys | certify`: the next key of a ring, what lies in the rings, a client's certificate."""
 
 from __future__ import annotations
 
@@ -49,6 +49,22 @@ def keys(config: Config, json: AsJson = False) -> None:
 
         found = rings.found(config)
         output.give(lambda: rings.plain(found), lambda: rings.table(found))
+
+
+def certify(
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help="The id of the client, as gateway.toml has it.")],
+    config: Config,
+    out: Annotated[Path, typer.Option(help="A folder for the certificate, its key and the space's CAs.")],
+    json: AsJson = False,
+) -> None:
+    """Issue a client's certificate, of the latest CA; what lies in the folder already is not overwritten."""
+    with answering(json) as output:
+        from rich.text import Text
+
+        from gateway.cli import rings
+
+        files = [str(file) for file in rings.certify(config, client, out)]
+        output.give(lambda: {"client": client, "files": files}, lambda: Text("\n".join(files)))
 
 
 def _seconds(span: str, option: str) -> int | None:

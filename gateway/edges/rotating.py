@@ -68,7 +68,7 @@ def rotate_leaf(leaf: Leaf, authorities: Path, entity: EntityId, wish: Wish, now
     """A fresh certificate of the latest CA, used no sooner than that. Raises IsthmusError; then nothing has changed."""
     with ringfiles.locked(leaf.path):
         entry = ringfiles.read(authorities).latest
-        authority = _authority(authorities.parent, entry)
+        authority = authority_of(authorities.parent, entry)
         fit = replace(wish, ahead=max(wish.ahead, entry.use - now))
         return _with_leaf(leaf, authority, entity, fit, now)
 
@@ -180,7 +180,8 @@ def _endorsed(
     return tuple(token(anchor, *step) for anchor in anchors for step in steps)
 
 
-def _authority(folder: Path, entry: Entry) -> Authority:
+def authority_of(folder: Path, entry: Entry) -> Authority:
+    """The CA of this entry, to sign with. Raises IsthmusError where its secret is not at hand."""
     if not (folder / entry.secret).exists():
         raise IsthmusError(
             Reason.CONFIGURATION,

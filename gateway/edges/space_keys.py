@@ -20,6 +20,10 @@ from gateway.edges.opener import RecipientKeys
 from gateway.edges.own_chain import OwnChain
 from gateway.edges.ringfiles import Public
 from gateway.ports import Clock
+from gateway.rules.jose import TokenProblem, parse_compact
+from gateway.rules.tokens import PROFILES
+
+ROTATION = PROFILES["isthmus-rotation+jwt"]
 
 
 class SpaceKeys:
@@ -73,12 +77,24 @@ class SpaceKeys:
         )
 
     def rotations(self) -> list[str]:
-        """The rotation tokens that are there for the anchors, the oldest first; they pass over what they know."""
-        rings = (self.federation.ring, self.contract.ring, self.revocation.ring)
-        return [token for ring in rings for entry in ring.entries[-1:] for token in entry.rotations]
+        """The rotation tokens that are due for the anchors: those that ask for exactly the keys which are published."""
+        tokens = []
+        for ring in (self.federation, self.contract, self.revocation):
+            wanted = {key.jwk.kid for key in ring.published()}
+            tokens += [token for token in ring.ring.latest.rotations if _pinned_by(token) == wanted]
+        return tokens
 
     def _vouched_for(self, kid: str) -> bool:
         return self._own_chain is not None and self._own_chain.vouches_for(kid)
+
+
+def _pinned_by(token: str) -> set[str]:
+    """The keys that a rotation token asks an anchor to pin; none for what is no such token."""
+    try:
+        keys = parse_compact(token, ROTATION.max_bytes).claims.get("jwks", {}).get("keys", [])
+        return {str(key.get("kid")) for key in keys}
+    except (TokenProblem, AttributeError):
+        return set()
 
 
 def public(keys: Sequence[SigningKey | Public]) -> tuple[Jwk, ...]:

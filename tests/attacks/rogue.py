@@ -239,7 +239,7 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
         world.offered.put_nowait(token)
 
     tunnel = Tunnel(CARE, dial, failed)
-    world = World(folder, trust, AgentLine(CARE, tunnel, offered, lambda: world.chain(CARE)), tunnel)
+    world = World(folder, trust, AgentLine(CARE, tunnel, offered, tuple), tunnel)
     ports = _lay_out(folder)
     edit(world.home(CARE))
     anchor = parse_jwk(json.loads((folder / "anchor" / "anchor.jwk.json").read_text()))

@@ -210,3 +210,44 @@ async def test_a_refusal_comes_back_as_the_agents_own_words() -> None:
     assert caught.value.reason is Reason.PROTOCOL_VIOLATION
     answers.put_nowait(None)
     await bench.ended()
+
+
+async def test_a_newer_line_of_the_same_process_leaves_the_older_one_to_finish_what_runs_there() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect("old", "one")
+    check = asyncio.create_task(bench.line.check(b"{}"))
+    run = bench.line.run("contract", [], [])
+    event = asyncio.create_task(anext(run))
+    numbers = [(await asked.get()).number for _ in range(2)]
+    old = bench._tasks[-1]
+    newer, answers_of_newer = await bench.connect("new", "one")
+    propose = asyncio.create_task(bench.line.propose("contract", []))
+    number = (await newer.get()).number  # what is asked from now on is asked there
+    answers_of_newer.put_nowait(pb.ConnectRequest(number=number, proposed=peer.ProposeResponse(approval="yes")))
+    assert await propose == Approval("yes")
+    answers.put_nowait(pb.ConnectRequest(number=numbers[0], checked=peer.CheckDraftResponse(allowed=True)))
+    assert (await check).decision is Decision.ALLOWED
+    assert not old.done()
+    progress = peer.RunResponse(progress=peer.Progress(phase="sort", fraction=0.5))
+    answers.put_nowait(pb.ConnectRequest(number=numbers[1], ran=progress))
+    assert await event == Progress("sort", 0.5)
+    answers.put_nowait(pb.ConnectRequest(number=numbers[1], done=pb.Done()))
+    assert [event async for event in run] == []
+    await old  # the gateway ends it: nothing can still be on its way there
+    assert bench.line.offer() == "new"
+    answers_of_newer.put_nowait(None)
+    await bench.ended()
+
+
+async def test_an_agent_hears_the_own_chain_before_its_offer_is_judged_and_whenever_it_changes() -> None:
+    bench = Bench()
+    await bench.connect("refused")
+    with pytest.raises(IsthmusError):
+        await bench.ended()
+    assert bench.chains == [("own", "superior")]
+    _, answers = await bench.connect("good")
+    bench.line.believe()
+    while len(bench.chains) < 3:
+        await asyncio.sleep(0)
+    answers.put_nowait(None)
+    await bench.ended()

@@ -29,6 +29,7 @@ from gateway.edges.federation import Federation, entity_configuration, subordina
 from gateway.edges.space_keys import SpaceKeys
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jwks import jwk_object, parse_jwk
+from gateway.rules.keyring import KeyName
 from tests.unit.client_kit import FixedClock
 
 CARE = EntityId("https://care.example")
@@ -276,3 +277,40 @@ def test_importing_leaves_arguments_and_logging_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_key_is_rotated_and_shown_from_the_command_line(tmp_path: Path) -> None:
+    folder = tmp_path / "space"
+    lay_out(folder, Wanted.checked(CARE, "0.0.0.0:8443", "", "NL", CARE), 1_700_000_000)
+    config, agent = str(folder / "gateway.toml"), str(folder / "agent" / "agent.toml")
+
+    def trust(*arguments: str) -> Any:
+        done = isthmus("trust", *arguments, "--json", home=tmp_path)
+        return done.returncode, json.loads(done.stdout)
+
+    code, told = trust("rotate", "token", "--config", config)
+    assert code == 0
+    (rotated,) = told["rotated"]
+    assert rotated["use"] - rotated["publish"] == 48 * 3600
+    code, told = trust("rotate", "token", "--config", config)
+    assert (code, told["error"]["reason"]) == (2, "ALREADY_EXISTS")
+    code, told = trust("rotate", "federation", "--config", config, "--ahead", "1h")
+    assert (code, told["error"]["field"]) == (2, "--ahead")
+    code, told = trust("rotate", "contract", "--config", config)
+    assert (code, told["error"]["field"]) == (2, "--config")
+    assert trust("rotate", "contract", "--config", agent)[0] == 0
+    code, told = trust("rotate", "tls-ca", "--config", config)
+    assert code == 0
+    assert [item["key"] for item in told["rotated"]] == ["tls-ca", "tls-server", "tls-client", "tls-agent"]
+    code, told = trust("keys", "--config", config)
+    states = {key: [item["state"] for item in told["keys"] if item["key"] == key] for key in KeyName}
+    assert states.pop("federation") == states.pop("revocation") == states.pop("recipient") == ["in use"]
+    assert set(map(tuple, states.values())) == {("published", "in use")}
+    code, told = trust("certify", "analyst", "--config", config, "--out", str(tmp_path / "next"))
+    assert code == 0
+    names = sorted(Path(file).name for file in told["files"])
+    assert names == ["analyst.key.pem", "analyst.pem", "ca.pem"]
+    assert (tmp_path / "next" / "ca.pem").read_text().count("BEGIN CERTIFICATE") == 2
+    assert trust("certify", "analyst", "--config", config, "--out", str(tmp_path / "next"))[0] == 2
+    shown = isthmus("trust", "keys", "--config", config, home=tmp_path)
+    assert "tls-server" in shown.stdout and "PRIVATE" not in shown.stdout
