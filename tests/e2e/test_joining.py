@@ -85,6 +85,10 @@ class Newcomer:
         """Whom the newcomer's own client finds reachable."""
         return reachable(self.run(["spaces", "--profile", "harbour/client/profile.toml", "--json"]))
 
+    def is_seen_by_all(self) -> None:
+        for space in ("care", "police", "registry", "neutral"):
+            within(SEEN_WITHIN, lambda space=space: HARBOUR in self.seen_by(space))  # type: ignore[misc]
+
     def seen_by(self, space: str) -> set[str]:
         return reachable(self.shell("spaces", "--json", "--profile", self.shell.sandbox.profile(space)))
 
@@ -135,8 +139,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
 def test_the_newcomer_is_in_the_others_catalogue_within_five_minutes(
     newcomer: Newcomer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for space in ("police", "registry", "neutral"):
-        within(SEEN_WITHIN, lambda space=space: HARBOUR in newcomer.seen_by(space))  # type: ignore[misc]
+    newcomer.is_seen_by_all()
     listed = newcomer.shell("datasets", "--json").json["datasets"]
     assert "spaces/harbour.example/datasets/example" in {item["name"] for item in listed}
     with capsys.disabled():
@@ -186,7 +189,7 @@ def test_a_suspended_member_disappears_and_its_calls_are_refused(newcomer: Newco
     with calling(newcomer) as call:
         assert call() is grpc.StatusCode.UNAVAILABLE  # the port does not know its CA any more
     assert newcomer.run([*suspend, "--lift"]).code == 0
-    within(SEEN_WITHIN, lambda: HARBOUR in newcomer.seen_by("care"))
+    newcomer.is_seen_by_all()
 
 
 def test_without_the_anchor_everything_goes_on_restarts_included(newcomer: Newcomer) -> None:
