@@ -23,7 +23,7 @@ from connectors.rules.approval import OwnPart
 from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
-from gateway.config import database_url, load
+from gateway.config import broken, database_url, load
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, ProgramOffer
 from gateway.domain.session import Failure
@@ -212,6 +212,12 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
     """`isthmus agent serve`. `embedded`: end when standard input closes, because the gateway started us."""
     keep_to_itself()
     settings = load(AgentConfig, path)
+    if not settings.anchors:
+        raise broken(
+            f"{path.name} pins no anchor: nobody could be believed",
+            "anchors",
+            "Join one: isthmus trust join INVITATION --config gateway.toml --agent agent.toml",
+        )
     configure_logging(settings.log.level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

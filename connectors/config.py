@@ -31,7 +31,7 @@ class AgentConfig(Strict):
     seats: int = 1
     keys: AgentKeys
     tls: AgentTls
-    anchors: tuple[AnchorConfig, ...]
+    anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
     log: LogConfig = LogConfig()
 

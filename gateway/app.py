@@ -23,11 +23,12 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.session import Failure
 from gateway.edges.agents import AgentLine
+from gateway.edges.anchors import AnchorLine, AnchorPoll, located
 from gateway.edges.channels import Target
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.doctor import Doctor, spoken_by
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
-from gateway.edges.federation import Federation, entity_configuration
+from gateway.edges.federation import Federation
 from gateway.edges.grpc import serve
 from gateway.edges.grpc.client_api import CatalogueService, ComputationService, TokenService
 from gateway.edges.grpc.examination_api import DiagnosticsService, ExaminationService
@@ -36,11 +37,12 @@ from gateway.edges.grpc.peer_api import PeerService
 from gateway.edges.grpc.serve import PortTls
 from gateway.edges.logging import configure_logging
 from gateway.edges.own_chain import OwnChain
+from gateway.edges.own_statement import own_statement
 from gateway.edges.own_tokens import SignedTokens
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
 from gateway.edges.secrecy import keep_to_itself
-from gateway.edges.space_keys import SpaceKeys, public
+from gateway.edges.space_keys import SpaceKeys
 from gateway.edges.spaces import Spaces
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
@@ -52,7 +54,7 @@ from gateway.flows.drive import Drive, Stopped
 from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
-from gateway.rules.gateway_metadata import GatewayMetadata
+from gateway.rules.jose import TokenProblem
 from gateway.rules.lifecycle import Event
 
 log = structlog.get_logger()
@@ -78,31 +80,11 @@ async def running(path: Path) -> AsyncIterator[Running]:
     keys = SpaceKeys(settings.keys, settings.tls, entity, trust, clock)
 
     def statement(now: int) -> str:
-        metadata = GatewayMetadata(
-            endpoint=settings.endpoint,
-            operator=settings.operator.name,
-            operator_group=settings.operator.group,
-            affiliates=tuple(settings.operator.affiliates),
-            jurisdiction=settings.operator.jurisdiction,
-            token_keys=public(keys.token.published()),
-            contract_keys=public(keys.contract.published()),
-            revocation_keys=public(keys.revocation.published()),
-            tls_ca=keys.authorities().decode(),
-            seats=settings.operator.seats,
-        )
-        hints = [anchor.entity for anchor in settings.anchors]
-        federation_key = keys.federation.active()
-        further = [jwk for jwk in public(keys.federation.published()) if jwk != federation_key.jwk]
-        return entity_configuration(entity, metadata, hints, federation_key, now, further_keys=further)
+        return own_statement(settings, keys, [anchor.entity for anchor in settings.anchors], now)
 
     own_chain = OwnChain(statement, keys.described, settings.statement, trust, clock)
     keys.vouched_by(own_chain)
     own_chain.refresh()
-    chains: dict[str, tuple[str, ...]] = {
-        peer.entity: tuple(json.loads(peer.chain.read_text())) for peer in settings.peers
-    }
-    for chain in chains.values():
-        trust.admit(chain)
 
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
@@ -110,15 +92,23 @@ async def running(path: Path) -> AsyncIterator[Running]:
         )
         verifier = Verifier(trust, clock.now, ReplayStore(database.once))
         documents = Desk(Reader(verifier), Writer(entity, keys.token.active, clock, ids))
-        addresses: dict[str, str] = {peer.entity: peer.address for peer in settings.peers}
+        addresses: dict[str, str] = {peer.entity: peer.address for peer in settings.peers if peer.address}
 
         def dial(peer: EntityId) -> PeerLine:
             def target() -> Target:
-                return Target(addresses[peer], host_of(peer), trust.authorities(peer), keys.client.active())
+                address = addresses.get(peer) or trust.endpoint(peer)
+                return Target(address, host_of(peer), trust.authorities(peer), keys.client.active())
 
             return PeerLine(entity, peer, target, keys.token.active, clock, ids)
 
-        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, chains)
+        listed = frozenset(str(peer.entity) for peer in settings.peers) if settings.admit == "listed" else None
+        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, database.chains, listed)
+        for peer in settings.peers:
+            if peer.chain is not None:
+                spaces.believe(tuple(json.loads(peer.chain.read_text())))
+        for chain in (await database.chains.all()).values():
+            with suppress(TokenProblem):  # expired meanwhile, or older than what the configuration brought
+                spaces.believe(chain)
         stack.push_async_callback(spaces.close)
 
         async def tunnel_failed(session: str, failure: Failure) -> None:
@@ -184,14 +174,31 @@ async def running(path: Path) -> AsyncIterator[Running]:
         if settings.login is not None:
             await stack.enter_async_context(sign_in.page(settings, signing_in, clock))
 
+        polls = [
+            AnchorPoll(
+                AnchorLine(entity, located(anchor), keys.token.active, clock, ids),
+                own_chain,
+                settings.statement,
+                trust,
+                spaces,
+                clock,
+                rotations=keys.rotations,
+            )
+            for anchor in settings.anchors
+            if anchor.address
+        ]
+
         async def own_statement_changed() -> None:
             agent.believe()
+            for poll in polls:
+                poll.wake()
             await spaces.refresh()
 
         tasks = [
             asyncio.create_task(spaces.refresh_for_ever()),
             asyncio.create_task(_sweep(recover, database, clock)),
             asyncio.create_task(_watch_keys(keys, own_chain, tls, trust, own_statement_changed)),
+            *(asyncio.create_task(poll.for_ever()) for poll in polls),
         ]
         stack.push_async_callback(_cancelled, tasks)
         log.info("gateway listens", entity=entity, port=port)

@@ -9,7 +9,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,7 +25,7 @@ from pydantic import (
 
 from gateway.domain.caller import Rights
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Anchor, EntityId, Jwk, parse_entity_id
+from gateway.domain.identity import Anchor, EntityId, Jwk, parse_entity_id, parse_prefix
 from gateway.domain.sign_in import ClaimRule, Grant
 from gateway.rules.access import SCOPES
 from gateway.rules.grants import BUILT_IN, is_provider_name
@@ -76,7 +76,12 @@ def _algorithms(algorithms: tuple[str, ...]) -> tuple[str, ...]:
     return algorithms
 
 
+def _prefix(value: object) -> EntityId:
+    return parse_prefix(value) if isinstance(value, str) else EntityId("")
+
+
 Entity = Annotated[EntityId, BeforeValidator(_entity)]
+Prefix = Annotated[EntityId, BeforeValidator(_prefix)]
 Beside = Annotated[Path, PlainValidator(_beside)]
 
 
@@ -117,7 +122,7 @@ class AnchorConfig(Strict):
 
     entity: Entity
     keys: tuple[Beside, ...]
-    prefixes: tuple[Entity, ...]
+    prefixes: tuple[Prefix, ...]
     revocation_keys: tuple[Beside, ...]
 
     def load(self) -> Anchor:
@@ -134,12 +139,19 @@ def _public(paths: tuple[Path, ...]) -> tuple[Jwk, ...]:
     return tuple(keys)
 
 
+class PolledAnchorConfig(AnchorConfig):
+    """`address` is the host:port where the anchor answers, `tls_ca` its own CA; without them it is not asked."""
+
+    address: str = ""
+    tls_ca: Beside | None = None
+
+
 class PeerConfig(Strict):
-    """`address` is host:port; `chain` a JSON list of its statements, as its operator handed it over."""
+    """`address` is host:port, in place of what the peer's statement says; `chain` a JSON list of its statements."""
 
     entity: Entity
-    address: str
-    chain: Beside
+    address: str = ""
+    chain: Beside | None = None
 
 
 class ClientConfig(Strict):
@@ -230,7 +242,8 @@ class GatewayConfig(Strict):
     operator: OperatorConfig
     keys: GatewayKeys
     tls: GatewayTls
-    anchors: tuple[AnchorConfig, ...]
+    anchors: tuple[PolledAnchorConfig, ...] = ()
+    admit: Literal["anchored", "listed"] = "anchored"
     peers: tuple[PeerConfig, ...] = ()
     clients: tuple[ClientConfig, ...] = ()
     providers: Annotated[tuple[ProviderConfig, ...], AfterValidator(_distinct)] = ()

@@ -12,6 +12,8 @@ from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.computation import Computation, Receipt, SealedShare, State
 from gateway.domain.contract import Contract
+from gateway.domain.identity import Entity
+from gateway.domain.membership import Invitation, Member, Pins
 from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.result import Table
@@ -254,3 +256,56 @@ class Tunnels(Protocol):
         ...
 
     async def close(self, session: str) -> None: ...
+
+
+class Members(Protocol):
+    """Those for whom an anchor vouches. Every write counts one version up, in one order for all replicas."""
+
+    async def add(self, member: Member, invitation: str, facts: Sequence[Fact]) -> Member:
+        """Write a member, in place of one of the same name, and use its invitation up, in one transaction.
+
+        Raises IsthmusError(PERMISSION_DENIED) when the invitation is not open any more; nothing is written then.
+        """
+        ...
+
+    async def save(self, member: Member, facts: Sequence[Fact]) -> Member:
+        """Raises IsthmusError(ILLEGAL_TRANSITION) when somebody else wrote since `member.version`."""
+        ...
+
+    async def get(self, entity: str) -> Member | None: ...
+
+    async def since(self, version: int, limit: int) -> Sequence[Member]:
+        """Those that changed after `version`, oldest change first."""
+        ...
+
+
+class Invitations(Protocol):
+    async def keep(self, invitation: Invitation, facts: Sequence[Fact]) -> None: ...
+
+    async def get(self, id: str) -> Invitation | None: ...
+
+    async def attempted(self, id: str) -> int:
+        """Count one more attempt to join with it; returns how many that makes."""
+        ...
+
+    async def withdraw(self, id: str, facts: Sequence[Fact]) -> bool:
+        """False when it is not open: unknown, used, or withdrawn before."""
+        ...
+
+    async def list(self) -> Sequence[Invitation]: ...
+
+
+class Vouching(Protocol):
+    """The anchor's signature, and what it verifies by it."""
+
+    def statement(self, entity: str, pins: Pins) -> tuple[str, int]:
+        """The statement that these are the keys of `entity`, and when it expires."""
+        ...
+
+    def verify(self, configuration: str, statement: str) -> Entity:
+        """Both as everybody else will verify them. Raises IsthmusError(UNAUTHENTICATED)."""
+        ...
+
+    def above(self) -> Sequence[str]:
+        """The statements above this anchor; none for one that has no superior."""
+        ...

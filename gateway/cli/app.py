@@ -13,7 +13,7 @@ from typing import Any
 import typer
 import typer.core
 
-from gateway.cli import catalogue, computations, operate, people, questions, sign_in, trust_rotate
+from gateway.cli import catalogue, computations, operate, people, questions, sign_in, trust, trust_rotate
 from gateway.cli.output import AsJson, answering, not_installed
 
 # Name, where it is (a typer app or a function), and its line in the list of commands.
@@ -140,11 +140,13 @@ app.add_typer(_agent, name="agent")
 
 _trust = typer.Typer(
     no_args_is_help=True,
-    help="For operators: the keys of a space, and whom it believes.",
-    epilog="Example: isthmus trust keys --config space/gateway.toml",
+    help="For operators: join a federation, keep a space's keys, or run an anchor.",
+    epilog="Example: isthmus trust join invitation.txt --config space/gateway.toml",
 )
 _register(
     _trust,
+    ("join", trust.join, "isthmus trust join invitation.txt --config space/gateway.toml"),
+    ("show", trust.show, "isthmus trust show --config space/gateway.toml"),
     ("rotate", trust_rotate.rotate, "isthmus trust rotate token --config space/gateway.toml"),
     (
         "certify",
@@ -152,6 +154,10 @@ _register(
         "isthmus trust certify analyst --config space/gateway.toml --out space/client-2",
     ),
     ("keys", trust_rotate.keys, "isthmus trust keys --config space/gateway.toml"),
+    ("init", trust.init, "isthmus trust init anchor --entity https://anchor.example --listen 0.0.0.0:8444"),
+    ("serve", trust.serve, "isthmus trust serve --config anchor/anchor.toml"),
+    ("invite", trust.invite, "isthmus trust invite https://care.example --config anchor/anchor.toml"),
+    ("suspend", trust.suspend, "isthmus trust suspend https://care.example --config anchor/anchor.toml"),
 )
 app.add_typer(_trust, name="trust")
 

@@ -16,7 +16,7 @@ from gateway.domain.offer import Operator
 from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import Clock, sign, signature_holds
 from gateway.rules.gateway_metadata import ENTITY_TYPE, GatewayMetadata
-from gateway.rules.jose import Problem, TokenProblem
+from gateway.rules.jose import MAX_CHAIN_BYTES, Problem, TokenProblem, parse_compact
 from gateway.rules.jwks import jwk_set
 from gateway.rules.tokens import DAY, profile_of
 from gateway.rules.trust import LEAF_LIFETIME, STATEMENT, verify_chain
@@ -79,6 +79,8 @@ class Federation:
         self._anchors = tuple(anchors)
         self._clock = clock
         self._entities: dict[str, Entity] = {}
+        self._superiors: dict[str, str] = {}  # who vouches directly for each
+        self._parted: set[tuple[str, str]] = set()
 
     @property
     def anchors(self) -> tuple[Anchor, ...]:
@@ -87,6 +89,8 @@ class Federation:
     def check(self, chain: Sequence[str], subject: str | None = None) -> Entity:
         """The entity that a pushed chain proves, as `admit` would have it; nothing is believed by it."""
         entity = verify_chain(chain, self._anchors, self._clock(), signature_holds, subject=subject)
+        if (entity.entity_id, superior_of(chain)) in self._parted:
+            raise TokenProblem(Problem.CHAIN, f"{entity.entity_id} is suspended by {superior_of(chain)}")
         known = self._entities.get(entity.entity_id)
         if known is not None and entity.issued_at < known.issued_at:
             raise TokenProblem(Problem.OLDER, f"{entity.entity_id}'s statement is older than the one already believed")
@@ -105,11 +109,24 @@ class Federation:
         """
         entity = self.check(chain, subject)
         self._entities[entity.entity_id] = entity
+        self._superiors[entity.entity_id] = superior_of(chain)
         return entity
 
     def last_known(self, entity_id: str) -> Entity | None:
         """The entity as it was believed last, expired or not: for finding out what is wrong, never to trust."""
         return self._entities.get(entity_id)
+
+    def part_with(self, entity_id: str, superior: str) -> None:
+        """Believe `entity_id` no longer on the word of `superior`, who takes it back, until `rejoin`.
+
+        What another superior says of it counts as before: nobody can take away whom they do not vouch for.
+        """
+        self._parted.add((entity_id, superior))
+        if self._superiors.get(entity_id) == superior:
+            self._entities.pop(entity_id, None)
+
+    def rejoin(self, entity_id: str, superior: str) -> None:
+        self._parted.discard((entity_id, superior))
 
     def entity(self, entity_id: str) -> Entity | None:
         """The entity, if its chain has not expired."""
@@ -123,6 +140,11 @@ class Federation:
             (entity for entity in self._entities.values() if now < entity.expires_at),
             key=lambda entity: entity.entity_id,
         )
+
+    def endpoint(self, entity_id: str) -> str:
+        """Where an entity says that its port is (host:port), empty if it is not believed."""
+        entity = self.entity(entity_id)
+        return "" if entity is None else entity.endpoint
 
     def authorities(self, entity_id: str) -> bytes:
         """PEM of the CAs of an entity, none if it is not believed."""
@@ -166,3 +188,8 @@ def operator_of(entity: Entity) -> Operator:
     return Operator(
         entity.entity_id, entity.operator, entity.operator_group, tuple(entity.affiliates), entity.jurisdiction
     )
+
+
+def superior_of(chain: Sequence[str]) -> str:
+    """Who vouches directly for the entity of a chain that was verified."""
+    return str(parse_compact(chain[1], MAX_CHAIN_BYTES).claims["iss"])

@@ -1,4 +1,4 @@
-"""This space's own chain: its statement, made anew when what it says has changed, and its superior's about it.
+"""This space's own chain: its statement, made anew when what it says has changed, and its superiors' about it.
 
 Invariants: what leaves here has been verified with the pinned anchors as everybody else will; a statement that is made
 later says a later time, so that nobody goes back to an earlier one; a superior's statement that does not hold is not
@@ -37,7 +37,7 @@ class OwnChain:
                 Reason.CONFIGURATION,
                 f"the anchor's statement {superior} cannot be read",
                 field="statement",
-                advice="Get it from the anchor",
+                advice="Join an anchor: isthmus trust join INVITATION --config gateway.toml",
             )
         self._refused = ""
         self._said: object = None
@@ -51,7 +51,7 @@ class OwnChain:
 
     def vouches_for(self, kid: str) -> bool:
         """Whether the superior names this federation key."""
-        return kid in _kids(_claims(self._superior).get("jwks"))
+        return kid in _kids(_claims(self._superior.split()[0]).get("jwks"))
 
     def refresh(self) -> bool:
         """Make the chain anew if it has to be; whether what it says has changed. Raises TokenProblem at first only."""
@@ -65,7 +65,7 @@ class OwnChain:
         if not changed and now - self._at <= STATEMENT_EVERY:
             return False
         at = max(now, self._at + 1)
-        chain = (self._made(at), self._superior)
+        chain = (self._made(at), *self._superior.split())
         try:
             self._trust.admit(chain)
         except TokenProblem as problem:

@@ -50,6 +50,9 @@ TABLE: dict[str, Access] = {
     "/isthmus.peer.v1.PeerService/Tunnel": Access(CallerKind.PEER, "", _HOUR),
     "/isthmus.agent.v1.AgentService/Connect": Access(CallerKind.AGENT, "", float("inf")),
     "/isthmus.agent.v1.AgentService/Carry": Access(CallerKind.AGENT, "", _HOUR),
+    # Of an anchor's port alone: no gateway ever takes anybody for one of these.
+    "/isthmus.trust.v1.AnchorService/Join": Access(CallerKind.INVITED, "", 10.0),
+    "/isthmus.trust.v1.AnchorService/Fetch": Access(CallerKind.MEMBER, "", 10.0),
 }
 
 # One text, whichever right is missing.

@@ -20,8 +20,11 @@ from pathlib import Path
 
 from gateway.client import AsyncClient, Profile
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId
+from gateway.edges.anchors import write_statements
 from gateway.sandbox import processes
-from gateway.sandbox.layout import CLIENTS, SPACES, SpaceSpec, is_laid_out, lay_out
+from gateway.sandbox.anchor import NAME, enrol
+from gateway.sandbox.layout import CLIENTS, SPACES, STATEMENT, SpaceSpec, is_laid_out, lay_out
 
 PORTS_FILE = "ports.json"
 READY_WITHIN = 60.0
@@ -43,7 +46,7 @@ class Sandbox:
 
     def process_ids(self) -> dict[str, dict[str, list[int]]]:
         """Role → space → process IDs, as they are now."""
-        found: dict[str, dict[str, list[int]]] = {"gateway": {}, "agent": {}, "party": {}}
+        found: dict[str, dict[str, list[int]]] = {"anchor": {}, "gateway": {}, "agent": {}, "party": {}}
         space_of: dict[int, str] = {}
         for process in processes.descendants(self.supervisor):
             name = _space_in(process.command, self.spaces) or space_of.get(process.parent, "")
@@ -84,7 +87,7 @@ class Sandbox:
 def attached(folder: Path, supervisor: int) -> Sandbox:
     """A sandbox that another process keeps running in `folder`."""
     ports: dict[str, int] = json.loads((folder / PORTS_FILE).read_text())
-    return Sandbox(folder, supervisor, SPACES, {name: f"127.0.0.1:{port}" for name, port in ports.items()})
+    return Sandbox(folder, supervisor, SPACES, {spec.name: f"127.0.0.1:{ports[spec.name]}" for spec in SPACES})
 
 
 @asynccontextmanager
@@ -102,9 +105,10 @@ async def running(
     Raises IsthmusError when a gateway does not come up.
     """
     ports_file = folder / PORTS_FILE
+    newcomers: Mapping[EntityId, str] = {}
     if not is_laid_out(folder):
         free = _free_ports(spaces)
-        lay_out(folder, free, int(time.time()), spaces=spaces, seed=seed, change=change)
+        newcomers = lay_out(folder, free, int(time.time()), spaces=spaces, seed=seed, change=change)
         ports_file.write_text(json.dumps(free))
     ports: dict[str, int] = json.loads(ports_file.read_text())
     addresses = {spec.name: f"127.0.0.1:{ports[spec.name]}" for spec in spaces}
@@ -112,7 +116,13 @@ async def running(
     started: list[asyncio.subprocess.Process] = []
     try:
         for spec in spaces:
-            started.append(await _start(folder / "spaces" / spec.name / "gateway.toml", log))
+            started.append(await _start("gateway", folder / "spaces" / spec.name / "gateway.toml", log))
+        anchor = folder / NAME / "anchor.toml"
+        if newcomers:
+            statements = await enrol(anchor, newcomers)
+            for spec in spaces:
+                write_statements(folder / "spaces" / spec.name / STATEMENT, [statements[spec.entity]])
+        started.append(await _start("trust", anchor, log))
         await _ready(sandbox, started)
         renewal = asyncio.create_task(_renew_for_ever(sandbox))
         try:
@@ -124,8 +134,8 @@ async def running(
         await asyncio.gather(*(_stop(process) for process in started))
 
 
-async def _start(config: Path, log: int | None) -> asyncio.subprocess.Process:
-    command = (sys.executable, "-m", "gateway", "gateway", "serve", "--config", str(config), "--embedded")
+async def _start(noun: str, config: Path, log: int | None) -> asyncio.subprocess.Process:
+    command = (sys.executable, "-m", "gateway", noun, "serve", "--config", str(config), "--embedded")
     return await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
     )
@@ -160,7 +170,7 @@ async def _sees_everybody(sandbox: Sandbox, spec: SpaceSpec, started: Sequence[a
         while True:
             for process in started:
                 if process.returncode is not None:
-                    raise _not_up("a gateway ended while the sandbox started")
+                    raise _not_up("a process ended while the sandbox started")
             try:
                 seen = await client.spaces()
                 if sum(space.reachable for space in seen) == len(sandbox.spaces):
@@ -192,17 +202,19 @@ async def _renew(sandbox: Sandbox) -> None:
 
 
 def _free_ports(spaces: Sequence[SpaceSpec]) -> dict[str, int]:
-    """A free loopback port per space; all are held at once, so that no two are the same."""
+    """A free loopback port per space, and one for the anchor; all are held at once, so that no two are the same."""
     with contextlib.ExitStack() as stack:
         ports = {}
-        for spec in spaces:
+        for name in (*(spec.name for spec in spaces), NAME):
             held = stack.enter_context(socket.socket())
             held.bind(("127.0.0.1", 0))
-            ports[spec.name] = int(held.getsockname()[1])
+            ports[name] = int(held.getsockname()[1])
         return ports
 
 
 def _space_in(command: str, spaces: Sequence[SpaceSpec]) -> str:
+    if f"/{NAME}/anchor.toml" in command:
+        return NAME
     return next((spec.name for spec in spaces if f"/spaces/{spec.name}/" in command), "")
 
 

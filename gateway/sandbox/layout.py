@@ -19,10 +19,12 @@ from gateway.edges.certificates import Credentials, Role
 from gateway.edges.federation import entity_configuration, subordinate_statement
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jwks import jwk_object, jwk_set
-from gateway.sandbox import data
+from gateway.sandbox import anchor, data
+from gateway.sandbox.anchor import ANCHOR, lay_out_anchor
 from gateway.sandbox.dataset_files import DatasetFile, write_dataset
+from gateway.sandbox.toml import toml
 
-ANCHOR = EntityId("https://anchor.example")
+STATEMENT = "keys/anchor.statement.jwt"  # the anchor's, about a space
 EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
 CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate")}
 
@@ -69,45 +71,36 @@ def lay_out(
     spaces: Sequence[SpaceSpec] = SPACES,
     seed: int = 2013,
     change: Callable[[Path], None] | None = None,
-) -> None:
-    """Write everything below `folder`, which must be empty or missing.
+) -> dict[EntityId, str]:
+    """Write everything below `folder`, which must be empty or missing; what every space says of itself.
 
-    `ports` maps a space's name to its port on loopback. `change` may edit the made-up CSV files (their folder
-    is its argument) before they are described.
+    `ports` maps a space's name, and the anchor's, to its port on loopback. `change` may edit the made-up CSV files
+    (their folder is its argument) before they are described.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    anchor_key = keys.new_signing_key()
-    (folder / "anchor").mkdir()
-    keys.write_secret(folder / "anchor" / "federation.pem", keys.pem_of(anchor_key.secret))
-    _write_jwk(folder / "anchor" / "anchor.jwk.json", anchor_key.jwk)
-    revocation = keys.new_signing_key()
-    keys.write_secret(folder / "anchor" / "revocation.pem", keys.pem_of(revocation.secret))
-    _write_jwk(folder / "anchor" / "revocation.jwk.json", revocation.jwk)
+    anchor_key = lay_out_anchor(folder / anchor.NAME, ports[anchor.NAME], now)
     lists = data.write_lists(folder / "lists", seed)
     if change is not None:
         change(folder / "lists")
-    chains = {}
+    configurations = {}
     for spec in spaces:
         home = folder / "spaces" / spec.name
-        chains[spec.name] = _space(home, spec, ports[spec.name], anchor_key, now)
+        configurations[spec.entity] = _space(home, spec, ports[spec.name], anchor_key, now)
         for name in spec.lists:
             _dataset(home, name, lists[name])
     (folder / "lists").rmdir()
     for spec in spaces:
         home = folder / "spaces" / spec.name
-        peers = [other for other in spaces if other is not spec]
-        (home / "peers").mkdir()
-        for other in peers:
-            (home / "peers" / f"{other.name}.chain.json").write_text(json.dumps(chains[other.name]))
-        (home / "gateway.toml").write_text(_gateway_toml(spec, ports, peers, spaces))
-        (home / "agent.toml").write_text(_agent_toml(spec, ports[spec.name], spaces))
+        (home / "gateway.toml").write_text(_gateway_toml(spec, ports))
+        (home / "agent.toml").write_text(_agent_toml(spec, ports[spec.name]))
         _clients(folder / "users", home, spec, ports[spec.name], now)
     (folder / "default-profile.toml").write_text(_profile(spaces[0], "analyst", ports[spaces[0].name], "users/"))
+    return configurations
 
 
-def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now: int) -> list[str]:
-    """Keys, CA and certificates of one space; returns its chain."""
+def _space(home: Path, spec: SpaceSpec, port: int, vouching: keys.SigningKey, now: int) -> str:
+    """Keys, CA and certificates of one space; returns its own statement."""
     for name in ("keys", "agent", "tls", "data", "datasets"):
         (home / name).mkdir(parents=True)
     federation, token, contract, revocation = (keys.new_signing_key() for _ in range(4))
@@ -129,8 +122,8 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
         "contract_jwks": {"value": jwk_set((contract.jwk,))},
         "revocation_jwks": {"value": jwk_set((revocation.jwk,))},
     }
-    statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), anchor, now, metadata_policy=pinned)
-    (home / "keys" / "anchor.statement.jwt").write_text(statement)
+    statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), vouching, now, metadata_policy=pinned)
+    (home / STATEMENT).write_text(statement)
     metadata = GatewayMetadata(
         endpoint=f"127.0.0.1:{port}",
         operator=spec.operator,
@@ -143,7 +136,9 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
         tls_ca=authority.certificate_pem.decode(),
         seats=spec.seats,
     )
-    return [entity_configuration(spec.entity, metadata, (ANCHOR,), federation, now), statement]
+    configuration = entity_configuration(spec.entity, metadata, (ANCHOR,), federation, now)
+    (home / "configuration.jwt").write_text(configuration)
+    return configuration
 
 
 def _dataset(home: Path, name: str, file: Path) -> None:
@@ -179,7 +174,7 @@ def _clients(users: Path, home: Path, spec: SpaceSpec, port: int, now: int) -> N
 
 def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
     stem = f"{folder}{spec.name}-{client}"
-    return _toml(
+    return toml(
         {
             "gateway": f"127.0.0.1:{port}",
             "server_name": host_of(spec.entity),
@@ -191,33 +186,33 @@ def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
     )
 
 
-def _anchors(spaces: Sequence[SpaceSpec]) -> str:
+def _anchors(port: int | None = None) -> str:
+    """The pin of the anchor; with its `port` it is asked, too."""
     folder = "../../anchor"
     values = {
         "entity": ANCHOR,
         "keys": [f"{folder}/anchor.jwk.json"],
         "revocation_keys": [f"{folder}/revocation.jwk.json"],
-        "prefixes": [spec.entity for spec in spaces],
+        "prefixes": list(anchor.PREFIXES),
     }
-    return "[[anchors]]\n" + _toml(values)
+    polled = {"address": f"127.0.0.1:{port}", "tls_ca": f"{folder}/tls/ca.pem"} if port is not None else {}
+    return "[[anchors]]\n" + toml({**values, **polled})
 
 
-def _gateway_toml(
-    spec: SpaceSpec, ports: Mapping[str, int], peers: Sequence[SpaceSpec], spaces: Sequence[SpaceSpec]
-) -> str:
+def _gateway_toml(spec: SpaceSpec, ports: Mapping[str, int]) -> str:
     address = f"127.0.0.1:{ports[spec.name]}"
     parts = [
-        _toml(
+        toml(
             {
                 "entity": spec.entity,
                 "listen": address,
                 "endpoint": address,
                 "database": "sqlite+aiosqlite:///gateway.db",
-                "statement": "keys/anchor.statement.jwt",
+                "statement": STATEMENT,
             }
         ),
         "[operator]\n"
-        + _toml(
+        + toml(
             {
                 "name": spec.operator,
                 "group": spec.name,
@@ -226,7 +221,7 @@ def _gateway_toml(
             }
         ),
         "[keys]\n"
-        + _toml(
+        + toml(
             {
                 "federation": "keys/federation.ring.json",
                 "token": "keys/token.ring.json",
@@ -236,35 +231,24 @@ def _gateway_toml(
             }
         ),
         "[tls]\n"
-        + _toml(
+        + toml(
             {
                 "ca": "tls/ca.ring.json",
                 "server": "tls/gateway.ring.json",
                 "client": "tls/to-peers.ring.json",
             }
         ),
-        _anchors(spaces),
-        *(
-            "[[peers]]\n"
-            + _toml(
-                {
-                    "entity": peer.entity,
-                    "address": f"127.0.0.1:{ports[peer.name]}",
-                    "chain": f"peers/{peer.name}.chain.json",
-                }
-            )
-            for peer in peers
-        ),
-        *("[[clients]]\n" + _toml({"id": client, "scopes": list(scopes)}) for client, scopes in CLIENTS.items()),
-        "[agent]\n" + _toml({"config": "agent.toml"}),
-        "[log]\n" + _toml({"level": "warning"}),
+        _anchors(ports[anchor.NAME]),
+        *("[[clients]]\n" + toml({"id": client, "scopes": list(scopes)}) for client, scopes in CLIENTS.items()),
+        "[agent]\n" + toml({"config": "agent.toml"}),
+        "[log]\n" + toml({"level": "warning"}),
     ]
     return "\n".join(parts)
 
 
-def _agent_toml(spec: SpaceSpec, port: int, spaces: Sequence[SpaceSpec]) -> str:
+def _agent_toml(spec: SpaceSpec, port: int) -> str:
     parts = [
-        _toml(
+        toml(
             {
                 "entity": spec.entity,
                 "gateway": f"127.0.0.1:{port}",
@@ -273,17 +257,12 @@ def _agent_toml(spec: SpaceSpec, port: int, spaces: Sequence[SpaceSpec]) -> str:
                 "datasets": [f"datasets/{name.lower()}.toml" for name in spec.lists],
             }
         ),
-        "[keys]\n" + _toml({"contract": "agent/contract.ring.json"}),
-        "[tls]\n" + _toml({"ca": "tls/ca.ring.json", "agent": "agent/agent.ring.json"}),
-        _anchors(spaces),
-        "[log]\n" + _toml({"level": "warning"}),
+        "[keys]\n" + toml({"contract": "agent/contract.ring.json"}),
+        "[tls]\n" + toml({"ca": "tls/ca.ring.json", "agent": "agent/agent.ring.json"}),
+        _anchors(),
+        "[log]\n" + toml({"level": "warning"}),
     ]
     return "\n".join(parts)
-
-
-def _toml(values: Mapping[str, object]) -> str:
-    """Flat TOML: JSON's strings, numbers, booleans and arrays are TOML's too."""
-    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
 
 
 def _write_jwk(path: Path, jwk: Jwk) -> None:

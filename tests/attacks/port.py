@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from gateway.edges.grpc.errors import from_rpc_error
 from gateway.edges.tokens import sign
 from gateway.rules.jose import parse_compact
 from gateway.rules.tokens import request_hash
+from gateway.sandbox.layout import STATEMENT
 from tests.e2e.shell import Shell
 
 CLIENT = "/isthmus.client.v1."
@@ -134,9 +134,8 @@ class Port:
 
     def chain(self, space: str) -> list[str]:
         """A fresh statement of a space, made with its own key, and its superior's."""
-        other = "care" if space != "care" else "police"
-        laid_out = self.folder / "spaces" / other / "peers" / f"{space}.chain.json"
-        first, superior = json.loads(laid_out.read_text())
+        home = self.folder / "spaces" / space
+        first, superior = ((home / name).read_text().strip() for name in ("configuration.jwt", STATEMENT))
         now = int(time.time())
         fresh = {**parse_compact(first, 64 * 1024).claims, "iat": now, "exp": now + 3600}
         return [sign("entity-statement+jwt", fresh, self.key(space, "federation")), superior]

@@ -47,7 +47,8 @@ from gateway.rules.jwks import parse_jwk
 from gateway.rules.records import from_bytes, to_plain
 from gateway.rules.tokens import payload_digest
 from gateway.sandbox import processes
-from gateway.sandbox.layout import ANCHOR, SPACES, SpaceSpec, lay_out
+from gateway.sandbox.anchor import ANCHOR
+from gateway.sandbox.layout import SPACES, SpaceSpec, lay_out
 
 CARE, POLICE, REGISTRY, NEUTRAL, BRANCH, SISTER = (
     EntityId(f"https://{name}.example") for name in ("care", "police", "registry", "neutral", "branch", "sister")

@@ -18,6 +18,7 @@ from connectors.config import AgentConfig, DatasetConfig
 from connectors.engine import programs
 from connectors.engine.cost import Shape
 from gateway import config
+from gateway.anchor.config import AnchorProcessConfig
 from gateway.cli import exits
 from gateway.cli.app import LAZY, app
 from gateway.client.profile import Profile
@@ -47,6 +48,7 @@ QUERIES = sorted((DOCS / "queries").glob("*.yaml"))
 MODELS = {
     "gateway.toml": config.GatewayConfig,
     "agent.toml": AgentConfig,
+    "anchor.toml": AnchorProcessConfig,
     "Dataset files": DatasetConfig,
     "Client profiles": Profile,
 }
@@ -121,7 +123,7 @@ def test_the_list_of_secret_files_has_every_key_that_is_called_secret() -> None:
         for key, _, meaning, *_ in rows(section("configuration.md", title))
         if meaning.startswith(("secret file", "ring with secrets"))
     }
-    names = {"gateway.toml": "gateway.toml", "agent.toml": "agent.toml"}
+    names = {name: name for name in ("gateway.toml", "agent.toml", "anchor.toml")}
     names |= {"dataset": "Dataset files", "profile": "Client profiles"}
     text = (
         (DOCS / "configuration.md")
@@ -288,6 +290,7 @@ def test_each_sample_is_read_by_the_loader_of_its_process() -> None:
     kinds: dict[str, type[BaseModel]] = {
         "gateway.toml": config.GatewayConfig,
         "agent.toml": AgentConfig,
+        "anchor.toml": AnchorProcessConfig,
         "dataset.toml": DatasetConfig,
         "profile.toml": Profile,
     }

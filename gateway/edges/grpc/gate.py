@@ -54,7 +54,7 @@ class Gate:
         try:
             holder = self._holder(context)
             subject = _subject(holder)
-            caller = await self._caller(rpc, received, holder, _token(context))
+            caller = await self._caller(rpc, received, holder, bearer(context))
             access.allow(rpc, caller)
             return caller
         except IsthmusError as problem:
@@ -75,7 +75,7 @@ class Gate:
         claimed = entity_in(claimed_uri(certificate))
         if claimed == self.entity:
             return holder_of(certificate, self.entity, self.own_ca(), self.clock.now())
-        peer = self.trust.entity(claimed) or self._introduced(claimed, _token(context))
+        peer = self.trust.entity(claimed) or self._introduced(claimed, bearer(context))
         if peer is None:
             raise TokenProblem(Problem.BINDING, f"certificate of {claimed!r:.200}, which is not believed here")
         return holder_of(certificate, peer.entity_id, peer.tls_ca.encode(), self.clock.now())
@@ -144,7 +144,7 @@ def seconds_allowed(rpc: str, remaining: float | None, *, streams: bool) -> floa
     return max(LEAST_SECONDS, min(remaining, longest))
 
 
-def _token(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
+def bearer(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
     """The bearer token; two `authorization` headers are none (THREATS row 14)."""
     values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
     if not values:

@@ -1,4 +1,4 @@
-"""From service descriptors to a listening server: one port, mutual TLS, the gate in front of every rpc.
+"""From service descriptors to a listening server: one port, TLS, the gate in front of every rpc.
 
 Invariants: requests reach the gate as the bytes that came, and are parsed and validated once, after it; an
 implementation is called with a message and a caller and returns a message (or yields them); whatever it
@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import protovalidate
@@ -26,7 +26,8 @@ from gateway.domain.caller import Caller
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.certificates import Credentials
 from gateway.edges.grpc.errors import to_status
-from gateway.edges.grpc.gate import Gate, seconds_allowed
+from gateway.edges.grpc.gate import seconds_allowed
+from gateway.ports import Clock
 
 MAX_MESSAGE = 5 * 1024 * 1024
 CLOCK_METADATA = "isthmus-clock"  # seconds since 1970, beside a refusal of credentials
@@ -47,7 +48,18 @@ log = structlog.get_logger()
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-def handlers(service: ServiceDescriptor, implementation: object, gate: Gate) -> grpc.GenericRpcHandler[Any, Any]:
+class Gatekeeper(Protocol):
+    """Decides who gets past: a gateway's `Gate`, or an anchor's."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    async def admit(self, rpc: str, received: bytes, context: _Context) -> Caller: ...
+
+    async def refused(self, rpc: str, subject: str, problem: IsthmusError) -> None: ...
+
+
+def handlers(service: ServiceDescriptor, implementation: object, gate: Gatekeeper) -> grpc.GenericRpcHandler[Any, Any]:
     """A handler for every rpc of `service`; `implementation` has a method of the same name in snake case."""
     methods = {method.name: _handler(method, implementation, gate) for method in service.methods}
     return grpc.method_handlers_generic_handler(service.full_name, methods)
@@ -59,7 +71,8 @@ class PortTls:
     gRPC asks from threads of its own: it is handed one finished value, replaced whole.
     """
 
-    def __init__(self, own: Credentials, roots: bytes) -> None:
+    def __init__(self, own: Credentials, roots: bytes | None) -> None:
+        """`roots` None: no client certificate is asked for."""
         self._known = (own, roots)
         self._made = _certificate_configuration(own, roots)
 
@@ -69,18 +82,23 @@ class PortTls:
             self._made, self._known = _certificate_configuration(own, roots), (own, roots)
 
     def credentials(self) -> grpc.ServerCredentials:
-        return grpc.dynamic_ssl_server_credentials(self._made, lambda: self._made, require_client_authentication=True)
+        asks = self._known[1] is not None
+        return grpc.dynamic_ssl_server_credentials(self._made, lambda: self._made, require_client_authentication=asks)
 
 
-def _certificate_configuration(own: Credentials, roots: bytes) -> grpc.ServerCertificateConfiguration:
+def _certificate_configuration(own: Credentials, roots: bytes | None) -> grpc.ServerCertificateConfiguration:
     return grpc.ssl_server_certificate_configuration([(own.key_pem, own.certificate_pem)], roots)
 
 
 async def listen(
-    address: str, tls: PortTls, services: Sequence[grpc.GenericRpcHandler[Any, Any]]
+    address: str,
+    tls: PortTls,
+    services: Sequence[grpc.GenericRpcHandler[Any, Any]],
+    *,
+    options: Sequence[tuple[str, int]] = OPTIONS,
 ) -> tuple[grpc.aio.Server, int]:
     """A started server and its port. Raises IsthmusError(CONFIGURATION) when the address cannot be bound."""
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers(tuple(services))
     # Health and reflection ask for a certificate, as the whole port does, and for no token: they say that this
     # is a gateway which serves, and show the protos that are public anyway.
@@ -104,7 +122,7 @@ async def listen(
     return server, port
 
 
-def _handler(method: MethodDescriptor, implementation: object, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(method: MethodDescriptor, implementation: object, gate: Gatekeeper) -> grpc.RpcMethodHandler[Any, Any]:
     rpc = f"/{method.containing_service.full_name}/{method.name}"
     call = getattr(implementation, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
     request_type = GetMessageClass(method.input_type)
@@ -121,7 +139,7 @@ def _handler(method: MethodDescriptor, implementation: object, gate: Gate) -> gr
     )
 
 
-def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gatekeeper) -> Callable[..., Any]:
     async def handle(received: bytes, context: _Context) -> Any:
         async with _Refusals(rpc, gate, context) as refusals:
             caller = refusals.caller = await gate.admit(rpc, received, context)
@@ -132,7 +150,7 @@ def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: 
     return handle
 
 
-def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gatekeeper) -> Callable[..., Any]:
     async def handle(received: bytes, context: _Context) -> AsyncIterator[Any]:
         async with _Refusals(rpc, gate, context) as refusals:
             caller = refusals.caller = await gate.admit(rpc, received, context)
@@ -144,7 +162,7 @@ def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate:
     return handle
 
 
-def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gatekeeper) -> Callable[..., Any]:
     async def handle(requests: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
         async with _Refusals(rpc, gate, context) as refusals:
             async with asyncio.timeout(FIRST_MESSAGE_WITHIN):
@@ -188,7 +206,7 @@ def parse(kind: type[Message], received: bytes) -> Any:
 class _Refusals:
     """Turns what a handler raises into a status. gRPC's own cancellation passes through."""
 
-    def __init__(self, rpc: str, gate: Gate, context: _Context) -> None:
+    def __init__(self, rpc: str, gate: Gatekeeper, context: _Context) -> None:
         self._rpc, self._gate, self._context = rpc, gate, context
         self.caller: Caller | None = None
 
