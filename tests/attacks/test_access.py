@@ -8,28 +8,11 @@ from gateway.api.client.v1 import computations_pb2 as comp
 from gateway.client import load_query
 from gateway.edges.certificates import thumbprint
 from gateway.edges.grpc.convert import query_to
-from gateway.rules import access
 from tests.attacks.forgery import of_client
 from tests.attacks.port import CLIENT, DENIED, LIST, Answer, Port, bearer
 from tests.e2e.shell import QUERIES
 
 COMPUTATION = CLIENT + "ComputationService/"
-
-
-def test_every_call_answers_one_kind_of_caller(port: Port) -> None:
-    kinds = {
-        "client": lambda rpc: port.call(rpc, b"", port.client(), bearer(port.access_token())),
-        "peer": lambda rpc: port.call(rpc, b"", port.gateway("police"), bearer(port.request_token("police", rpc, b""))),
-        "agent": lambda rpc: port.call(rpc, b"", port.agent("care")),
-    }
-    for rpc, entry in access.TABLE.items():
-        for kind, call in kinds.items():
-            if entry.kind.value == kind or entry.kind.value == "holder":
-                continue
-            with port.audits(rpc, f"{kind} "):
-                answer = call(rpc)
-            assert answer.code is DENIED, (rpc, kind, answer)
-    assert port.call(CLIENT + "TokenService/IssueToken", b"", port.agent("care")).code is DENIED
 
 
 def test_an_unknown_call_is_unknown(port: Port) -> None:
