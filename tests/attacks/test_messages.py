@@ -24,7 +24,7 @@ from tests.attacks.forgery import of_client
 from tests.attacks.port import CLIENT, INVALID, LIST, OK, PEER, Answer, Port, bearer
 
 CATALOGUE, COMPUTATION = CLIENT + "CatalogueService/", CLIENT + "ComputationService/"
-AGENT = "/isthmus.agent.v1.AgentService/"
+AGENT, EXCHANGE = "/isthmus.agent.v1.AgentService/", CLIENT + "TokenService/ExchangeToken"
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in (cat, comp, tok, peer, agent)
@@ -134,6 +134,11 @@ OUT_OF_RANGE: list[tuple[str, Message, str]] = [
     (COMPUTATION + "WatchComputation", comp.WatchComputationRequest(), "name"),
     (COMPUTATION + "CancelComputation", comp.CancelComputationRequest(name="x" * 81), "name"),
     (COMPUTATION + "AcknowledgeResult", comp.AcknowledgeResultRequest(), "name"),
+    (EXCHANGE, tok.ExchangeTokenRequest(), "grant"),
+    (EXCHANGE, tok.ExchangeTokenRequest(subject_token={"token": "x"}), "subject_token.token_type"),
+    # An enum's number that nobody has defined.
+    (EXCHANGE, tok.ExchangeTokenRequest.FromString(b"\x0a\x05\x0a\x01x\x10\x63"), "subject_token.token_type"),
+    (EXCHANGE, tok.ExchangeTokenRequest(subject_token={"token": "x" * 16385, "token_type": 1}), "subject_token.token"),
     (PEER + "Describe", peer.DescribeRequest(chain=["x"]), "chain"),
     (PEER + "CheckDraft", peer.CheckDraftRequest(), "draft"),
     (PEER + "CheckDraft", peer.CheckDraftRequest(draft=b"x" * 2_000_000), "draft"),
