@@ -30,8 +30,9 @@ from gateway.sandbox.layout import SPACES, lay_out
 from tests.attacks.port import Port, free_address
 from tests.e2e.shell import ROOT, Shell
 
-# Numbers that no account has: a user is nothing but what the kernel makes of it.
-GATEWAY_USER, AGENT_USER = 64_201, 64_202
+# Numbers that no account has, and of no other run of the tests: a user is nothing but what the kernel makes of it.
+GATEWAY_USER = 40_000 + 2 * (os.getpid() % 10_000)
+AGENT_USER = GATEWAY_USER + 1
 CANARY = "Kanarienvogel"
 UP_WITHIN = 40.0
 

@@ -15,23 +15,20 @@ from google.protobuf.message import Message
 from gateway.api.agent.v1 import agent_pb2 as agent
 from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
+from gateway.api.client.v1 import diagnostics_pb2 as diagnostics
 from gateway.api.client.v1 import tokens_pb2 as tok
+from gateway.api.peer.v1 import examination_pb2 as examination
 from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.domain.caller import CallerKind
 from gateway.domain.errors import Reason
 from gateway.rules import access
 from tests.attacks.forgery import of_client
-from tests.attacks.port import CLIENT, INVALID, LIST, OK, PEER, Answer, Port, bearer
+from tests.attacks.port import CLIENT, INVALID, LIST, METHODS, OK, PEER, STREAMS, Answer, Port, bearer
 
+EXAMINATION = "/isthmus.peer.v1.ExaminationService/"
+DIAGNOSE = CLIENT + "DiagnosticsService/DiagnosePeer"
 CATALOGUE, COMPUTATION = CLIENT + "CatalogueService/", CLIENT + "ComputationService/"
 AGENT, EXCHANGE = "/isthmus.agent.v1.AgentService/", CLIENT + "TokenService/ExchangeToken"
-METHODS: dict[str, MethodDescriptor] = {
-    f"/{service.full_name}/{method.name}": method
-    for file in (cat, comp, tok, peer, agent)
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-}
-STREAMS = {rpc for rpc, method in METHODS.items() if method.server_streaming}
 # What would tell a stranger about the inside.
 INSIDE = ("sqlite", "SELECT", "INSERT", "Traceback", "Error(", ".py", "/tmp", "0x", "grpc.", "database is locked")
 
@@ -46,7 +43,8 @@ def ask(port: Port, rpc: str, sent: bytes | Message, timeout: float | None = 15.
         case CallerKind.AGENT:
             return port.call(rpc, message, port.agent("care"), (), timeout)
         case _:
-            return port.as_client(rpc, message, timeout=timeout)
+            client = "operator" if access.TABLE[rpc].scope == access.OPERATE else "analyst"
+            return port.as_client(rpc, message, client, timeout)
 
 
 def refused_for(answer: Answer, field: str) -> None:
@@ -156,6 +154,9 @@ OUT_OF_RANGE: list[tuple[str, Message, str]] = [
     (PEER + "Conclude", peer.ConcludeRequest(session="x", contract_digest=DIGEST, state="RUNNING"), "state"),
     (PEER + "Tunnel", peer.TunnelRequest(open={"session": ""}), "open.session"),
     (PEER + "Tunnel", peer.TunnelRequest(open={"session": "x" * 65}), "open.session"),
+    (EXAMINATION + "Probe", examination.ProbeRequest(answer_bytes=-1), "answer_bytes"),
+    (EXAMINATION + "Probe", examination.ProbeRequest(answer_bytes=2**31 - 1), "answer_bytes"),
+    (DIAGNOSE, diagnostics.DiagnosePeerRequest(peer="x" * 256), "peer"),
     (AGENT + "Connect", agent.ConnectRequest(hello={"offer": ""}), "hello.offer"),
     (AGENT + "Carry", agent.CarryRequest(open={"session": ""}), "open.session"),
 ]
@@ -172,7 +173,7 @@ def test_16_a_field_out_of_its_range_is_named(port: Port, number: int) -> None:
 def test_16_every_family_of_rpcs_has_fields_that_are_out_of_range() -> None:
     """IssueToken, ListSpaces and their like have no field; everybody else is in the table above."""
     without = {rpc for rpc, method in METHODS.items() if not method.input_type.fields}
-    assert {rpc for rpc, _, _ in OUT_OF_RANGE} | without == METHODS.keys()
+    assert {rpc for rpc, _, _ in OUT_OF_RANGE} | without == METHODS.keys() == access.TABLE.keys()
 
 
 # 17: deadlines.
