@@ -137,5 +137,5 @@ def _public() -> str:
 
 
 if __name__ == "__main__":
-    app.Tunnel, app.AgentLine = Listening, Lying  # type: ignore[misc]
+    app.Tunnel, app.AgentLine = Listening, Lying  # type: ignore[attr-defined]
     asyncio.run(app.serve_until_stopped(Path(sys.argv[1]), embedded=True))

@@ -96,7 +96,7 @@ DIGEST = "0" * 64
 
 
 def _create(**changes: object) -> comp.CreateComputationRequest:
-    return comp.CreateComputationRequest(request_id="a" * 32, query={**COUNTED, **changes})  # type: ignore[arg-type]
+    return comp.CreateComputationRequest(request_id="a" * 32, query={**COUNTED, **changes})
 
 
 def _filtered(**operator: object) -> comp.CreateComputationRequest:
@@ -110,7 +110,7 @@ OUT_OF_RANGE: list[tuple[str, Message, str]] = [
     (CATALOGUE + "GetDataset", cat.GetDatasetRequest(), "name"),
     (CATALOGUE + "GetDataset", cat.GetDatasetRequest(name="x" * 401), "name"),
     (COMPUTATION + "CreateComputation", comp.CreateComputationRequest(request_id="a" * 32), "query"),
-    (COMPUTATION + "CreateComputation", comp.CreateComputationRequest(request_id="a", query=COUNTED), "request_id"),  # type: ignore[arg-type]
+    (COMPUTATION + "CreateComputation", comp.CreateComputationRequest(request_id="a", query=COUNTED), "request_id"),
     (COMPUTATION + "CreateComputation", _create(title=""), "query.title"),
     (COMPUTATION + "CreateComputation", _create(sources=[]), "query.sources"),
     (COMPUTATION + "CreateComputation", _create(sources=[{"dataset": "d"}] * 33), "query.sources"),
@@ -126,7 +126,7 @@ OUT_OF_RANGE: list[tuple[str, Message, str]] = [
     (COMPUTATION + "CreateComputation", _filtered(equals={}), "query.sources.filters.equals.kind"),
     (COMPUTATION + "CreateComputation", _filtered(one_of={}), "query.sources.filters.one_of.values"),
     (COMPUTATION + "CreateComputation", _filtered(between={}), "query.sources.filters.between.low"),
-    (COMPUTATION + "ValidateComputation", comp.ValidateComputationRequest(query=QUERY), "query.statistic"),  # type: ignore[arg-type]
+    (COMPUTATION + "ValidateComputation", comp.ValidateComputationRequest(query=QUERY), "query.statistic"),
     (COMPUTATION + "ListComputations", comp.ListComputationsRequest(page_size=-1), "page_size"),
     (COMPUTATION + "GetComputation", comp.GetComputationRequest(name="x" * 81), "name"),
     (COMPUTATION + "WatchComputation", comp.WatchComputationRequest(), "name"),
@@ -242,7 +242,7 @@ def test_19_a_dataset_that_a_token_does_not_cover_is_refused_like_one_that_is_no
     ]
     texts = set()
     for name in ("spaces/police.example/datasets/pfnca", "spaces/police.example/datasets/nothing"):
-        request = comp.ValidateComputationRequest(query={**COUNTED, "sources": [{"dataset": name}]})  # type: ignore[arg-type]
+        request = comp.ValidateComputationRequest(query={**COUNTED, "sources": [{"dataset": name}]})
         token = forger.saying(authorization_details=rights)
         rpc = COMPUTATION + "ValidateComputation"
         answer = port.call(rpc, request, port.client(), bearer(token))
