@@ -241,7 +241,7 @@ def test_importing_leaves_arguments_and_logging_alone() -> None:
 
 def test_a_key_is_rotated_and_shown_from_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "space"
-    lay_out(folder, Wanted.checked(CARE, "0.0.0.0:8443", "", "NL", CARE), 1_700_000_000)
+    lay_out(folder, Wanted.checked(CARE, "0.0.0.0:8443", "", "NL"), 1_700_000_000)
     config, agent = str(folder / "gateway.toml"), str(folder / "agent" / "agent.toml")
 
     def trust(*arguments: str) -> Any:
