@@ -184,7 +184,8 @@ class Site:
             self.verifier,
             self.audit,
             self.clock,
-            frozenset(),
+            {},
+            lambda _: (),
         )
         # No examination proposes or runs anything.
         nothing = cast(Any, None)
