@@ -135,6 +135,12 @@ async def running(path: Path) -> AsyncIterator[Running]:
             offered = spaces.spaces().get(entity)
             return spoken_by(offered.offer if offered is not None and agent.offer() is not None else None)
 
+        def dialled() -> dict[str, str]:
+            stated: dict[str, str] = {
+                peer.entity_id: peer.endpoint for peer in trust.entities() if peer.entity_id != entity
+            }
+            return {**stated, **addresses}
+
         doctor = Doctor(
             own=entity,
             trust=trust,
@@ -142,7 +148,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
             credentials=keys.client.active,
             signer=keys.token.active,
             own_chain=own_chain,
-            addresses=lambda: addresses,
+            addresses=dialled,
             spoken=spoken,
             clock=clock,
             milliseconds=clock.milliseconds,
