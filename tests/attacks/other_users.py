@@ -34,7 +34,7 @@ from tests.e2e.shell import ROOT, Shell
 GATEWAY_USER = 40_000 + 2 * (os.getpid() % 10_000)
 AGENT_USER = GATEWAY_USER + 1
 CANARY = "Kanarienvogel"
-UP_WITHIN = 40.0
+UP_WITHIN = 90.0
 
 
 @dataclass(frozen=True, slots=True)
