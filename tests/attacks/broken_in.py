@@ -114,7 +114,7 @@ class Lying(AgentLine):
         seats = tuple(SeatKey(seat.pid, _public()) for seat in body.seats_of(self._entity))
         provides = _public() if body.provider_of(self._entity) is not None else ""
         key = keys.load_signing_key(HOME / "keys" / f"{order['key']}.pem")
-        writer = Writer(self._entity, key, SystemClock(), SystemIds())
+        writer = Writer(self._entity, lambda: key, SystemClock(), SystemIds())
         return Approval(writer.approval(body, ApprovalBody(payload_digest(token.payload), seats, provides)))
 
     async def run(self, contract: str, approvals: Sequence[str], chains: Any) -> AsyncGenerator[RunEvent, None]:
@@ -137,5 +137,5 @@ def _public() -> str:
 
 
 if __name__ == "__main__":
-    app.Tunnel, app.AgentLine = Listening, Lying  # type: ignore[misc]
+    app.Tunnel, app.AgentLine = Listening, Lying  # type: ignore[attr-defined]
     asyncio.run(app.serve_until_stopped(Path(sys.argv[1]), embedded=True))

@@ -30,8 +30,9 @@ from gateway.sandbox.layout import SPACES, lay_out
 from tests.attacks.port import Port, free_address
 from tests.e2e.shell import ROOT, Shell
 
-# Numbers that no account has: a user is nothing but what the kernel makes of it.
-GATEWAY_USER, AGENT_USER = 64_201, 64_202
+# Numbers that no account has, and of no other run of the tests: a user is nothing but what the kernel makes of it.
+GATEWAY_USER = 40_000 + 2 * (os.getpid() % 10_000)
+AGENT_USER = GATEWAY_USER + 1
 CANARY = "Kanarienvogel"
 UP_WITHIN = 40.0
 
@@ -157,10 +158,14 @@ def _separate(folder: Path) -> None:
     (agent_home / "tls").mkdir(parents=True)
     for name in ("agent", "data", "datasets", "agent.toml"):
         (home / name).rename(agent_home / name)
-    shutil.copy(home / "tls" / "ca.pem", agent_home / "tls" / "ca.pem")
+    for name in ("ca.ring.json", "ca.pem"):
+        shutil.copy(home / "tls" / name, agent_home / "tls" / name)
+    # Of the contract key the gateway has the public side alone.
+    shutil.copy(agent_home / "agent" / "contract.ring.json", home / "keys" / "contract.ring.json")
     (home / "tls" / "ca.key.pem").unlink()  # "Keep the key of the space's CA on neither machine"
     config = home / "gateway.toml"
-    config.write_text(config.read_text().replace('[agent]\nconfig = "agent.toml"\n', ""))
+    text = config.read_text().replace('[agent]\nconfig = "agent.toml"\n', "")
+    config.write_text(text.replace('"agent/contract.ring.json"', '"keys/contract.ring.json"'))
     for open_to_all in (folder.parents[1], folder.parent, folder, home.parent, agent_home.parent, folder / "anchor"):
         open_to_all.chmod(0o711)
     for own, user in ((home, GATEWAY_USER), (agent_home, AGENT_USER)):

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from gateway.api.agent.v1 import agent_pb2
+from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
+from gateway.api.peer.v1 import examination_pb2, peer_pb2
 from gateway.domain.errors import IsthmusError
 from gateway.edges import keys
 from gateway.edges.clock import SystemIds
@@ -27,6 +31,21 @@ CLIENT = "/isthmus.client.v1."
 LIST = CLIENT + "CatalogueService/ListSpaces"
 PEER = "/isthmus.peer.v1.PeerService/"
 AGENT = "/isthmus.agent.v1.AgentService/"
+METHODS: dict[str, MethodDescriptor] = {
+    f"/{service.full_name}/{method.name}": method
+    for file in (
+        agent_pb2,
+        catalogue_pb2,
+        computations_pb2,
+        diagnostics_pb2,
+        examination_pb2,
+        peer_pb2,
+        tokens_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+STREAMS = {rpc for rpc, method in METHODS.items() if method.server_streaming}
 OK = grpc.StatusCode.OK
 UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
 INVALID, UNAVAILABLE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE
@@ -165,9 +184,8 @@ class Port:
 
 
 def answer_of(channel: grpc.Channel, rpc: str, sent: bytes, metadata: Metadata, timeout: float | None) -> Answer:
-    streams = rpc.rpartition("/")[2] in ("Tunnel", "Connect", "Carry", "Run", "WatchComputation")
     try:
-        if streams:
+        if rpc in STREAMS:
             both = channel.stream_stream(rpc)
             body = next(iter(both(iter([sent]), metadata=metadata, timeout=timeout)), b"")
         else:

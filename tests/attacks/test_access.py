@@ -8,44 +8,15 @@ from gateway.api.client.v1 import computations_pb2 as comp
 from gateway.client import load_query
 from gateway.edges.certificates import thumbprint
 from gateway.edges.grpc.convert import query_to
-from gateway.rules import access
 from tests.attacks.forgery import of_client
-from tests.attacks.port import CLIENT, DENIED, LIST, Answer, Port, bearer
+from tests.attacks.port import CLIENT, DENIED, Answer, Port, bearer
 from tests.e2e.shell import QUERIES
 
 COMPUTATION = CLIENT + "ComputationService/"
 
 
-def test_every_call_answers_one_kind_of_caller(port: Port) -> None:
-    kinds = {
-        "client": lambda rpc: port.call(rpc, b"", port.client(), bearer(port.access_token())),
-        "peer": lambda rpc: port.call(rpc, b"", port.gateway("police"), bearer(port.request_token("police", rpc, b""))),
-        "agent": lambda rpc: port.call(rpc, b"", port.agent("care")),
-    }
-    for rpc, entry in access.TABLE.items():
-        for kind, call in kinds.items():
-            if entry.kind.value == kind or entry.kind.value == "holder":
-                continue
-            with port.audits(rpc, f"{kind} "):
-                answer = call(rpc)
-            assert answer.code is DENIED, (rpc, kind, answer)
-    assert port.call(CLIENT + "TokenService/IssueToken", b"", port.agent("care")).code is DENIED
-
-
 def test_an_unknown_call_is_unknown(port: Port) -> None:
     assert port.as_client(CLIENT + "ComputationService/Steal").code is grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_10_scopes_that_a_token_does_not_grant_are_denied(port: Port) -> None:
-    forger = of_client(port)
-    for scope in ("compute", "", "Catalogue", "catalogue,compute", "catalogue*", "*", None):
-        with port.audits(LIST, "PERMISSION_DENIED"):
-            answer = forger.call(forger.saying(scope=scope))
-        assert answer.code is DENIED, (scope, answer)
-        assert answer.text == "this caller may not call this method"
-    rpc = COMPUTATION + "ListComputations"
-    with port.audits(rpc, "PERMISSION_DENIED"):
-        assert port.call(rpc, b"", port.client(), bearer(forger.saying(scope="catalogue"))).code is DENIED
 
 
 def test_10_what_a_tokens_rights_do_not_cover_is_denied(port: Port) -> None:

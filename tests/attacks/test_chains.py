@@ -291,7 +291,7 @@ def test_11_a_chain_in_a_header_makes_nobody_known(port: Port, nowhere: Listener
         assert (answer.code, answer.text) == (UNAUTHENTICATED, GENERIC)
         # Nor does it bring a known one new keys.
         token = sign(forger.typ, forger.claims(), evil, trust_chain=chain)
-        with port.audits(DESCRIBE, "KEY"):
+        with port.audits(DESCRIBE, "UNAUTHENTICATED"):
             assert forger.call(token).code is UNAUTHENTICATED
     assert nowhere.visitors() == 0
 

@@ -130,7 +130,7 @@ def test_14_a_name_is_certified_by_its_own_entity_alone(port: Port) -> None:
             (forger.rpc, forger.sent, forger.saying()),
             ("/isthmus.agent.v1.AgentService/Connect", b"", port.access_token()),
         ):
-            _is_refused(port, rpc, sent, credentials, bearer(token), why="BINDING", name=name)
+            _is_refused(port, rpc, sent, credentials, bearer(token), why="UNAUTHENTICATED", name=name)
 
 
 def test_14_a_servers_certificate_is_no_clients(port: Port) -> None:

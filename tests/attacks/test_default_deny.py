@@ -7,7 +7,7 @@ would let out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -16,21 +16,12 @@ import pytest
 from gateway.domain.caller import CallerKind
 from gateway.edges.certificates import thumbprint
 from gateway.rules import access
-from tests.attacks.port import CLIENT, LIST, OK, Answer, Port, bearer
-from tests.e2e.shell import Shell
+from tests.attacks.port import CLIENT, DENIED, LIST, OK, UNAUTHENTICATED, Answer, Port, bearer
 from tests.unit.trust_kit import forge, header_of
 
-UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
 CARE = "https://care.example"
 ALL = {"type": "isthmus", "datasets": ["*"], "statistics": ["*"], "purposes": ["*"]}
 SCOPES = " ".join(sorted(access.SCOPES))
-
-
-@pytest.fixture
-def port(shell: Shell) -> Iterator[Port]:
-    port = Port(shell)
-    yield port
-    assert port.still_serves()
 
 
 def token(port: Port, client: str = "operator", **changes: Any) -> str:

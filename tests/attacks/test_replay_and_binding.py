@@ -16,7 +16,6 @@ from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.domain.identity import EntityId, b64url
 from gateway.edges.certificates import Role, client_certificate, load_authority, thumbprint
 from gateway.edges.keys import new_signing_key
-from gateway.edges.tokens import sign
 from gateway.rules.gateway_metadata import ENTITY_TYPE
 from gateway.rules.jose import parse_compact
 from gateway.rules.jwks import jwk_object
