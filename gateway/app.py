@@ -274,9 +274,13 @@ async def _watch_keys(
     telling: set[asyncio.Task[None]] = set()
     while True:
         await asyncio.sleep(KEYS_EVERY)
-        keys.refresh()
-        told = own_chain.refresh()
-        tls.present(keys.server.active(), trust.roots())
+        told = False
+        try:
+            keys.refresh()
+            told = own_chain.refresh()
+            tls.present(keys.server.active(), trust.roots())
+        except Exception as bug:  # nobody would look at the rings again
+            log.error("rings of keys", exc_info=bug)
         if told:
             log.info("own statement changed")
             # Beside the watch: a peer that does not answer must not hold up the next change.
