@@ -38,7 +38,8 @@ def replicas(shell: Shell) -> Iterator[tuple[Port, Port]]:
     first = Port(shell)
     second = replace(first, replica=free_address())
     config = home / "second.toml"
-    text = (home / "gateway.toml").read_text().replace(first.address, second.address)
+    # It listens elsewhere; its peers know both under one endpoint.
+    text = (home / "gateway.toml").read_text().replace(f'listen = "{first.address}"', f'listen = "{second.address}"')
     config.write_text(text.replace('[agent]\nconfig = "agent.toml"\n', ""))
     command = (sys.executable, "-m", "gateway", "gateway", "serve", "--config", str(config), "--embedded")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT)
