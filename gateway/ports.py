@@ -5,7 +5,7 @@ Each adapter raises IsthmusError alone. `tests/ports` has one suite per port tha
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 from gateway.domain.approval import SignedApproval, SignedContract
@@ -15,6 +15,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.result import Table
+from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
 
 Chains = Sequence[Sequence[str]]
@@ -74,6 +75,24 @@ class Once(Protocol):
     async def forget(self, now: int) -> int:
         """Drop what expired before `now`; returns how many."""
         ...
+
+
+class Beliefs(Protocol):
+    """What was last believed of each issuer, by kind: an older one never replaces a newer one, restarts and
+    replicas included."""
+
+    async def keep(self, kind: str, belief: Belief) -> Belief:
+        """Store `belief` unless one of its issuer with the same or a greater order is stored; the one that counts."""
+        ...
+
+    async def renew(self, kind: str, issuer: str, make: Callable[[Belief | None], Belief]) -> Belief:
+        """Replace what is stored of `issuer` by what `make` makes of it, with nobody in between; returns that.
+
+        `make` may be called again when somebody was faster. It returns what it was given to leave it so.
+        """
+        ...
+
+    async def all(self, kind: str) -> Sequence[Belief]: ...
 
 
 class AuditLog(Protocol):

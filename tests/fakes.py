@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from gateway.domain.identity import EntityId
 from gateway.domain.offer import Space as KnownSpace
 from gateway.domain.plan import Decision, Verdict
 from gateway.domain.query import Query
+from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Completed, Failure, Frame, Heartbeat, Progress, Refusal, RunEvent
 from gateway.edges.documents import Desk, Reader, Writer
 from gateway.edges.federation import Federation as Trust
@@ -65,6 +66,30 @@ class FakeIds:
 
     def fresh(self) -> str:
         return f"{next(self.numbers):032x}"
+
+
+@dataclass
+class MemoryBeliefs:
+    """Port `Beliefs` in memory."""
+
+    kept: dict[tuple[str, str], Belief] = field(default_factory=dict)
+
+    async def keep(self, kind: str, belief: Belief) -> Belief:
+        def newer(before: Belief | None) -> Belief:
+            return belief if before is None or belief.order > before.order else before
+
+        return await self.renew(kind, belief.issuer, newer)
+
+    async def renew(self, kind: str, issuer: str, make: Callable[[Belief | None], Belief]) -> Belief:
+        before = self.kept.get((kind, issuer))
+        made = make(before)
+        if before is not None and made != before and made.order <= before.order:
+            raise IsthmusError(Reason.INTERNAL, "an older belief would replace a newer one")
+        self.kept[kind, issuer] = made
+        return made
+
+    async def all(self, kind: str) -> Sequence[Belief]:
+        return [belief for (of, _), belief in sorted(self.kept.items()) if of == kind]
 
 
 @dataclass

@@ -57,6 +57,7 @@ class Problem(StrEnum):
     CHAIN = "CHAIN"
     OLDER = "OLDER"  # a chain that holds, and a newer one of its entity is believed already
     POLICY = "POLICY"
+    REVOKED = "REVOKED"
 
 
 class TokenProblem(IsthmusError):

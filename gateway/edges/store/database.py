@@ -1,4 +1,4 @@
-"""One database behind four ports, for a gateway and for an agent alike.
+"""One database behind five ports, for a gateway and for an agent alike.
 
 Invariant: what `open` returns has the schema of this release.
 """
@@ -12,6 +12,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.audit import StoredAuditLog
 from gateway.edges.store import schema
 from gateway.edges.store.approvals import StoredApprovals
+from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
 from gateway.edges.store.once import StoredOnce
@@ -26,6 +27,7 @@ class Database:
         self.once = StoredOnce(connections)
         self.audit = StoredAuditLog(connections)
         self.approvals = StoredApprovals(connections)
+        self.beliefs = StoredBeliefs(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

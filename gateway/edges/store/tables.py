@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData()
 
@@ -78,6 +78,15 @@ approvals = Table(
     metadata,
     Column("digest", Text, primary_key=True),
     Column("approval", Text, nullable=False),
+)
+
+beliefs = Table(
+    "beliefs",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 facts = Table(
