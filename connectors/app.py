@@ -34,6 +34,7 @@ from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import CHANNEL_OPTIONS
+from gateway.edges.revocations import Revocations
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
 
@@ -67,7 +68,12 @@ class Line:
         stream = call(self._answers())
         try:
             async for message in stream:
-                self._spawn(self._answer(message))
+                if message.WhichOneof("message") == "believe":
+                    # Before anything that was asked after it: what is asked may need it.
+                    chains = convert.chains_from(message.believe.chains)
+                    await self._agent.hear(chains, tuple(message.believe.revocations))
+                else:
+                    self._spawn(self._answer(message))
         except grpc.RpcError as error:
             raise LineLost(str(error.code())) from None
         finally:
@@ -182,10 +188,22 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         stack.push_async_callback(pool.close)
         holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets)
         clock, ids = SystemClock(), SystemIds()
-        trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
         database = await stack.enter_async_context(await Database.open(database_url(settings.database, path.parent)))
+        trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
         reader = Reader(Verifier(trust, clock.now))
-        writer = Writer(settings.entity, keys.load_signing_key(settings.keys.contract), clock, ids)
+        contract_key = keys.load_signing_key(settings.keys.contract)
+        writer = Writer(settings.entity, contract_key, clock, ids)
+        revocations = Revocations(
+            settings.entity,
+            trust,
+            database.beliefs,
+            database.audit,
+            clock,
+            grace=60 * settings.revocation.grace_minutes,
+            own_keys=lambda: {contract_key.kid: "contract"},
+        )
+        await revocations.restore()
+        await trust.restore()
         offer = Offer(
             datasets=tuple(holdings[name].dataset for name in sorted(holdings)),
             programs=tuple(
@@ -197,7 +215,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             codec=CODEC,
         )
         own = OwnPart(settings.entity, offer, {name: holding.spaces for name, holding in holdings.items()})
-        agent = Agent(own, holdings, trust, reader, writer, database, pool, clock)
+        agent = Agent(own, holdings, trust, revocations, reader, writer, database, pool, clock)
         tls = grpc.ssl_channel_credentials(
             settings.tls.ca.read_bytes(), keys.read_secret(settings.tls.key), settings.tls.certificate.read_bytes()
         )

@@ -28,15 +28,18 @@ from gateway.edges.agents import AgentLine
 from gateway.edges.certificates import Credentials
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
-from gateway.edges.federation import Federation, entity_configuration
+from gateway.edges.federation import Federation, News, entity_configuration
 from gateway.edges.grpc import serve
 from gateway.edges.grpc.client_api import CatalogueService, ComputationService, Grant, TokenService
 from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
+from gateway.edges.herald import Herald
 from gateway.edges.logging import configure_logging
 from gateway.edges.opener import RecipientKey
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
+from gateway.edges.revocations import Revocations
+from gateway.edges.revoking import FILE, OwnList
 from gateway.edges.spaces import Spaces
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
@@ -48,7 +51,9 @@ from gateway.flows.drive import Drive, Stopped
 from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
+from gateway.flows.withdraw import Withdraw
 from gateway.rules.gateway_metadata import GatewayMetadata
+from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.jwks import parse_jwk
 from gateway.rules.lifecycle import Event
 
@@ -90,7 +95,6 @@ async def running(path: Path) -> AsyncIterator[Running]:
     revocation_key = keys.load_signing_key(settings.keys.revocation)
     recipient = RecipientKey(_raw(keys.load_agreement_key(settings.keys.recipient).secret))
     own_ca = settings.tls.ca.read_bytes()
-    trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
 
     def statement() -> str:
         metadata = GatewayMetadata(
@@ -109,17 +113,28 @@ async def running(path: Path) -> AsyncIterator[Running]:
         return entity_configuration(entity, metadata, hints, federation_key, clock.now())
 
     own_chain = OwnChain(statement, settings.statement.read_text().strip(), clock)
-    trust.admit(own_chain())
     chains: dict[str, tuple[str, ...]] = {
         peer.entity: tuple(json.loads(peer.chain.read_text())) for peer in settings.peers
     }
-    for chain in chains.values():
-        trust.admit(chain)
 
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             await Database.open(config.database_url(settings.database, path.parent))
         )
+        trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
+        revocations = Revocations(
+            entity,
+            trust,
+            database.beliefs,
+            database.audit,
+            clock,
+            grace=60 * settings.revocation.grace_minutes,
+            own_keys=lambda: {token_key.kid: "token"},
+        )
+        await revocations.restore()
+        await trust.restore()
+        for chain in (own_chain(), *chains.values()):
+            await _believed(trust, chain)
         verifier = Verifier(trust, clock.now, ReplayStore(database.once))
         documents = Desk(Reader(verifier), Writer(entity, token_key, clock, ids))
         addresses = {peer.entity: peer.address for peer in settings.peers}
@@ -128,7 +143,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
         def dial(peer: Entity) -> PeerLine:
             return PeerLine(entity, peer, addresses[peer.entity_id], to_peers, token_key, clock, ids)
 
-        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, chains)
+        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, chains, revocations)
         stack.push_async_callback(spaces.close)
 
         async def tunnel_failed(session: str, failure: Failure) -> None:
@@ -136,14 +151,15 @@ async def running(path: Path) -> AsyncIterator[Running]:
             await agent.stop(session, failure)
 
         tunnel = Tunnel(entity, spaces.tunnel, tunnel_failed)
-        agent = AgentLine(entity, tunnel, spaces.offered)
+        agent = AgentLine(entity, tunnel, spaces.offered, lambda: (trust.chains(), revocations.all()))
         watchers = LocalWatchers()
         store = database.computations
         account = Account(entity, clock, store, watchers)
         take_part = TakePart(account, agent, documents, tunnel)
         spaces.take_part_as(take_part)
-        drive = Drive(account, spaces, documents, recipient)
-        submit = Submit(entity, clock, ids, store, spaces, documents, recipient, drive.start)
+        drive = Drive(account, spaces, documents, recipient, revocations)
+        submit = Submit(entity, clock, ids, store, spaces, documents, recipient, revocations, drive.start)
+        withdraw = Withdraw(account, documents, revocations, agent, tunnel, drive.stop)
         grants = {
             client.id: Grant(client.scopes, Rights(client.datasets, client.statistics, client.purposes))
             for client in settings.clients
@@ -154,8 +170,10 @@ async def running(path: Path) -> AsyncIterator[Running]:
             computations_pb2.DESCRIPTOR: ComputationService(
                 entity, submit, drive, store, documents, recipient, watchers
             ),
-            tokens_pb2.DESCRIPTOR: TokenService(entity, token_key, clock, ids, grants),
-            peer_pb2.DESCRIPTOR: PeerService(take_part, agent, tunnel, own_chain, spaces.admit),
+            tokens_pb2.DESCRIPTOR: TokenService(entity, token_key, clock, ids, grants, revocations.check_own_keys),
+            peer_pb2.DESCRIPTOR: PeerService(
+                take_part, agent, tunnel, own_chain, spaces.admit, revocations.hear, spaces.lists
+            ),
             agent_pb2.DESCRIPTOR: agent,
         }
         handlers = [
@@ -163,6 +181,18 @@ async def running(path: Path) -> AsyncIterator[Running]:
             for file, implementation in services.items()
             for service in file.services_by_name.values()
         ]
+        own_list = OwnList(entity, lambda: revocation_key, database.beliefs, path.parent / FILE, clock, ids)
+        files = [anchor.revocations for anchor in settings.anchors if anchor.revocations is not None]
+        herald = Herald(own_list, revocations, spaces.refresh, files)
+        await herald.look()
+        revoked = asyncio.Event()
+
+        def hear(news: News) -> None:
+            agent.believe(news.chains, news.lists)
+            if news.revokes:
+                revoked.set()
+
+        trust.follow(hear)
         recover = Recover(account, tunnel)
         await recover.end_what_is_left()
         roots = own_ca + b"".join(peer.tls_ca.encode() for peer in trust.entities() if peer.entity_id != entity)
@@ -172,7 +202,13 @@ async def running(path: Path) -> AsyncIterator[Running]:
         stack.push_async_callback(server.stop, 1.0)
         stopping = Failure(Reason.CANCELLED.value, entity, "session", "the home gateway was stopped", "Ask again")
         stack.push_async_callback(drive.drain, Stopped(Event.CANCEL, stopping))
-        tasks = [asyncio.create_task(spaces.refresh_for_ever()), asyncio.create_task(_sweep(recover, database, clock))]
+        work = (
+            spaces.refresh_for_ever(),
+            _sweep(recover, database, clock),
+            herald.look_for_ever(),
+            _withdraw(withdraw, revoked),
+        )
+        tasks = [asyncio.create_task(item) for item in work]
         stack.push_async_callback(_cancelled, tasks)
         log.info("gateway listens", entity=entity, port=port)
         yield Running(port, spaces)
@@ -230,6 +266,24 @@ async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> No
         with suppress(IsthmusError):
             await recover.expire()
             await database.once.forget(clock.now())
+
+
+async def _withdraw(withdraw: Withdraw, revoked: asyncio.Event) -> None:
+    """Whenever something was revoked, end what runs under it."""
+    while True:
+        await revoked.wait()
+        revoked.clear()
+        with suppress(IsthmusError):
+            await withdraw.look_again()
+
+
+async def _believed(trust: Federation, chain: tuple[str, ...]) -> None:
+    """A chain that was known at start; a newer one may have come since it was written down."""
+    try:
+        await trust.believe(chain)
+    except TokenProblem as problem:
+        if problem.problem is not Problem.OLDER:
+            raise
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Anchor, EntityId, Jwk, parse_entity_id
@@ -75,6 +75,8 @@ class AnchorConfig(Strict):
     keys: tuple[Beside, ...]
     prefixes: tuple[Entity, ...]
     revocation_keys: tuple[Beside, ...]
+    # Where the anchor's newest list is put down, if it comes as a file.
+    revocations: Beside | None = None
 
     def load(self) -> Anchor:
         return Anchor(self.entity, _public(self.keys), tuple(self.prefixes), _public(self.revocation_keys))
@@ -114,6 +116,12 @@ class EmbeddedAgent(Strict):
     config: Beside
 
 
+class RevocationConfig(Strict):
+    """How much older than five minutes a list may be before new sessions are refused."""
+
+    grace_minutes: int = Field(default=0, ge=0, le=60)
+
+
 class LogConfig(Strict):
     level: str = "info"
 
@@ -131,6 +139,7 @@ class GatewayConfig(Strict):
     peers: tuple[PeerConfig, ...] = ()
     clients: tuple[ClientConfig, ...] = ()
     agent: EmbeddedAgent | None = None
+    revocation: RevocationConfig = RevocationConfig()
     log: LogConfig = LogConfig()
 
 

@@ -12,6 +12,7 @@ from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.computation import Computation, Receipt, SealedShare, State
 from gateway.domain.contract import Contract
+from gateway.domain.errors import IsthmusError
 from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.result import Table
@@ -188,6 +189,18 @@ class Agent(Protocol):
     def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]: ...
 
     async def stop(self, session: str, failure: Failure) -> None: ...
+
+
+class Revocations(Protocol):
+    """What is known to be revoked, and whether that is fresh enough to begin anything."""
+
+    def check(self, contract: Contract) -> None:
+        """Whether a session of `contract` may begin. Raises IsthmusError(REVOCATION_STALE or REVOKED)."""
+        ...
+
+    def revoked(self, contract: SignedContract, approvals: Sequence[SignedApproval]) -> IsthmusError | None:
+        """What of a session, waiting or running, was revoked, if anything."""
+        ...
 
 
 class Federation(Protocol):

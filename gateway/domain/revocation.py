@@ -41,7 +41,7 @@ class Freshness(StrEnum):
 
 @dataclass(frozen=True)
 class Belief:
-    """A signed thing that is believed of `issuer` until one with a greater `order` comes; `body` is stored as it came."""
+    """Something signed that is believed of `issuer` until one of greater `order` comes; `body` is as it came."""
 
     issuer: str
     order: int

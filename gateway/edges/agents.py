@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from gateway.ports import Chains
 
 ANSWER_WITHIN = 30.0
 WAITING_EVENTS = 256
+BELIEVED_AT_ONCE = 16
 
 Answer = pb.ConnectRequest | None
 
@@ -53,11 +54,21 @@ class _Line:
 class AgentLine:
     """Port `Agent`, and the service that the agent dials."""
 
-    def __init__(self, entity: str, tunnel: Tunnel, offered: Callable[[str], Awaitable[None]]) -> None:
-        """`offered(token)` verifies the signed offer that a connecting agent brings; it raises to refuse it."""
+    def __init__(
+        self,
+        entity: str,
+        tunnel: Tunnel,
+        offered: Callable[[str], Awaitable[None]],
+        believed: Callable[[], tuple[Chains, Sequence[str]]] = lambda: ((), ()),
+    ) -> None:
+        """`offered(token)` verifies the signed offer that a connecting agent brings; it raises to refuse it.
+
+        `believed()` are the chains and revocation lists that a connecting agent is told of first.
+        """
         self._entity = entity
         self._tunnel = tunnel
         self._offered = offered
+        self._believed = believed
         self._line: _Line | None = None
         self._numbers = itertools.count(1)
 
@@ -103,6 +114,13 @@ class AgentLine:
             stop = pb.Stop(session=session, failure=convert.failure_to(failure))
             self._line.outgoing.put_nowait(pb.ConnectResponse(stop=stop))
 
+    def believe(self, chains: Chains, lists: Sequence[str]) -> None:
+        """Tell the agent what was heard, before anything that is asked of it from now on; who connects later hears
+        of it then."""
+        if self._line is not None:
+            for message in _heard(chains, lists):
+                self._line.outgoing.put_nowait(message)
+
     # The service that the agent dials.
 
     async def connect(
@@ -113,6 +131,7 @@ class AgentLine:
         if self._line is not None:
             self._line.broken()
         self._line = line
+        self.believe(*self._believed())
         ended: set[asyncio.Task[Any]] = {
             asyncio.create_task(self._read(line, rest)),
             asyncio.create_task(line.gone.wait()),
@@ -198,6 +217,15 @@ class AgentLine:
         return IsthmusError(
             Reason.PROTOCOL_VIOLATION, "the agent answered something else than it was asked", space=self._entity
         )
+
+
+def _heard(chains: Chains, lists: Sequence[str]) -> Iterator[pb.ConnectResponse]:
+    """In messages that stay well below what gRPC carries at once: chains first, since lists are verified by them."""
+    for start in range(0, len(chains), BELIEVED_AT_ONCE):
+        some = convert.chains_to(chains[start : start + BELIEVED_AT_ONCE])
+        yield pb.ConnectResponse(believe=pb.Believe(chains=some))
+    for token in lists:
+        yield pb.ConnectResponse(believe=pb.Believe(revocations=[token]))
 
 
 def _may_be_missed(message: pb.ConnectRequest) -> bool:

@@ -2,7 +2,7 @@
 
 Invariants:
 - the order is DESIGN section 4's: size, segments, strict JSON, header, typ, exactly one key, that key's own
-  use and algorithm, signature, claims, audience, times, lifetime, channel, request, replay; nothing is
+  use and algorithm, signature, claims, audience, times, lifetime, channel, request, revocation, replay; nothing is
   skipped for want of an argument;
 - the signature is checked over the bytes that were parsed: PyJWT's own, more lenient parser never sees a
   token;
@@ -43,7 +43,15 @@ Clock = Callable[[], int]  # whole seconds since the epoch
 
 class KeyDirectory(Protocol):
     def keys(self, issuer: str, kid: str, typ: str) -> Sequence[Jwk]:
-        """The keys, still believed, with which `issuer` signs `typ` and whose thumbprint is `kid`."""
+        """The keys, still believed, with which `issuer` signs `typ` and whose thumbprint is `kid`.
+
+        Raises TokenProblem(REVOKED) for one that would be among them, had it not been revoked.
+        """
+        ...
+
+    def token_revoked(self, issuer: str, jti: str) -> bool:
+        """Whether `issuer` has taken back its token `jti`."""
+        ...
 
 
 class ReplayStore(Protocol):
@@ -147,6 +155,8 @@ class Verifier:
             raise TokenProblem(Problem.ISSUER, f"issued by {named!r:.200}, not by {issuer!r:.200}")
         channel = Channel(certificate_thumbprint, request_hash, method)
         check_binding(profile, token.claims, channel, issuer_named=issuer is not None)
+        if profile.has_jti and self._directory.token_revoked(named, token.claims["jti"]):
+            raise TokenProblem(Problem.REVOKED, f"token {token.claims['jti']} of {named!r:.200}")
         if profile.once:
             await self._consume(named, typ, token.claims["jti"], token.claims["exp"] + LEEWAY)
         return Verified(token.claims, named, token.kid, payload_digest(token.payload))

@@ -96,9 +96,10 @@ def check_succession(known: RevocationList | None, new: RevocationList) -> None:
     if new.seq < known.seq:
         raise TokenProblem(Problem.OLDER, f"list {new.seq} of {new.issuer}, and {known.seq} is known")
     if new.seq == known.seq:
-        _refuse(f"{new.issuer} has signed two lists with number {new.seq}")
+        raise TokenProblem(Problem.TAKEN_BACK, f"{new.issuer} has signed two lists with number {new.seq}")
     if not keeps(known.revoked, new.revoked):
-        _refuse(f"list {new.seq} of {new.issuer} takes back what list {known.seq} revoked")
+        detail = f"list {new.seq} of {new.issuer} takes back what list {known.seq} revoked"
+        raise TokenProblem(Problem.TAKEN_BACK, detail)
 
 
 def keeps(before: Revoked, after: Revoked) -> bool:
@@ -147,7 +148,7 @@ class Standing:
 
     def key(self, issuer: str, kid: str) -> EntityId | None:
         """A key of `issuer`, a space or an anchor: by itself, or by an anchor over it."""
-        return next((given.issuer for given in self._over(issuer) if kid in given.revoked.kids), None)
+        return next((given.issuer for given in self.over(issuer) if kid in given.revoked.kids), None)
 
     def token(self, issuer: str, jti: str) -> EntityId | None:
         """A token that `issuer` signed: by itself."""
@@ -155,14 +156,14 @@ class Standing:
         return own.issuer if own is not None and jti in own.revoked.jtis else None
 
     def entity(self, entity: str) -> EntityId | None:
-        return next((given.issuer for given in self._over(entity) if entity in given.revoked.entities), None)
+        return next((given.issuer for given in self.over(entity) if entity in given.revoked.entities), None)
 
     def contract(self, digest: str, entities: Iterable[str]) -> EntityId | None:
         """A contract in which `entities` take part: by one of them."""
         own = (self.lists[entity] for entity in entities if entity in self.lists)
         return next((given.issuer for given in own if digest in given.revoked.contracts), None)
 
-    def _over(self, entity: str) -> Iterable[RevocationList]:
+    def over(self, entity: str) -> Iterable[RevocationList]:
         """The lists that count for `entity` and its keys."""
         if (own := self.lists.get(entity)) is not None:
             yield own
@@ -179,18 +180,26 @@ def stale(issuer: str, age: int | None, by: str) -> IsthmusError:
         Reason.REVOCATION_STALE,
         f"no revocation list of {issuer} {what} to {by}",
         space=issuer,
-        advice=f"The operator of {issuer} looks whether it runs, reaches its peers and has the right time; then ask again",
+        advice=f"The operator of {issuer} looks whether it runs, is reachable and has the right time; then ask again",
     )
 
 
 def revoked_error(what: str, of: str, by: str) -> IsthmusError:
     """`what` of the space `of` was revoked: the same words at every space that finds it."""
-    whose = "itself" if of == by else by
     return IsthmusError(
         Reason.REVOKED,
-        f"{what} of {of} was revoked by {whose}",
+        f"{what} was revoked by {'itself' if of == by else by}",
         space=of,
         advice=f"The operator of {of} says why, and what takes its place",
+    )
+
+
+def contract_revoked(by: str) -> IsthmusError:
+    return IsthmusError(
+        Reason.REVOKED,
+        f"the contract was revoked by {by}",
+        space=by,
+        advice=f"Ask the operator of {by}, then ask again",
     )
 
 

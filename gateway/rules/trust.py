@@ -39,6 +39,12 @@ MAX_AUTHORITY_HINTS = 8
 MAX_DEPTH = 1  # statements above the leaf; up to 3 once intermediates are admitted
 
 SignatureCheck = Callable[[CompactJws, Jwk], bool]
+# Of an issuer and a kid: who revoked that key, or None.
+RevokedBy = Callable[[str, str], EntityId | None]
+
+
+def _nobody(issuer: str, kid: str) -> EntityId | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,12 @@ def verify_chain(
     signature_holds: SignatureCheck,
     *,
     max_depth: int = MAX_DEPTH,
+    revoked_by: RevokedBy = _nobody,
 ) -> Entity:
-    """The entity at the bottom of `chain`, until its first statement expires. Raises TokenProblem."""
+    """The entity at the bottom of `chain`, until its first statement expires. Raises TokenProblem.
+
+    A statement that is signed with a revoked key breaks the chain.
+    """
     longest = min(1 + max_depth, MAX_CHAIN_STATEMENTS)
     if not 2 <= len(chain) <= longest:
         _refuse(f"a chain of {len(chain)} statements; 2 to {longest} are allowed")
@@ -74,6 +84,9 @@ def verify_chain(
     _check_leaf(leaf, superiors[0])
     _check_links(statements)
     anchor_keys = _pinned_keys(statements, anchors)
+    for statement in statements:
+        if (by := revoked_by(statement.issuer, statement.token.kid)) is not None:
+            raise TokenProblem(Problem.REVOKED, f"key {statement.token.kid} of {statement.issuer}, by {by}")
     _check_signatures(statements, anchor_keys, signature_holds)
     policy: Policy = {}
     for index, statement in reversed(list(enumerate(superiors))):

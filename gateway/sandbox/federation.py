@@ -20,12 +20,17 @@ from pathlib import Path
 
 from gateway.client import AsyncClient, Profile
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges import keys
+from gateway.edges.clock import SystemClock, SystemIds
+from gateway.edges.revoking import FILE, OwnList
+from gateway.edges.store.database import Database
 from gateway.sandbox import processes
-from gateway.sandbox.layout import CLIENTS, SPACES, SpaceSpec, is_laid_out, lay_out
+from gateway.sandbox.layout import ANCHOR, CLIENTS, REVOCATIONS, SPACES, SpaceSpec, is_laid_out, lay_out
 
 PORTS_FILE = "ports.json"
 READY_WITHIN = 60.0
 RENEW_EVERY = 120.0
+PUBLISH_EVERY = 0.5
 STOP_WITHIN = 10.0
 
 
@@ -111,17 +116,47 @@ async def running(
     sandbox = Sandbox(folder, os.getpid(), tuple(spaces), addresses)
     started: list[asyncio.subprocess.Process] = []
     try:
-        for spec in spaces:
-            started.append(await _start(folder / "spaces" / spec.name / "gateway.toml", log))
-        await _ready(sandbox, started)
-        renewal = asyncio.create_task(_renew_for_ever(sandbox))
-        try:
-            yield sandbox
-        finally:
-            renewal.cancel()
-            await asyncio.gather(renewal, return_exceptions=True)
+        async with _anchor(folder / "anchor"):
+            for spec in spaces:
+                started.append(await _start(folder / "spaces" / spec.name / "gateway.toml", log))
+            await _ready(sandbox, started)
+            renewal = asyncio.create_task(_renew_for_ever(sandbox))
+            try:
+                yield sandbox
+            finally:
+                renewal.cancel()
+                await asyncio.gather(renewal, return_exceptions=True)
     finally:
         await asyncio.gather(*(_stop(process) for process in started))
+
+
+@asynccontextmanager
+async def _anchor(home: Path) -> AsyncIterator[None]:
+    """The anchor's part while the sandbox runs: its revocation list, fresh, in a file that the gateways watch."""
+    key = keys.load_signing_key(home / "revocation.pem")
+    async with await Database.open(f"sqlite+aiosqlite:///{home.absolute()}/anchor.db") as database:
+        own = OwnList(ANCHOR, lambda: key, database.beliefs, home / FILE, SystemClock(), SystemIds())
+        await _publish(own, home)
+        publishing = asyncio.create_task(_publish_for_ever(own, home))
+        try:
+            yield
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+
+
+async def _publish(own: OwnList, home: Path) -> None:
+    fresh, text = home / f"{REVOCATIONS}.new", await own.current()
+    if not (home / REVOCATIONS).exists() or (home / REVOCATIONS).read_text() != text:
+        fresh.write_text(text)
+        fresh.replace(home / REVOCATIONS)
+
+
+async def _publish_for_ever(own: OwnList, home: Path) -> None:
+    while True:
+        await asyncio.sleep(PUBLISH_EVERY)
+        with contextlib.suppress(IsthmusError):
+            await _publish(own, home)
 
 
 async def _start(config: Path, log: int | None) -> asyncio.subprocess.Process:

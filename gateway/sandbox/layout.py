@@ -23,6 +23,7 @@ from gateway.sandbox import data
 from gateway.sandbox.dataset_files import DatasetFile, write_dataset
 
 ANCHOR = EntityId("https://anchor.example")
+REVOCATIONS = "revocations.jwt"  # in the anchor's folder: its newest list
 EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
 CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate")}
 
@@ -196,14 +197,16 @@ def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
     )
 
 
-def _anchors(spaces: Sequence[SpaceSpec]) -> str:
+def _anchors(spaces: Sequence[SpaceSpec], *, lists: bool = False) -> str:
     folder = "../../anchor"
-    values = {
+    values: dict[str, object] = {
         "entity": ANCHOR,
         "keys": [f"{folder}/anchor.jwk.json"],
         "revocation_keys": [f"{folder}/revocation.jwk.json"],
         "prefixes": [spec.entity for spec in spaces],
     }
+    if lists:
+        values["revocations"] = f"{folder}/{REVOCATIONS}"
     return "[[anchors]]\n" + _toml(values)
 
 
@@ -250,7 +253,7 @@ def _gateway_toml(
                 "client_key": "tls/to-peers.key.pem",
             }
         ),
-        _anchors(spaces),
+        _anchors(spaces, lists=True),
         *(
             "[[peers]]\n"
             + _toml(

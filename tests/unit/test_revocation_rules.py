@@ -140,7 +140,7 @@ def test_a_lower_number_is_older_and_the_same_number_with_other_bytes_is_refused
     assert caught.value.problem is Problem.OLDER
     with pytest.raises(TokenProblem) as caught:
         check_succession(known, replace(known, digest="other bytes"))
-    assert caught.value.problem is Problem.CLAIMS
+    assert caught.value.problem is Problem.TAKEN_BACK
 
 
 @given(some_revoked, some_revoked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.api.client.v1 import catalogue_pb2 as cat
@@ -173,8 +173,11 @@ class TokenService:
     clock: Clock
     ids: Ids
     grants: Mapping[str, Grant]
+    # Raises IsthmusError(REVOKED) when `key` is one that nobody believes any more.
+    usable: Callable[[], None]
 
     async def issue_token(self, request: tok.IssueTokenRequest, caller: Caller) -> tok.IssueTokenResponse:
+        self.usable()
         grant = self.grants[caller.id]
         now = self.clock.now()
         claims = {

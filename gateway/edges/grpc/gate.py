@@ -67,11 +67,19 @@ class Gate:
         certificate = bytes(presented[0])
         claimed = entity_in(claimed_uri(certificate))
         if claimed == self.entity:
-            return holder_of(certificate, self.entity, self.own_ca, self.clock.now())
+            return self._confirmed(certificate, self.entity, self.own_ca)
+        if (withdrawn := self.trust.withdrawn(claimed)) is not None:
+            raise TokenProblem(Problem.REVOKED, withdrawn.public)
         peer = self.trust.entity(claimed)
         if peer is None:
             raise TokenProblem(Problem.BINDING, f"certificate of {claimed!r:.200}, which is not believed here")
-        return holder_of(certificate, peer.entity_id, peer.tls_ca.encode(), self.clock.now())
+        return self._confirmed(certificate, peer.entity_id, peer.tls_ca.encode())
+
+    def _confirmed(self, certificate: bytes, entity: EntityId, authorities: bytes) -> CertificateHolder:
+        def revoked(kid: str) -> bool:
+            return self.trust.standing.key(entity, kid) is not None
+
+        return holder_of(certificate, entity, authorities, self.clock.now(), revoked)
 
     async def _caller(self, rpc: str, received: bytes, holder: CertificateHolder, token: str | None) -> Caller:
         if holder.role is Role.AGENT and holder.entity_id == self.entity:

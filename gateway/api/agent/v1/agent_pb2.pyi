@@ -1,9 +1,10 @@
 # Generated from proto/ by `make proto`; a test compares.
 from gateway.api.buf.validate import validate_pb2 as _validate_pb2
 from gateway.api.peer.v1 import peer_pb2 as _peer_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -37,18 +38,28 @@ class Done(_message.Message):
     def __init__(self) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("number", "check", "propose", "run", "stop")
+    __slots__ = ("number", "check", "propose", "run", "stop", "believe")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     PROPOSE_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
+    BELIEVE_FIELD_NUMBER: _ClassVar[int]
     number: int
     check: _peer_pb2.CheckDraftRequest
     propose: _peer_pb2.ProposeRequest
     run: _peer_pb2.RunRequest
     stop: Stop
-    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ...) -> None: ...
+    believe: Believe
+    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., believe: _Optional[_Union[Believe, _Mapping]] = ...) -> None: ...
+
+class Believe(_message.Message):
+    __slots__ = ("chains", "revocations")
+    CHAINS_FIELD_NUMBER: _ClassVar[int]
+    REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    chains: _containers.RepeatedCompositeFieldContainer[_peer_pb2.Chain]
+    revocations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, chains: _Optional[_Iterable[_Union[_peer_pb2.Chain, _Mapping]]] = ..., revocations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Stop(_message.Message):
     __slots__ = ("session", "failure")
