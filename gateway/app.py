@@ -25,7 +25,7 @@ from gateway.domain.identity import Entity
 from gateway.domain.session import Failure
 from gateway.edges import keys
 from gateway.edges.agents import AgentLine
-from gateway.edges.certificates import Credentials
+from gateway.edges.certificates import Credentials, key_of
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
 from gateway.edges.federation import Federation, News, entity_configuration
@@ -131,6 +131,9 @@ async def running(path: Path) -> AsyncIterator[Running]:
             grace=60 * settings.revocation.grace_minutes,
             own_keys=lambda: {token_key.kid: "token"},
         )
+        # The own ones too: what runs over them ends here as it does at those who know them from outside.
+        for certificate in (settings.tls.certificate, settings.tls.client_certificate):
+            trust.saw(entity, key_of(certificate.read_bytes()))
         await revocations.restore()
         await trust.restore()
         for chain in (own_chain(), *chains.values()):
@@ -206,7 +209,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
             spaces.refresh_for_ever(),
             _sweep(recover, database, clock),
             herald.look_for_ever(),
-            _withdraw(withdraw, revoked),
+            _withdraw(withdraw, gate, revoked),
         )
         tasks = [asyncio.create_task(item) for item in work]
         stack.push_async_callback(_cancelled, tasks)
@@ -268,13 +271,14 @@ async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> No
             await database.once.forget(clock.now())
 
 
-async def _withdraw(withdraw: Withdraw, revoked: asyncio.Event) -> None:
-    """Whenever something was revoked, end what runs under it."""
+async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event) -> None:
+    """Whenever something was revoked, end what runs under it: computations first, so that all say why."""
     while True:
         await revoked.wait()
         revoked.clear()
         with suppress(IsthmusError):
             await withdraw.look_again()
+        gate.look_again()
 
 
 async def _believed(trust: Federation, chain: tuple[str, ...]) -> None:

@@ -202,6 +202,10 @@ class Revocations(Protocol):
         """What of a session, waiting or running, was revoked, if anything."""
         ...
 
+    def severed(self) -> Mapping[str, IsthmusError]:
+        """By entity: that a TLS key under which it spoke to this space was revoked, since this was last asked."""
+        ...
+
 
 class Federation(Protocol):
     """Everybody this gateway knows, itself included."""

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 import typer.core
 
-from gateway.cli import catalogue, computations, operate, questions
+from gateway.cli import catalogue, computations, operate, questions, trust
 from gateway.cli.output import AsJson, answering, not_installed
 
 # Name, where it is (a typer app or a function), and its line in the list of commands.
@@ -113,6 +113,17 @@ _agent = typer.Typer(
 )
 _register(_agent, ("serve", operate.serve_agent, "isthmus agent serve --config space/agent/agent.toml"))
 app.add_typer(_agent, name="agent")
+
+_trust = typer.Typer(
+    no_args_is_help=True,
+    help="For operators: whom to trust, and what to take back.",
+    epilog="Example: isthmus trust revoke --config space/gateway.toml --key space/tls/to-peers.pem",
+)
+_register(
+    _trust,
+    ("revoke", trust.revoke, "isthmus trust revoke --config space/gateway.toml --key space/tls/to-peers.pem"),
+)
+app.add_typer(_trust, name="trust")
 
 
 def version(json: AsJson = False) -> None:

@@ -183,6 +183,14 @@ def key_of(certificate: bytes) -> str:
     return _kid_of(_load(certificate).public_key())
 
 
+def keys_of(authorities_pem: bytes) -> list[str]:
+    """The thumbprints of the CAs' keys in a PEM text; none if it cannot be read."""
+    try:
+        return [_kid_of(authority.public_key()) for authority in x509.load_pem_x509_certificates(authorities_pem)]
+    except (ValueError, x509.InvalidVersion, TokenProblem):
+        return []
+
+
 def without_revoked(authorities_pem: bytes, revoked: IsRevoked) -> bytes:
     """The CAs of a PEM text whose keys stand; the text as it is if all do, nothing if it cannot be read."""
     try:

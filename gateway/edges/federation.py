@@ -17,7 +17,7 @@ from gateway.domain.errors import IsthmusError
 from gateway.domain.identity import Anchor, Entity, EntityId, Jwk, KeyUse
 from gateway.domain.offer import Operator
 from gateway.domain.revocation import Belief, RevocationList, Revoked
-from gateway.edges.certificates import without_revoked
+from gateway.edges.certificates import keys_of, without_revoked
 from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import Clock, sign, signature_holds
 from gateway.ports import Beliefs
@@ -29,6 +29,7 @@ from gateway.rules.tokens import DAY, profile_of
 from gateway.rules.trust import LEAF_LIFETIME, STATEMENT, verify_chain
 
 SUBORDINATE_LIFETIME = 30 * DAY
+MAX_CHANNELS = 16  # TLS keys that are remembered of one entity
 CHAINS = "chain"  # the kind under which chains are stored
 
 
@@ -112,6 +113,9 @@ class Federation:
         # As they are shown: without what was revoked. Made when asked for, dropped when a list says something new.
         self._shown: dict[str, Entity] = {}
         self._followers: list[Callable[[News], None]] = []
+        # TLS keys over which entities speak to this space, and those of them that were revoked since somebody asked.
+        self._channels: dict[str, dict[str, None]] = {}
+        self._severed: dict[str, IsthmusError] = {}
         self.standing = Standing(self.anchors, self._lists)
 
     def follow(self, hear: Callable[[News], None]) -> None:
@@ -145,6 +149,8 @@ class Federation:
         signers = tuple((token.claims["iss"], token.kid) for token in map(_parsed, chain))
         self._known[entity.entity_id] = _Known(entity, tuple(chain), signers)
         self._shown.pop(entity.entity_id, None)
+        for kid in keys_of(entity.tls_ca.encode()):
+            self.saw(entity.entity_id, kid)
         self._tell(News(chains=(tuple(chain),)))
         return entity
 
@@ -155,7 +161,20 @@ class Federation:
         revokes = given.revoked != (Revoked() if before is None else before.revoked)
         if revokes:
             self._shown.clear()
+            self._sever()
         self._tell(News(lists=(given.token,), revokes=revokes))
+
+    def saw(self, entity_id: str, kid: str) -> None:
+        """`entity_id` speaks over a connection under this TLS key, its own or its CA's."""
+        kids = self._channels.setdefault(entity_id, {})
+        kids[kid] = None
+        if len(kids) > MAX_CHANNELS:
+            del kids[next(iter(kids))]
+
+    def severed(self) -> dict[str, IsthmusError]:
+        """Entities of which a TLS key that they were speaking under was revoked, since this was last asked."""
+        severed, self._severed = self._severed, {}
+        return severed
 
     def list_of(self, issuer: str) -> RevocationList | None:
         return self._lists.get(issuer)
@@ -242,6 +261,13 @@ class Federation:
             revocation_keys=standing(entity.revocation_keys),
             tls_ca=without_revoked(entity.tls_ca.encode(), lambda kid: not stands(kid)).decode(),
         )
+
+    def _sever(self) -> None:
+        for entity_id, kids in self._channels.items():
+            for kid in list(kids):
+                if (by := self.standing.key(entity_id, kid)) is not None:
+                    del kids[kid]
+                    self._severed[entity_id] = revoked_error(f"the TLS key {kid} of {entity_id}", entity_id, by)
 
     def _tell(self, news: News) -> None:
         for hear in self._followers:

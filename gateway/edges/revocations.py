@@ -156,6 +156,9 @@ class Revocations:
                 return revoked_error(f"the {use} key {kid} of {entity}", entity, by)
         return None
 
+    def severed(self) -> Mapping[str, IsthmusError]:
+        return self._trust.severed()
+
     def _is(self, given: RevocationList, wanted: Freshness) -> bool:
         return freshness(given.issued_at, self._clock.now(), self._grace) is wanted
 

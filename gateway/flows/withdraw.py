@@ -32,11 +32,14 @@ class Withdraw:
 
     async def look_again(self) -> None:
         """Hold every live computation against what is revoked now."""
+        severed = self.revocations.severed()
         for found in await self.account.store.live(sorted(LIVE)):
             # One that cannot be ended now does not keep the others; its agent ends its session by itself.
             with suppress(IsthmusError):
                 contract, approvals = self.documents.recall(found)
                 problem = self.revocations.revoked(contract, approvals)
+                for entity in (*contract.body.entities(), contract.body.initiator):
+                    problem = problem or severed.get(entity)
                 if problem is not None:
                     await self._end(found, failure_of(problem))
 

@@ -46,6 +46,7 @@ from gateway.rules.records import from_bytes, to_plain
 from gateway.rules.tokens import payload_digest
 from gateway.sandbox import processes
 from gateway.sandbox.layout import ANCHOR, SPACES, SpaceSpec, lay_out
+from tests.unit.trust_kit import revocation_list
 
 CARE, POLICE, REGISTRY, NEUTRAL, BRANCH, SISTER = (
     EntityId(f"https://{name}.example") for name in ("care", "police", "registry", "neutral", "branch", "sister")
@@ -75,10 +76,14 @@ OVERLAP = replace(
     COUNT, sources=(Source(NG), Source(PFNCA)), statistic=Statistic(overlap=Overlap()), limits=Wished(minimum_cell=0)
 )
 ANSWER_WITHIN = 20.0
+TELL_EVERY = 60.0
 
 
 class OpenGate:
     """Every check patched out: whoever dials is the agent."""
+
+    def __init__(self) -> None:
+        self.streams: set[object] = set()
 
     async def admit(self, rpc: str, received: bytes, context: object) -> Caller:
         return Caller(CallerKind.AGENT, CARE)
@@ -100,6 +105,8 @@ class World:
     injected: list[Frame] = field(default_factory=list)
     offer: Offer | None = None
     agent: asyncio.subprocess.Process | None = None
+    # Whether an agent that connects is told of everybody, as any gateway would.
+    tells: bool = True
 
     # What the attacker has.
 
@@ -134,6 +141,25 @@ class World:
 
     def chains(self, contract: Contract) -> list[tuple[str, ...]]:
         return [self.chain(entity) for entity in dict.fromkeys([*contract.entities(), contract.initiator])]
+
+    def revocation_key(self, issuer: str) -> keys.SigningKey:
+        home = self.folder / "anchor" if issuer == ANCHOR else self.home(issuer) / "keys"
+        return keys.load_signing_key(home / "revocation.pem")
+
+    def list_of(self, issuer: str, **said: Any) -> str:
+        """What `issuer` revokes now: by default nothing."""
+        return revocation_list(EntityId(issuer), self.revocation_key(issuer), int(time.time()), **said)
+
+    def believed(self) -> tuple[list[tuple[str, ...]], list[str]]:
+        """Everybody's chains and lists, honest and fresh."""
+        everybody = [spec.entity for spec in EVERYBODY] if self.tells else []
+        return [self.chain(entity) for entity in everybody], [self.list_of(issuer) for issuer in (ANCHOR, *everybody)]
+
+    async def tell_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY)
+            if self.tells:
+                self.line.believe([], self.believed()[1])
 
     def vouched(self, entity: str, anchor: keys.SigningKey, by: EntityId = ANCHOR) -> str:
         """What `anchor` would say of `entity`."""
@@ -237,7 +263,8 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
         world.offered.put_nowait(token)
 
     tunnel = Tunnel(CARE, dial, failed)
-    world = World(folder, trust, AgentLine(CARE, tunnel, offered), tunnel)
+    line = AgentLine(CARE, tunnel, offered, lambda: world.believed())
+    world = World(folder, trust, line, tunnel)
     ports = _lay_out(folder)
     edit(world.home(CARE))
     anchor = parse_jwk(json.loads((folder / "anchor" / "anchor.jwk.json").read_text()))
@@ -253,10 +280,12 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
         (tls / "ca.pem").read_bytes(),
         handlers,
     )
+    telling = asyncio.create_task(world.tell_for_ever())
     try:
         await world.start_agent()
         yield world
     finally:
+        telling.cancel()
         await world.stop_agent()
         await server.stop(None)
 

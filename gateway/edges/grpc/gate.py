@@ -7,8 +7,8 @@ came; every refusal is in the audit log with its private reason and leaves with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import grpc
 
@@ -21,11 +21,20 @@ from gateway.edges.federation import Federation
 from gateway.edges.tokens import Verifier
 from gateway.ports import AuditLog, Clock
 from gateway.rules import access
-from gateway.rules.jose import Problem, TokenProblem
-from gateway.rules.tokens import request_hash
+from gateway.rules.jose import Problem, TokenProblem, parse_compact
+from gateway.rules.tokens import PROFILES, request_hash
 
 ISSUE_TOKEN = "/isthmus.client.v1.TokenService/IssueToken"  # noqa: S105  (a method's name)
 LEAST_SECONDS = 0.001
+MAX_TOKEN = PROFILES["isthmus-request+jwt"].max_bytes
+
+
+class Stream(Protocol):
+    """A call that goes on: what it came with, and how it is ended."""
+
+    context: grpc.aio.ServicerContext[Any, Any]
+
+    def cut(self, problem: IsthmusError) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class Gate:
     audit: AuditLog
     clock: Clock
     known_clients: frozenset[str]
+    # Streams that are open now, to be cut when what let them in is revoked.
+    streams: set[Stream] = field(default_factory=set)
 
     async def admit(self, rpc: str, received: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
         """The caller, or IsthmusError with the refusal written to the audit log. `received` is the request
@@ -47,6 +58,8 @@ class Gate:
         try:
             holder = self._holder(context)
             subject = _subject(holder)
+            if holder.role is Role.GATEWAY:
+                self.trust.saw(holder.entity_id, holder.kid)
             caller = await self._caller(rpc, received, holder, _token(context))
             access.allow(rpc, caller)
             return caller
@@ -58,6 +71,22 @@ class Gate:
         """An audit record of what was refused and why."""
         detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
         await self.audit.append([Fact(self.clock.now(), "call.refused", subject, rpc, detail[:1000])])
+
+    def look_again(self) -> None:
+        """Cut every open stream whose certificate or token was revoked since it was let in."""
+        for stream in list(self.streams):
+            try:
+                self._still(stream.context)
+            except TokenProblem as problem:
+                stream.cut(problem)
+
+    def _still(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self._holder(context)
+        if (text := _token(context)) is not None:
+            token = parse_compact(text, MAX_TOKEN)
+            issuer, jti = str(token.claims.get("iss")), str(token.claims.get("jti"))
+            if self.trust.token_revoked(issuer, jti) or self.trust.standing.key(issuer, token.kid) is not None:
+                raise TokenProblem(Problem.REVOKED, f"token {jti} of {issuer}, or its key {token.kid}")
 
     def _holder(self, context: grpc.aio.ServicerContext[Any, Any]) -> CertificateHolder:
         """Whom the connection's certificate names, confirmed by that entity's own CA."""

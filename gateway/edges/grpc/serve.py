@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate:
         async with _Refusals(rpc, gate, context) as refusals:
             seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             caller = refusals.caller = await gate.admit(rpc, received, context)
-            async with asyncio.timeout(seconds):
+            async with refusals.streaming(seconds):
                 async for message in call(parse(kind, received), caller):
                     yield message
 
@@ -132,7 +133,7 @@ def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate
                 async for received in requests:
                     yield parse(kind, received)
 
-            async with asyncio.timeout(None if seconds == float("inf") else seconds):
+            async with refusals.streaming(seconds):
                 async for message in call(parse(kind, first), messages(), caller):
                     yield message
 
@@ -165,8 +166,26 @@ class _Refusals:
     """Turns what a handler raises into a status. gRPC's own cancellation passes through."""
 
     def __init__(self, rpc: str, gate: Gate, context: _Context) -> None:
-        self._rpc, self._gate, self._context = rpc, gate, context
+        self._rpc, self._gate, self.context = rpc, gate, context
         self.caller: Caller | None = None
+        self._deadline = asyncio.timeout(None)
+        self._cut: IsthmusError | None = None
+
+    @asynccontextmanager
+    async def streaming(self, seconds: float) -> AsyncIterator[None]:
+        """For at most so many seconds, and until what let the call in is revoked."""
+        self._deadline = asyncio.timeout(None if seconds == float("inf") else seconds)
+        self._gate.streams.add(self)
+        try:
+            async with self._deadline:
+                yield
+        finally:
+            self._gate.streams.discard(self)
+
+    def cut(self, problem: IsthmusError) -> None:
+        """End the stream now, with this refusal."""
+        self._cut = problem
+        self._deadline.reschedule(asyncio.get_running_loop().time())
 
     async def __aenter__(self) -> _Refusals:
         return self
@@ -175,7 +194,10 @@ class _Refusals:
         if problem is None or isinstance(problem, asyncio.CancelledError | GeneratorExit | grpc.aio.AbortError):
             return
         if isinstance(problem, TimeoutError):
-            refusal = IsthmusError(Reason.DEADLINE_EXCEEDED, "the call took too long", advice="Allow it more time")
+            late = IsthmusError(Reason.DEADLINE_EXCEEDED, "the call took too long", advice="Allow it more time")
+            refusal = self._cut or late
+            if self._cut is not None and self.caller is not None:
+                await self._gate.refused(self._rpc, self.caller.id, refusal)
         elif isinstance(problem, IsthmusError):
             refusal = problem
             if self.caller is not None:  # the gate has written what it refused itself
@@ -185,7 +207,7 @@ class _Refusals:
             refusal = IsthmusError(
                 Reason.INTERNAL, "something went wrong here", advice="The operator finds the reason in the log"
             )
-        await self._context.abort_with_status(to_status(refusal))  # type: ignore[attr-defined]
+        await self.context.abort_with_status(to_status(refusal))  # type: ignore[attr-defined]
 
 
 def _where(problem: BaseException) -> str:

@@ -1,0 +1,31 @@
+"""`isthmus trust …`: for those who run a space or an anchor, on whom is trusted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.operate import Config
+from gateway.cli.output import AsJson, answering
+
+
+def revoke(
+    config: Config,
+    key: Annotated[
+        str, typer.Option(metavar="KID|FILE", help="A key: its thumbprint, or a file with it (JWK, PEM, certificate).")
+    ] = "",
+    token: Annotated[str, typer.Option(metavar="JTI", help="A token that this space issued.")] = "",
+    contract: Annotated[str, typer.Option(metavar="DIGEST", help="A contract in which this space takes part.")] = "",
+    entity: Annotated[str, typer.Option(metavar="ENTITY", help="This space itself.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, for your own file; it is sent to nobody.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Take back a key, a token, a contract or the space itself; the running process passes it on within seconds."""
+    with answering(json) as output:
+        from rich.text import Text
+
+        from gateway.cli.revoking import Wanted, revoke_it
+
+        done = revoke_it(config, Wanted(key, token, contract, entity), reason)
+        output.give(done.plain, lambda: Text(done.said()))
