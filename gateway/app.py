@@ -52,6 +52,7 @@ from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
 from gateway.flows.withdraw import Withdraw
+from gateway.ports import Clock
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.jwks import parse_jwk
@@ -73,7 +74,7 @@ class Running:
 class OwnChain:
     """This space's chain: its own statement, fresh, and the anchor's statement about it."""
 
-    def __init__(self, made: Callable[[], str], superior: str, clock: SystemClock) -> None:
+    def __init__(self, made: Callable[[], str], superior: str, clock: Clock) -> None:
         self._made, self._superior, self._clock = made, superior, clock
         self._chain: tuple[str, ...] = ()
         self._at = 0
@@ -85,11 +86,12 @@ class OwnChain:
 
 
 @asynccontextmanager
-async def running(path: Path) -> AsyncIterator[Running]:
+async def running(path: Path, clock: Clock | None = None) -> AsyncIterator[Running]:
     """A gateway with all its parts, listening; stopped and drained on the way out."""
+    clock = clock or SystemClock()
     settings = config.load(config.GatewayConfig, path)
     entity = settings.entity
-    clock, ids = SystemClock(), SystemIds()
+    ids = SystemIds()
     federation_key = keys.load_signing_key(settings.keys.federation)
     token_key = keys.load_signing_key(settings.keys.token)
     revocation_key = keys.load_signing_key(settings.keys.revocation)
@@ -262,7 +264,7 @@ async def _ended(child: asyncio.subprocess.Process, stop: asyncio.Event) -> None
     stop.set()
 
 
-async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> None:
+async def _sweep(recover: Recover, database: Database, clock: Clock) -> None:
     """What nobody ran in time is expired; what may be forgotten is."""
     while True:
         await asyncio.sleep(SWEEP_EVERY)

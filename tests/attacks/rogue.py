@@ -76,6 +76,7 @@ OVERLAP = replace(
     COUNT, sources=(Source(NG), Source(PFNCA)), statistic=Statistic(overlap=Overlap()), limits=Wished(minimum_cell=0)
 )
 ANSWER_WITHIN = 20.0
+START_WITHIN = 90.0
 TELL_EVERY = 60.0
 
 
@@ -230,7 +231,7 @@ class World:
         config = self.home(CARE) / "agent.toml"
         command = (sys.executable, "-m", "gateway", "agent", "serve", "--config", str(config), "--embedded")
         self.agent = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
-        async with asyncio.timeout(ANSWER_WITHIN):
+        async with asyncio.timeout(START_WITHIN):
             token = await self.offered.get()
         self.offer = await Reader(Verifier(self.trust, SystemClock().now)).offer(token, CARE)
 
