@@ -105,10 +105,12 @@ class Revocations:
                 await self.admit(token)
             except TokenProblem as problem:
                 issuer = _issuer(token)
+                concerned = by in (issuer, self._entity)
+                if problem.problem is Problem.OVERTAKEN or (problem.problem is Problem.OLDER and not concerned):
+                    continue
                 if issuer == by:
                     own = rolled_back(issuer, problem)
-                if by in (issuer, self._entity) or problem.problem is not Problem.OLDER:
-                    await self._note(token, by, issuer, own or problem)
+                await self._note(token, by, issuer, own or problem)
         return own
 
     def held(self, issuers: Iterable[str]) -> list[str]:

@@ -33,6 +33,8 @@ LIFETIME = 300  # seconds that a list is fresh
 RENEW_AFTER = 60  # seconds after which its issuer signs a new one
 MOST_GRACE = 3600  # seconds more that a space's own policy may grant
 MAX_ENTRIES = 10_000
+# By so much a list may be older than the one that is known and still have been overtaken by it on its way.
+OVERTAKEN = RENEW_AFTER + 30
 # How far a sequence number may run ahead of the second in which its list was made.
 SEQ_AHEAD = 300
 
@@ -94,7 +96,8 @@ def check_succession(known: RevocationList | None, new: RevocationList) -> None:
     if known is None or new.digest == known.digest:
         return
     if new.seq < known.seq:
-        raise TokenProblem(Problem.OLDER, f"list {new.seq} of {new.issuer}, and {known.seq} is known")
+        kind = Problem.OVERTAKEN if known.seq - new.seq <= OVERTAKEN else Problem.OLDER
+        raise TokenProblem(kind, f"list {new.seq} of {new.issuer}, and {known.seq} is known")
     if new.seq == known.seq:
         raise TokenProblem(Problem.TAKEN_BACK, f"{new.issuer} has signed two lists with number {new.seq}")
     if not keeps(known.revoked, new.revoked):

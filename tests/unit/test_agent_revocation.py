@@ -153,7 +153,7 @@ async def test_grace_is_each_agents_own(world: World) -> None:
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_gateway_that_lies_about_what_was_revoked_is_not_believed(world: World, restarted: bool) -> None:
     await world.agent.hear(world.chains(), world.lists(NOW, ANCHOR))
-    said: dict[str, Any] = {"claims": {"seq": NOW + 1}, "entities": [CARE]}
+    said: dict[str, Any] = {"claims": {"seq": NOW + 200}, "entities": [CARE]}
     await world.agent.hear([], [revocation_list(ANCHOR, ANCHOR_REVOCATIONS, NOW, **said)])
     assert refused(await world.propose()) == (Reason.REVOKED, CARE)
     if restarted:
@@ -164,8 +164,8 @@ async def test_a_gateway_that_lies_about_what_was_revoked_is_not_believed(world:
     noted = len(await world.facts("revocation.refused"))
     lies = [
         revocation_list(ANCHOR, ANCHOR_REVOCATIONS, NOW),
-        revocation_list(ANCHOR, new_signing_key(), NOW, claims={"seq": NOW + 2}),
-        revocation_list(ANCHOR, world.signers[CARE], NOW, claims={"seq": NOW + 2}),
+        revocation_list(ANCHOR, new_signing_key(), NOW, claims={"seq": NOW + 201}),
+        revocation_list(ANCHOR, world.signers[CARE], NOW, claims={"seq": NOW + 201}),
         "no.list.atall",
     ]
     await world.agent.hear([], lies)

@@ -16,6 +16,7 @@ from gateway.rules.revocation import (
     LIFETIME,
     MAX_ENTRIES,
     MOST_GRACE,
+    OVERTAKEN,
     SEQ_AHEAD,
     Standing,
     check_succession,
@@ -135,9 +136,10 @@ def test_a_lower_number_is_older_and_the_same_number_with_other_bytes_is_refused
     check_succession(None, known)
     check_succession(known, known)
     check_succession(known, listed(seq=6))
-    with pytest.raises(TokenProblem) as caught:
-        check_succession(known, listed(seq=4))
-    assert caught.value.problem is Problem.OLDER
+    for seq, problem in ((4, Problem.OVERTAKEN), (5 - OVERTAKEN, Problem.OVERTAKEN), (4 - OVERTAKEN, Problem.OLDER)):
+        with pytest.raises(TokenProblem) as caught:
+            check_succession(known, listed(seq=seq))
+        assert caught.value.problem is problem
     with pytest.raises(TokenProblem) as caught:
         check_succession(known, replace(known, digest="other bytes"))
     assert caught.value.problem is Problem.TAKEN_BACK

@@ -144,9 +144,9 @@ async def test_a_list_that_is_old_early_or_malformed_is_refused(desk: Desk, clai
 
 async def test_a_lower_number_is_refused_after_a_restart_too(desk: Desk) -> None:
     revocations = desk.opened()
-    desk.clock.at = NOW + 10
-    desk.bench.clock.now = NOW + 10
-    await revocations.admit(desk.police(NOW + 10))
+    desk.clock.at = NOW + 100
+    desk.bench.clock.now = NOW + 100
+    await revocations.admit(desk.police(NOW + 100))
     assert await problem_of(revocations, desk.police(NOW)) is Problem.OLDER
     trust, again = desk.restarted()
     for chain in (chain_of(desk.bench.police, desk.bench.anchor_key), chain_of(desk.bench.care, desk.bench.anchor_key)):
@@ -157,7 +157,7 @@ async def test_a_lower_number_is_refused_after_a_restart_too(desk: Desk) -> None
     await again.restore()
     await trust.restore()
     assert await problem_of(again, desk.police(NOW)) is Problem.OLDER
-    await again.admit(desk.police(NOW + 11))
+    await again.admit(desk.police(NOW + 101))
 
 
 async def test_nothing_that_was_revoked_comes_back(desk: Desk) -> None:
@@ -171,7 +171,7 @@ async def test_nothing_that_was_revoked_comes_back(desk: Desk) -> None:
 
 async def test_whoever_brings_a_list_that_is_refused_is_in_the_audit_log_once(desk: Desk) -> None:
     revocations = desk.opened()
-    await revocations.admit(desk.police(claims={"seq": NOW + 5}))
+    await revocations.admit(desk.police(claims={"seq": NOW + 200}))
     older, forged = desk.police(), revocation_list(POLICE, desk.bench.police.tokens)
     for _ in range(3):
         problem = await revocations.hear([older], POLICE)
@@ -187,6 +187,10 @@ async def test_whoever_brings_a_list_that_is_refused_is_in_the_audit_log_once(de
     await revocations.hear([desk.police(claims={"seq": NOW + 1})], ANCHOR)
     assert len(desk.log.facts) == 2
     await revocations.hear([desk.police(claims={"seq": NOW + 2})], CARE)
+    assert len(desk.log.facts) == 3
+    # One that was on its way while a newer one arrived is passed over, and not believed.
+    assert await revocations.hear([desk.police(claims={"seq": NOW + 199}, jtis=["x"])], POLICE) is None
+    assert not desk.bench.federation.token_revoked(POLICE, "x")
     assert len(desk.log.facts) == 3
 
 
