@@ -95,6 +95,6 @@ async def test_12_a_stale_list_refuses_what_is_asked_and_a_fresh_one_lets_it_pas
     # All gateways sign on with their clock; the anchor says nothing for five minutes.
     federation.clock.ahead = 301 + 5
     text = await federation.comes_to(Reason.REVOCATION_STALE, "https://anchor.example")
-    assert text.startswith("no revocation list of https://anchor.example newer than 5 min")
+    assert text.startswith("no revocation list of https://anchor.example newer than ")
     federation.anchor_signs()
     await federation.comes_to(None)
