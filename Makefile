@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 STAMP := $(VENV)/.ready
 
-.PHONY: env demo test lint bench proto lock clean
+.PHONY: env demo test lint bench fuzz proto lock clean
 
 env: $(STAMP)
 
@@ -39,6 +39,9 @@ lint: env
 
 bench: env
 	$(PY) -m tests.bench
+
+fuzz: env
+	$(PY) -m tests.fuzz --inputs 1000000
 
 # Generated code is committed; a test regenerates it and compares.
 proto: env

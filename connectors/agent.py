@@ -67,6 +67,10 @@ class Agent:
         """What this space offers, signed afresh."""
         return self.writer.offer(self.own.offer)
 
+    def open_to(self, space: str) -> list[str]:
+        """The datasets that `space` may ask about."""
+        return [dataset.name for dataset in self.own.offer.datasets if self.own.is_open(dataset.name, space)]
+
     def check(self, draft: bytes) -> Verdict:
         """The dry run: public metadata alone; writes nothing."""
         try:
@@ -95,7 +99,7 @@ class Agent:
         """A signed approval with fresh session keys, or the veto with its reason."""
         about = "contract"
         try:
-            operators = await self._believe(chains)
+            operators = await self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
             self._check_revocations(contract)
@@ -117,7 +121,7 @@ class Agent:
         """
         about = "contract"
         try:
-            operators = await self._believe(chains)
+            operators = await self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
             signed = [await self.reader.approval(approval, contract) for approval in approvals]
@@ -191,15 +195,11 @@ class Agent:
         if (running := self._sessions.get(session)) is not None:
             running[0].stop(failure)
 
-    def stop_all(self, text: str) -> None:
-        for session in list(self._sessions):
-            self.stop(session, Failure(Reason.PEER_UNREACHABLE.value, self.own.entity, "session", text, "Ask again"))
-
     async def hear(self, chains: Sequence[Sequence[str]], lists: Sequence[str]) -> None:
         """What the gateway passes on of others. What does not hold is left out, and noted; the rest is believed."""
         for chain in chains:
             try:
-                await self._believe([chain])
+                await self.believe([chain])
             except IsthmusError as problem:
                 await self._refused("chain.refused", "chain", problem)
         try:
@@ -223,7 +223,7 @@ class Agent:
         if (problem := self.revocations.revoked(contract, signed)) is not None:
             raise problem
 
-    async def _believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
+    async def believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
         """Admit the pushed chains, verified against this agent's own anchors; the operators they prove.
 
         A chain older than the one already believed is passed over: the newer one counts.

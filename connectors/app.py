@@ -11,30 +11,31 @@ from typing import Any
 
 import grpc
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from connectors.agent import Agent
 from connectors.config import AgentConfig
+from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
 from connectors.engine import programs
 from connectors.holdings import open_holdings
+from connectors.keys import AgentKeys
 from connectors.launch.subprocesses import PartyPool
 from connectors.rules.approval import OwnPart
 from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
-from gateway.config import database_url, load
+from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
+from gateway.config import broken, database_url, load
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import host_of
 from gateway.domain.offer import Offer, ProgramOffer
 from gateway.domain.session import Failure
-from gateway.edges import keys
+from gateway.edges.channels import Channels
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Reader, Writer
 from gateway.edges.federation import Federation
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
 from gateway.edges.parent import stop_when_parent_ends
-from gateway.edges.peers import CHANNEL_OPTIONS
 from gateway.edges.revocations import Revocations
+from gateway.edges.secrecy import keep_to_itself
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
 
@@ -45,56 +46,79 @@ OFFER_EVERY = 3600.0
 log = structlog.get_logger()
 
 
-class LineLost(Exception):
-    """The line to the gateway broke; it is dialled again."""
-
-
 class Line:
     """The agent's connection to its own gateway: asks come in, answers go out, numbered alike."""
 
-    def __init__(self, agent: Agent, channel: grpc.aio.Channel) -> None:
-        self._agent, self._channel = agent, channel
-        self._outgoing: asyncio.Queue[pb.ConnectRequest] = asyncio.Queue()
+    def __init__(self, agent: Agent, channels: Channels, process: str) -> None:
+        """`process` is this process's name: by it the gateway knows that a newer line is no other agent's."""
+        self._agent, self._channels, self._process = agent, channels, process
+        self._outgoing: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sessions: set[str] = set()
+        self._offering: asyncio.Task[None] | None = None
+        self._superseded = False
 
     async def hold(self) -> None:
-        """Until the line breaks: raises LineLost."""
-        self._spawn(self._offer_for_ever())
-        call = self._channel.stream_stream(
-            SERVICE + "Connect",
-            request_serializer=pb.ConnectRequest.SerializeToString,
-            response_deserializer=pb.ConnectResponse.FromString,
-        )
-        stream = call(self._answers())
-        try:
-            async for message in stream:
-                if message.WhichOneof("message") == "believe":
-                    # Before anything that was asked after it: what is asked may need it.
-                    chains = convert.chains_from(message.believe.chains)
-                    await self._agent.hear(chains, tuple(message.believe.revocations))
-                else:
-                    self._spawn(self._answer(message))
-        except grpc.RpcError as error:
-            raise LineLost(str(error.code())) from None
-        finally:
-            stream.cancel()
-            self._agent.stop_all("the agent lost its gateway")
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-        raise LineLost("the gateway closed the line")
+        """Until the line ends: raises LineLost unless a newer line has replaced it, and all is done here."""
+        async with self._channels.lease() as channel:
+            self._offering = asyncio.create_task(self._offer_for_ever())
+            call = channel.stream_stream(
+                SERVICE + "Connect",
+                request_serializer=pb.ConnectRequest.SerializeToString,
+                response_deserializer=pb.ConnectResponse.FromString,
+            )
+            stream = call(self._answers())
+            try:
+                async for message in stream:
+                    if message.WhichOneof("message") == "believe":
+                        # Before anything that was asked after it: what is asked may need it.
+                        chains = convert.chains_from(message.believe.chains)
+                        await self._agent.hear(chains, tuple(message.believe.revocations))
+                    else:
+                        self._spawn(self._answer(message, channel))
+                if self._superseded:
+                    # Nothing more is asked here. What runs still sends what others wait for.
+                    while self._tasks:
+                        await asyncio.wait(self._tasks)
+                    return
+            except grpc.RpcError as error:
+                raise LineLost(str(error.code())) from None
+            finally:
+                self._outgoing.put_nowait(None)  # of a stream that the gateway ended, gRPC still reads what goes out
+                stream.cancel()
+                self._offering.cancel()
+                for session in self._sessions:
+                    self._agent.stop(session, self._lost())
+                for task in list(self._tasks):
+                    task.cancel()
+                await asyncio.gather(self._offering, *self._tasks, return_exceptions=True)
+            raise LineLost("the gateway closed the line")
+
+    def supersede(self) -> None:
+        """A newer line is on its way: this one offers nothing more, and its end is no loss."""
+        self._superseded = True
+        if self._offering is not None:
+            self._offering.cancel()
 
     async def _offer_for_ever(self) -> None:
-        """An offer lives a day: a fresh one goes out well before."""
+        """An offer lives a day: a fresh one goes out well before, and at once when another key signs."""
         while True:
-            self._outgoing.put_nowait(pb.ConnectRequest(hello=pb.Hello(offer=self._agent.offer())))
-            await asyncio.sleep(OFFER_EVERY)
+            kid = self._agent.writer.signer().kid
+            self._say(pb.ConnectRequest(hello=pb.Hello(offer=self._agent.offer(), process=self._process)))
+            for _ in range(int(OFFER_EVERY / KEYS_EVERY)):
+                await asyncio.sleep(KEYS_EVERY)
+                if self._agent.writer.signer().kid != kid:
+                    break
+
+    def _lost(self) -> Failure:
+        text = "the agent lost its gateway"
+        return Failure(Reason.PEER_UNREACHABLE.value, self._agent.own.entity, "session", text, "Ask again")
 
     async def _answers(self) -> AsyncIterator[pb.ConnectRequest]:
-        while True:
-            yield await self._outgoing.get()
+        while (message := await self._outgoing.get()) is not None:
+            yield message
 
-    async def _answer(self, message: pb.ConnectResponse) -> None:
+    async def _answer(self, message: pb.ConnectResponse, channel: grpc.aio.Channel) -> None:
         number = message.number
         try:
             match message.WhichOneof("message"):
@@ -106,7 +130,10 @@ class Line:
                     answer = await self._agent.propose(message.propose.contract, chains)
                     self._say(pb.ConnectRequest(number=number, proposed=convert.proposed_to(answer)))
                 case "run":
-                    await self._run(message)
+                    await self._run(message, channel)
+                case "open_to":
+                    opened = ListOpenDatasetsResponse(datasets=self._agent.open_to(message.open_to.space))
+                    self._say(pb.ConnectRequest(number=number, opened=opened))
                 case "stop":
                     failure = convert.failure_from(message.stop.failure)
                     self._agent.stop(message.stop.session, failure)
@@ -121,16 +148,21 @@ class Line:
             refusal = convert.refusal_to(convert.refusal_of(internal, self._agent.own.entity))
             self._say(pb.ConnectRequest(number=number, refused=refusal))
 
-    async def _run(self, message: pb.ConnectResponse) -> None:
+    async def _run(self, message: pb.ConnectResponse, channel: grpc.aio.Channel) -> None:
         chains = convert.chains_from(message.run.chains)
         session = await self._agent.prepare(message.run.contract, tuple(message.run.approvals), chains)
-        self._spawn(self._carry(session))
-        async with aclosing(self._agent.run(session)) as events:
-            async for event in events:
-                self._say(pb.ConnectRequest(number=message.number, ran=convert.event_to(event)))
+        name = session.contract.body.session
+        self._sessions.add(name)
+        try:
+            self._spawn(self._carry(session, channel))
+            async with aclosing(self._agent.run(session)) as events:
+                async for event in events:
+                    self._say(pb.ConnectRequest(number=message.number, ran=convert.event_to(event)))
+        finally:
+            self._sessions.discard(name)
         self._say(pb.ConnectRequest(number=message.number, done=pb.Done()))
 
-    async def _carry(self, session: Session) -> None:
+    async def _carry(self, session: Session, channel: grpc.aio.Channel) -> None:
         """The session's frames, both ways, until the gateway closes the stream or the session's time is up."""
 
         async def frames() -> AsyncIterator[pb.CarryRequest]:
@@ -138,7 +170,7 @@ class Line:
             async for frame in session.outgoing():
                 yield pb.CarryRequest(frame=convert.frame_to(frame))
 
-        call = self._channel.stream_stream(
+        call = channel.stream_stream(
             SERVICE + "Carry",
             request_serializer=pb.CarryRequest.SerializeToString,
             response_deserializer=pb.CarryResponse.FromString,
@@ -174,7 +206,14 @@ class Line:
 
 async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
     """`isthmus agent serve`. `embedded`: end when standard input closes, because the gateway started us."""
+    keep_to_itself()
     settings = load(AgentConfig, path)
+    if not settings.anchors:
+        raise broken(
+            f"{path.name} pins no anchor: nobody could be believed",
+            "anchors",
+            "Join one: isthmus trust join INVITATION --config gateway.toml --agent agent.toml",
+        )
     configure_logging(settings.log.level)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -191,8 +230,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         database = await stack.enter_async_context(await Database.open(database_url(settings.database, path.parent)))
         trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
         reader = Reader(Verifier(trust, clock.now))
-        contract_key = keys.load_signing_key(settings.keys.contract)
-        writer = Writer(settings.entity, contract_key, clock, ids)
+        rings = AgentKeys(settings, trust, clock)
         revocations = Revocations(
             settings.entity,
             trust,
@@ -200,10 +238,11 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             database.audit,
             clock,
             grace=60 * settings.revocation.grace_minutes,
-            own_keys=lambda: {contract_key.kid: "contract"},
+            own_keys=lambda: {rings.contract.kid: "contract"},
         )
         await revocations.restore()
         await trust.restore()
+        writer = Writer(settings.entity, rings.contract.active, clock, ids)
         offer = Offer(
             datasets=tuple(holdings[name].dataset for name in sorted(holdings)),
             programs=tuple(
@@ -216,26 +255,19 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         )
         own = OwnPart(settings.entity, offer, {name: holding.spaces for name, holding in holdings.items()})
         agent = Agent(own, holdings, trust, revocations, reader, writer, database, pool, clock)
-        tls = grpc.ssl_channel_credentials(
-            settings.tls.ca.read_bytes(), keys.read_secret(settings.tls.key), settings.tls.certificate.read_bytes()
-        )
-        named = ("grpc.ssl_target_name_override", host_of(settings.entity))
-        channel = grpc.aio.secure_channel(settings.gateway, tls, options=(*CHANNEL_OPTIONS, named))
-        stack.push_async_callback(channel.close, None)
-        dial = asyncio.create_task(_dial_for_ever(agent, channel))
-        stack.push_async_callback(_cancelled, dial)
+        channels = Channels(rings.target)
+        stack.push_async_callback(channels.close)
+        process = ids.fresh()
+        tasks = [
+            asyncio.create_task(rings.watch()),
+            asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),
+        ]
+        stack.push_async_callback(_cancelled, tasks)
         log.info("agent serves", entity=settings.entity, datasets=len(holdings), seats=settings.seats)
         await stop.wait()
 
 
-async def _dial_for_ever(agent: Agent, channel: grpc.aio.Channel) -> None:
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(LineLost), wait=wait_random_exponential(multiplier=0.2, max=5.0)
-    ):
-        with attempt:
-            await Line(agent, channel).hold()
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,17 +10,16 @@ from gateway.domain.dataset import ColumnType
 
 
 class AgentKeys(Strict):
-    """The contract key, which signs offers, approvals and receipts, and never lies with the gateway."""
+    """The ring of contract keys, which sign offers, approvals and receipts; its secrets never lie with the gateway."""
 
     contract: Beside
 
 
 class AgentTls(Strict):
-    """The space's CA certificate, and the agent's own certificate for its line to the gateway."""
+    """Rings of certificates: the space's CA, and the agent's own for its line to the gateway."""
 
     ca: Beside
-    certificate: Beside
-    key: Beside
+    agent: Beside
 
 
 class AgentConfig(Strict):
@@ -32,7 +31,7 @@ class AgentConfig(Strict):
     seats: int = 1
     keys: AgentKeys
     tls: AgentTls
-    anchors: tuple[AnchorConfig, ...]
+    anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
     revocation: RevocationConfig = RevocationConfig()
     log: LogConfig = LogConfig()

@@ -7,39 +7,48 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from gateway import config
+from gateway import config, sign_in
 from gateway.api.agent.v1 import agent_pb2
-from gateway.api.client.v1 import catalogue_pb2, computations_pb2, tokens_pb2
-from gateway.api.peer.v1 import peer_pb2
-from gateway.domain.caller import Rights
+from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
+from gateway.api.peer.v1 import examination_pb2, peer_pb2
+from gateway.domain.diagnosis import Spoken
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Entity
+from gateway.domain.identity import EntityId, host_of
 from gateway.domain.session import Failure
-from gateway.edges import keys
 from gateway.edges.agents import AgentLine
-from gateway.edges.certificates import Credentials, key_of
+from gateway.edges.anchors import AnchorLine, AnchorPoll, located
+from gateway.edges.certificates import kid_of
+from gateway.edges.channels import Target
 from gateway.edges.clock import SystemClock, SystemIds
+from gateway.edges.doctor import Doctor, spoken_by
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
-from gateway.edges.federation import Federation, News, entity_configuration
+from gateway.edges.federation import Federation, News
 from gateway.edges.grpc import serve
-from gateway.edges.grpc.client_api import CatalogueService, ComputationService, Grant, TokenService
+from gateway.edges.grpc.client_api import CatalogueService, ComputationService, TokenService
+from gateway.edges.grpc.examination_api import DiagnosticsService, ExaminationService
 from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
+from gateway.edges.grpc.serve import PortTls
 from gateway.edges.herald import Herald
+from gateway.edges.keys import SigningKey
 from gateway.edges.logging import configure_logging
-from gateway.edges.opener import RecipientKey
+from gateway.edges.own_chain import OwnChain
+from gateway.edges.own_statement import own_statement
+from gateway.edges.own_tokens import SignedTokens
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
 from gateway.edges.revocations import Revocations
 from gateway.edges.revoking import FILE, OwnList
+from gateway.edges.secrecy import keep_to_itself
+from gateway.edges.space_keys import SpaceKeys
 from gateway.edges.spaces import Spaces
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
@@ -52,15 +61,12 @@ from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
 from gateway.flows.withdraw import Withdraw
-from gateway.ports import Clock
-from gateway.rules.gateway_metadata import GatewayMetadata
-from gateway.rules.jose import Problem, TokenProblem
-from gateway.rules.jwks import parse_jwk
+from gateway.rules.jose import TokenProblem
 from gateway.rules.lifecycle import Event
 
 log = structlog.get_logger()
-STATEMENT_EVERY = 3600  # seconds after which the own statement is made anew; it lives a day
 SWEEP_EVERY = 10.0
+KEYS_EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,61 +75,30 @@ class Running:
 
     port: int
     spaces: Spaces
-
-
-class OwnChain:
-    """This space's chain: its own statement, fresh, and the anchor's statement about it."""
-
-    def __init__(self, made: Callable[[], str], superior: str, clock: Clock) -> None:
-        self._made, self._superior, self._clock = made, superior, clock
-        self._chain: tuple[str, ...] = ()
-        self._at = 0
-
-    def __call__(self) -> tuple[str, ...]:
-        if self._clock.now() - self._at > STATEMENT_EVERY:
-            self._chain, self._at = (self._made(), self._superior), self._clock.now()
-        return self._chain
+    revocations: Revocations
 
 
 @asynccontextmanager
-async def running(path: Path, clock: Clock | None = None) -> AsyncIterator[Running]:
+async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator[Running]:
     """A gateway with all its parts, listening; stopped and drained on the way out."""
-    clock = clock or SystemClock()
     settings = config.load(config.GatewayConfig, path)
     entity = settings.entity
-    ids = SystemIds()
-    federation_key = keys.load_signing_key(settings.keys.federation)
-    token_key = keys.load_signing_key(settings.keys.token)
-    revocation_key = keys.load_signing_key(settings.keys.revocation)
-    recipient = RecipientKey(_raw(keys.load_agreement_key(settings.keys.recipient).secret))
-    own_ca = settings.tls.ca.read_bytes()
+    clock, ids = clock or SystemClock(), SystemIds()
+    trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
+    keys = SpaceKeys(settings.keys, settings.tls, entity, trust, clock)
 
-    def statement() -> str:
-        metadata = GatewayMetadata(
-            endpoint=settings.endpoint,
-            operator=settings.operator.name,
-            operator_group=settings.operator.group,
-            affiliates=tuple(settings.operator.affiliates),
-            jurisdiction=settings.operator.jurisdiction,
-            token_keys=(token_key.jwk,),
-            contract_keys=(parse_jwk(json.loads(settings.keys.contract.read_text())),),
-            revocation_keys=(revocation_key.jwk,),
-            tls_ca=own_ca.decode(),
-            seats=settings.operator.seats,
-        )
-        hints = [anchor.entity for anchor in settings.anchors]
-        return entity_configuration(entity, metadata, hints, federation_key, clock.now())
+    def statement(now: int) -> str:
+        return own_statement(settings, keys, [anchor.entity for anchor in settings.anchors], now)
 
-    own_chain = OwnChain(statement, settings.statement.read_text().strip(), clock)
-    chains: dict[str, tuple[str, ...]] = {
-        peer.entity: tuple(json.loads(peer.chain.read_text())) for peer in settings.peers
-    }
+    own_chain = OwnChain(statement, keys.described, settings.statement, trust, clock)
+    keys.vouched_by(own_chain)
+    own_chain.refresh()
 
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             await Database.open(config.database_url(settings.database, path.parent))
         )
-        trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
+        trust.keep_in(database.beliefs)
         revocations = Revocations(
             entity,
             trust,
@@ -131,24 +106,37 @@ async def running(path: Path, clock: Clock | None = None) -> AsyncIterator[Runni
             database.audit,
             clock,
             grace=60 * settings.revocation.grace_minutes,
-            own_keys=lambda: {token_key.kid: "token"},
+            own_keys=lambda: {keys.token.kid: "token"},
         )
-        # The own ones too: what runs over them ends here as it does at those who know them from outside.
-        for certificate in (settings.tls.certificate, settings.tls.client_certificate):
-            trust.saw(entity, key_of(certificate.read_bytes()))
         await revocations.restore()
-        await trust.restore()
-        for chain in (own_chain(), *chains.values()):
-            await _believed(trust, chain)
+        # The own ones too: what runs over them ends here as it does at those who know them from outside.
+        for credentials in (keys.server.active(), keys.client.active()):
+            trust.saw(entity, kid_of(credentials.certificate_pem))
+
+        def token_key() -> SigningKey:
+            """The key that signs now. Raises IsthmusError(REVOKED): with one that was revoked nothing is signed."""
+            revocations.check_own_keys()
+            return keys.token.active()
+
         verifier = Verifier(trust, clock.now, ReplayStore(database.once))
         documents = Desk(Reader(verifier), Writer(entity, token_key, clock, ids))
-        addresses = {peer.entity: peer.address for peer in settings.peers}
-        to_peers = Credentials(settings.tls.client_certificate.read_bytes(), keys.read_secret(settings.tls.client_key))
+        addresses: dict[str, str] = {peer.entity: peer.address for peer in settings.peers if peer.address}
 
-        def dial(peer: Entity) -> PeerLine:
-            return PeerLine(entity, peer, addresses[peer.entity_id], to_peers, token_key, clock, ids)
+        def dial(peer: EntityId) -> PeerLine:
+            def target() -> Target:
+                address = addresses.get(peer) or trust.endpoint(peer)
+                return Target(address, host_of(peer), trust.authorities(peer), keys.client.active())
 
-        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, chains, revocations)
+            return PeerLine(entity, peer, target, token_key, clock, ids)
+
+        listed = frozenset(str(peer.entity) for peer in settings.peers) if settings.admit == "listed" else None
+        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, database.chains, revocations, listed)
+        for peer in settings.peers:
+            if peer.chain is not None:
+                spaces.believe(tuple(json.loads(peer.chain.read_text())))
+        for chain in (await database.chains.all()).values():
+            with suppress(TokenProblem):  # expired meanwhile, or older than what the configuration brought
+                spaces.believe(chain)
         stack.push_async_callback(spaces.close)
 
         async def tunnel_failed(session: str, failure: Failure) -> None:
@@ -156,26 +144,47 @@ async def running(path: Path, clock: Clock | None = None) -> AsyncIterator[Runni
             await agent.stop(session, failure)
 
         tunnel = Tunnel(entity, spaces.tunnel, tunnel_failed)
-        agent = AgentLine(entity, tunnel, spaces.offered, lambda: (trust.chains(), revocations.all()))
+        agent = AgentLine(entity, tunnel, spaces.offered, own_chain, lambda: (trust.chains(), revocations.all()))
         watchers = LocalWatchers()
         store = database.computations
         account = Account(entity, clock, store, watchers)
         take_part = TakePart(account, agent, documents, tunnel)
         spaces.take_part_as(take_part)
+        recipient = keys.recipients()
         drive = Drive(account, spaces, documents, recipient, revocations)
         submit = Submit(entity, clock, ids, store, spaces, documents, recipient, revocations, drive.start)
         withdraw = Withdraw(account, documents, revocations, agent, tunnel, drive.stop)
-        grants = {
-            client.id: Grant(client.scopes, Rights(client.datasets, client.statistics, client.purposes))
-            for client in settings.clients
-        }
-        gate = Gate(entity, own_ca, trust, verifier, database.audit, clock, frozenset(grants))
+        tokens = SignedTokens(entity, token_key, verifier)
+        signing_in = sign_in.build(settings, database, tokens, clock, ids)
+        gate = Gate(
+            entity, keys.authorities, trust, verifier, database.audit, clock, signing_in.clients, signing_in.standing
+        )
+
+        def spoken() -> Spoken:
+            offered = spaces.spaces().get(entity)
+            return spoken_by(offered.offer if offered is not None and agent.offer() is not None else None)
+
+        doctor = Doctor(
+            own=entity,
+            trust=trust,
+            reader=documents.reader,
+            credentials=keys.client.active,
+            signer=token_key,
+            own_chain=own_chain,
+            addresses=lambda: addresses,
+            spoken=spoken,
+            clock=clock,
+            milliseconds=clock.milliseconds,
+            ids=ids,
+        )
         services = {
             catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces), spaces),
             computations_pb2.DESCRIPTOR: ComputationService(
                 entity, submit, drive, store, documents, recipient, watchers
             ),
-            tokens_pb2.DESCRIPTOR: TokenService(entity, token_key, clock, ids, grants, revocations.check_own_keys),
+            tokens_pb2.DESCRIPTOR: TokenService(signing_in),
+            diagnostics_pb2.DESCRIPTOR: DiagnosticsService(doctor),
+            examination_pb2.DESCRIPTOR: ExaminationService(doctor, agent.open_to, database.audit),
             peer_pb2.DESCRIPTOR: PeerService(
                 take_part, agent, tunnel, own_chain, spaces.admit, revocations.hear, spaces.lists
             ),
@@ -186,37 +195,59 @@ async def running(path: Path, clock: Clock | None = None) -> AsyncIterator[Runni
             for file, implementation in services.items()
             for service in file.services_by_name.values()
         ]
-        own_list = OwnList(entity, lambda: revocation_key, database.beliefs, path.parent / FILE, clock, ids)
-        files = [anchor.revocations for anchor in settings.anchors if anchor.revocations is not None]
-        herald = Herald(own_list, revocations, spaces.refresh, files)
+        own_list = OwnList(entity, keys.revocation.active, database.beliefs, path.parent / FILE, clock, ids)
+        herald = Herald(own_list, revocations, spaces.refresh)
         await herald.look()
         revoked = asyncio.Event()
 
         def hear(news: News) -> None:
-            agent.believe(news.chains, news.lists)
+            agent.tell(news.chains, news.lists)
             if news.revokes:
                 revoked.set()
 
         trust.follow(hear)
         recover = Recover(account, tunnel)
         await recover.end_what_is_left()
-        roots = own_ca + b"".join(peer.tls_ca.encode() for peer in trust.entities() if peer.entity_id != entity)
-        server, port = await serve.listen(
-            settings.listen, settings.tls.certificate.read_bytes(), keys.read_secret(settings.tls.key), roots, handlers
-        )
+        tls = PortTls(keys.server.active(), trust.roots())
+        server, port = await serve.listen(settings.listen, tls, handlers)
         stack.push_async_callback(server.stop, 1.0)
         stopping = Failure(Reason.CANCELLED.value, entity, "session", "the home gateway was stopped", "Ask again")
         stack.push_async_callback(drive.drain, Stopped(Event.CANCEL, stopping))
-        work = (
-            spaces.refresh_for_ever(),
-            _sweep(recover, database, clock),
-            herald.look_for_ever(),
-            _withdraw(withdraw, gate, revoked),
-        )
-        tasks = [asyncio.create_task(item) for item in work]
+        if settings.login is not None:
+            await stack.enter_async_context(sign_in.page(settings, signing_in, clock))
+
+        polls = [
+            AnchorPoll(
+                AnchorLine(entity, located(anchor), token_key, clock, ids),
+                own_chain,
+                settings.statement,
+                trust,
+                spaces,
+                clock,
+                revocations=partial(_from_anchor, revocations, str(anchor.entity)),
+                rotations=keys.rotations,
+            )
+            for anchor in settings.anchors
+            if anchor.address
+        ]
+
+        async def own_statement_changed() -> None:
+            agent.believe()
+            for poll in polls:
+                poll.wake()
+            await spaces.refresh()
+
+        tasks = [
+            asyncio.create_task(spaces.refresh_for_ever()),
+            asyncio.create_task(_sweep(recover, database, clock)),
+            asyncio.create_task(herald.look_for_ever()),
+            asyncio.create_task(_withdraw(withdraw, gate, revoked)),
+            asyncio.create_task(_watch_keys(keys, own_chain, tls, trust, own_statement_changed)),
+            *(asyncio.create_task(poll.for_ever()) for poll in polls),
+        ]
         stack.push_async_callback(_cancelled, tasks)
         log.info("gateway listens", entity=entity, port=port)
-        yield Running(port, spaces)
+        yield Running(port, spaces, revocations)
 
 
 async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
@@ -224,6 +255,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
 
     `embedded`: end when standard input closes, because a supervisor started us.
     """
+    keep_to_itself()
     settings = config.load(config.GatewayConfig, path)
     configure_logging(settings.log.level)
     stop = asyncio.Event()
@@ -264,13 +296,32 @@ async def _ended(child: asyncio.subprocess.Process, stop: asyncio.Event) -> None
     stop.set()
 
 
-async def _sweep(recover: Recover, database: Database, clock: Clock) -> None:
+async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> None:
     """What nobody ran in time is expired; what may be forgotten is."""
     while True:
         await asyncio.sleep(SWEEP_EVERY)
         with suppress(IsthmusError):
             await recover.expire()
             await database.once.forget(clock.now())
+            await database.sign_ins.forget(clock.now())
+
+
+async def _watch_keys(
+    keys: SpaceKeys, own_chain: OwnChain, tls: PortTls, trust: Federation, changed: Callable[[], Awaitable[None]]
+) -> None:
+    """Rings that change, keys whose time comes, peers whose CA is another now: all take effect without a restart."""
+    telling: set[asyncio.Task[None]] = set()
+    while True:
+        await asyncio.sleep(KEYS_EVERY)
+        keys.refresh()
+        told = own_chain.refresh()
+        tls.present(keys.server.active(), trust.roots())
+        if told:
+            log.info("own statement changed")
+            # Beside the watch: a peer that does not answer must not hold up the next change.
+            task = asyncio.ensure_future(changed())
+            telling.add(task)
+            task.add_done_callback(telling.discard)
 
 
 async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event) -> None:
@@ -283,20 +334,12 @@ async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event) -> N
         gate.look_again()
 
 
-async def _believed(trust: Federation, chain: tuple[str, ...]) -> None:
-    """A chain that was known at start; a newer one may have come since it was written down."""
-    try:
-        await trust.believe(chain)
-    except TokenProblem as problem:
-        if problem.problem is not Problem.OLDER:
-            raise
+async def _from_anchor(revocations: Revocations, anchor: str, token: str) -> None:
+    """What is wrong with an anchor's list is in the audit log; the anchor is asked on."""
+    await revocations.hear([token], anchor)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _raw(secret: X25519PrivateKey) -> bytes:
-    return secret.private_bytes_raw()

@@ -6,17 +6,32 @@ Invariant: a path in it is relative to the file that names it.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
+from gateway.domain.caller import Rights
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Anchor, EntityId, Jwk, parse_entity_id
+from gateway.domain.identity import Anchor, EntityId, Jwk, parse_entity_id, parse_prefix
+from gateway.domain.sign_in import ClaimRule, Grant
 from gateway.rules.access import SCOPES
+from gateway.rules.grants import BUILT_IN, is_provider_name
 from gateway.rules.jose import TokenProblem
 from gateway.rules.jwks import parse_jwk
+from gateway.rules.oidc import ALGORITHMS
 
 
 def _entity(value: object) -> EntityId:
@@ -30,7 +45,43 @@ def _beside(value: object, info: ValidationInfo) -> Path:
     return Path(folder) / value
 
 
+_ISSUER = re.compile(r"(?:https://[^/?#\s]+|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?)(?:/[^?#\s]*)?")
+
+
+def _scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := set(scopes) - SCOPES:
+        raise ValueError(f"unknown scopes {sorted(unknown)}; there are {sorted(SCOPES)}")
+    return scopes
+
+
+def _provider_name(name: str) -> str:
+    if not is_provider_name(name) or name == BUILT_IN:
+        raise ValueError(f"lower-case letters, digits and hyphens, at most 32, and not {BUILT_IN!r}")
+    return name
+
+
+def _issuer(issuer: str) -> str:
+    # Core section 2: https, no query or fragment. On loopback http, where nobody is in between.
+    if (
+        re.fullmatch(r"(?:https://[^/?#\s]+|http://(?:localhost|127\.0\.0\.1)(?::[0-9]+)?)(?:/[^?#\s]*)?", issuer)
+        is None
+    ):
+        raise ValueError("an issuer is an https address without query or fragment, spelled as in its tokens")
+    return issuer
+
+
+def _algorithms(algorithms: tuple[str, ...]) -> tuple[str, ...]:
+    if not algorithms or set(algorithms) - set(ALGORITHMS):
+        raise ValueError(f"one or more of {', '.join(ALGORITHMS)}")
+    return algorithms
+
+
+def _prefix(value: object) -> EntityId:
+    return parse_prefix(value) if isinstance(value, str) else EntityId("")
+
+
 Entity = Annotated[EntityId, BeforeValidator(_entity)]
+Prefix = Annotated[EntityId, BeforeValidator(_prefix)]
 Beside = Annotated[Path, PlainValidator(_beside)]
 
 
@@ -49,7 +100,7 @@ class OperatorConfig(Strict):
 
 
 class GatewayKeys(Strict):
-    """Files. `contract` holds the agent's public key only: the secret one never lies with the gateway."""
+    """Rings of keys. `contract` is the agent's, of which the public side is read: its secrets never lie here."""
 
     federation: Beside
     token: Beside
@@ -59,13 +110,11 @@ class GatewayKeys(Strict):
 
 
 class GatewayTls(Strict):
-    """The space's CA certificate, and leaf certificates for its port and for calls to peers."""
+    """Rings of certificates: the space's CA, and leaves for its port and for calls to peers."""
 
     ca: Beside
-    certificate: Beside
-    key: Beside
-    client_certificate: Beside
-    client_key: Beside
+    server: Beside
+    client: Beside
 
 
 class AnchorConfig(Strict):
@@ -73,10 +122,8 @@ class AnchorConfig(Strict):
 
     entity: Entity
     keys: tuple[Beside, ...]
-    prefixes: tuple[Entity, ...]
+    prefixes: tuple[Prefix, ...]
     revocation_keys: tuple[Beside, ...]
-    # Where the anchor's newest list is put down, if it comes as a file.
-    revocations: Beside | None = None
 
     def load(self) -> Anchor:
         return Anchor(self.entity, _public(self.keys), tuple(self.prefixes), _public(self.revocation_keys))
@@ -92,22 +139,81 @@ def _public(paths: tuple[Path, ...]) -> tuple[Jwk, ...]:
     return tuple(keys)
 
 
+class PolledAnchorConfig(AnchorConfig):
+    """`address` is the host:port where the anchor answers, `tls_ca` its own CA; without them it is not asked."""
+
+    address: str = ""
+    tls_ca: Beside | None = None
+
+
 class PeerConfig(Strict):
-    """`address` is host:port; `chain` a JSON list of its statements, as its operator handed it over."""
+    """`address` is host:port, in place of what the peer's statement says; `chain` a JSON list of its statements."""
 
     entity: Entity
-    address: str
-    chain: Beside
+    address: str = ""
+    chain: Beside | None = None
 
 
 class ClientConfig(Strict):
-    """What one client may do; "*" allows all."""
+    """What one client may do, for itself and at most for a person; "*" allows all."""
 
     id: str
     scopes: tuple[str, ...] = ("catalogue", "compute")
     datasets: tuple[str, ...] = ("*",)
     statistics: tuple[str, ...] = ("*",)
     purposes: tuple[str, ...] = ("*",)
+    for_people: bool = False
+    redirects: tuple[str, ...] = ()
+
+    @property
+    def grant(self) -> Grant:
+        return Grant(self.scopes, Rights(self.datasets, self.statistics, self.purposes))
+
+
+class PersonRuleConfig(Strict):
+    """Whoever's token has `value` as its `claim`, or in it; what is not listed is not granted."""
+
+    claim: str
+    value: str
+    scopes: Annotated[tuple[str, ...], AfterValidator(_scopes)]
+    datasets: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> ClaimRule:
+        rights = Rights(self.datasets, self.statistics, self.purposes)
+        return ClaimRule(self.claim, self.value, Grant(self.scopes, rights))
+
+
+class ProviderConfig(Strict):
+    """An OpenID Connect provider of this organisation: whom its tokens may be exchanged for, and by which keys."""
+
+    name: Annotated[str, AfterValidator(_provider_name)]
+    issuer: Annotated[str, AfterValidator(_issuer)]
+    jwks: Beside
+    algorithms: Annotated[tuple[str, ...], AfterValidator(_algorithms)]
+    audience: Annotated[str, Field(min_length=1)]
+    longest_age: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    people: tuple[PersonRuleConfig, ...] = ()
+
+
+class LoginConfig(Strict):
+    """The login page of the built-in issuer. Beyond loopback it needs a certificate and its key."""
+
+    listen: str
+    people: Beside
+    certificate: Beside | None = None
+    key: Beside | None = None
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> LoginConfig:
+        host = self.listen.rpartition(":")[0]
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key come together")
+        if self.key is None and host not in ("127.0.0.1", "[::1]", "localhost"):
+            raise ValueError("beyond loopback the login page needs certificate and key")
+        return self
 
 
 class EmbeddedAgent(Strict):
@@ -126,6 +232,13 @@ class LogConfig(Strict):
     level: str = "info"
 
 
+def _distinct(providers: tuple[ProviderConfig, ...]) -> tuple[ProviderConfig, ...]:
+    for field in ("name", "issuer"):
+        if len({getattr(provider, field) for provider in providers}) != len(providers):
+            raise ValueError(f"two providers have the same {field}")
+    return providers
+
+
 class GatewayConfig(Strict):
     entity: Entity
     listen: str
@@ -135,9 +248,12 @@ class GatewayConfig(Strict):
     operator: OperatorConfig
     keys: GatewayKeys
     tls: GatewayTls
-    anchors: tuple[AnchorConfig, ...]
+    anchors: tuple[PolledAnchorConfig, ...] = ()
+    admit: Literal["anchored", "listed"] = "anchored"
     peers: tuple[PeerConfig, ...] = ()
     clients: tuple[ClientConfig, ...] = ()
+    providers: Annotated[tuple[ProviderConfig, ...], AfterValidator(_distinct)] = ()
+    login: LoginConfig | None = None
     agent: EmbeddedAgent | None = None
     revocation: RevocationConfig = RevocationConfig()
     log: LogConfig = LogConfig()

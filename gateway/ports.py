@@ -6,18 +6,22 @@ Each adapter raises IsthmusError alone. `tests/ports` has one suite per port tha
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.computation import Computation, Receipt, SealedShare, State
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError
+from gateway.domain.identity import Entity
+from gateway.domain.membership import Invitation, Member, Pins
 from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.result import Table
 from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
+from gateway.domain.sign_in import ClaimRule, Code, Evidence, Grant, Inbound
+from gateway.rules.oidc import TokenType
 
 Chains = Sequence[Sequence[str]]
 
@@ -104,6 +108,63 @@ class AuditLog(Protocol):
     async def head(self) -> TreeHead: ...
 
     async def read(self, *, start: int, limit: int) -> Sequence[Fact]: ...
+
+
+class SignIns(Protocol):
+    """Codes that the login page gave out, and the tokens for which others were issued."""
+
+    async def offer(self, hash: str, code: Code, facts: Sequence[Fact]) -> None:
+        """Keep what a code stands for, by the code's hash."""
+        ...
+
+    async def take(self, hash: str) -> Code | None:
+        """What the code stood for, to one caller and never again."""
+        ...
+
+    async def keep(self, evidence: Evidence, facts: Sequence[Fact]) -> None: ...
+
+    async def evidence(self, jti: str) -> Evidence | None:
+        """Why the token with this `jti` was issued."""
+        ...
+
+    async def forget(self, now: int) -> int:
+        """Drop codes that expired before `now`; returns how many."""
+        ...
+
+
+class Providers(Protocol):
+    """The organisation's OpenID Connect providers. Raises IsthmusError(UNAUTHENTICATED)."""
+
+    def verify(self, token: str, token_type: TokenType) -> Inbound: ...
+
+    def rules(self, provider: str) -> Sequence[ClaimRule]:
+        """What the people of the provider of this name may be granted."""
+        ...
+
+
+class People(Protocol):
+    """Whom the built-in issuer knows."""
+
+    def grant(self, name: str) -> Grant | None:
+        """What is granted to `name` now; None for a name that is not known."""
+        ...
+
+    async def knows(self, name: str, password: str) -> bool:
+        """Whether this is the password of `name`; takes as long for a name that is not known."""
+        ...
+
+
+class OwnTokens(Protocol):
+    """Access tokens that this gateway signs."""
+
+    def sign(self, claims: Mapping[str, Any]) -> str: ...
+
+    async def verify(self, token: str, certificate: str) -> Mapping[str, Any]:
+        """The claims of an access token for this gateway that is bound to the certificate of this thumbprint.
+
+        Raises IsthmusError(UNAUTHENTICATED).
+        """
+        ...
 
 
 class Approvals(Protocol):
@@ -231,3 +292,56 @@ class Tunnels(Protocol):
         ...
 
     async def close(self, session: str) -> None: ...
+
+
+class Members(Protocol):
+    """Those for whom an anchor vouches. Every write counts one version up, in one order for all replicas."""
+
+    async def add(self, member: Member, invitation: str, facts: Sequence[Fact]) -> Member:
+        """Write a member, in place of one of the same name, and use its invitation up, in one transaction.
+
+        Raises IsthmusError(PERMISSION_DENIED) when the invitation is not open any more; nothing is written then.
+        """
+        ...
+
+    async def save(self, member: Member, facts: Sequence[Fact]) -> Member:
+        """Raises IsthmusError(ILLEGAL_TRANSITION) when somebody else wrote since `member.version`."""
+        ...
+
+    async def get(self, entity: str) -> Member | None: ...
+
+    async def since(self, version: int, limit: int) -> Sequence[Member]:
+        """Those that changed after `version`, oldest change first."""
+        ...
+
+
+class Invitations(Protocol):
+    async def keep(self, invitation: Invitation, facts: Sequence[Fact]) -> None: ...
+
+    async def get(self, id: str) -> Invitation | None: ...
+
+    async def attempted(self, id: str) -> int:
+        """Count one more attempt to join with it; returns how many that makes."""
+        ...
+
+    async def withdraw(self, id: str, facts: Sequence[Fact]) -> bool:
+        """False when it is not open: unknown, used, or withdrawn before."""
+        ...
+
+    async def list(self) -> Sequence[Invitation]: ...
+
+
+class Vouching(Protocol):
+    """The anchor's signature, and what it verifies by it."""
+
+    def statement(self, entity: str, pins: Pins) -> tuple[str, int]:
+        """The statement that these are the keys of `entity`, and when it expires."""
+        ...
+
+    def verify(self, configuration: str, statement: str) -> Entity:
+        """Both as everybody else will verify them. Raises IsthmusError(UNAUTHENTICATED)."""
+        ...
+
+    def above(self) -> Sequence[str]:
+        """The statements above this anchor; none for one that has no superior."""
+        ...

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from gateway.domain.session import Approval, Completed, Failure, Frame, Heartbea
 from gateway.edges.documents import Desk, Reader, Writer
 from gateway.edges.federation import Federation as Trust
 from gateway.edges.keys import SigningKey, new_signing_key
-from gateway.edges.opener import RecipientKey
+from gateway.edges.opener import RecipientKeys
 from gateway.edges.revocations import Revocations
 from gateway.edges.spaces import OwnLine
 from gateway.edges.store.database import Database
@@ -343,13 +344,14 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
             database = await stack.enter_async_context(await Database.open(url))
             watchers = LocalWatchers()
             account = Account(entity, clock, database.computations, watchers)
-            documents = Desk(reader, Writer(entity, keyring[entity].tokens, clock, ids))
+            documents = Desk(reader, Writer(entity, partial(getattr, keyring[entity], "tokens"), clock, ids))
             own = OwnPart(entity, item.offer, {dataset.name: ("*",) for dataset in item.offer.datasets})
-            writer = Writer(entity, keyring[entity].contracts, clock, ids)
+            writer = Writer(entity, partial(getattr, keyring[entity], "contracts"), clock, ids)
             agent = FakeAgent(own, trust, reader, writer, clock, counts or {("LABOUR",): 40, ("SEXUAL",): 5})
             tunnel = Tunnel(entity, _quiet, agent.stop)
             federation = FakeFederation(entity, dict(known), nodes)
-            opener = RecipientKey(bytes([number + 1]) * 32)
+            private = bytes([number + 1]) * 32
+            opener = RecipientKeys(partial(bytes, private), partial(list, [private]))
             revocations = Revocations(entity, trust, MemoryBeliefs(), database.audit, clock)
             drive = Drive(account, federation, documents, opener, revocations)
             store = database.computations

@@ -28,6 +28,7 @@ from connectors.engine.runtime import Engine
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.engine.writer import Writer
 from connectors.rules.session_keys import BadSessionKey, pair_keys
+from gateway.edges.secrecy import keep_to_itself
 from gateway.rules.sealing import seal_output
 
 HEARTBEAT_SECONDS = 0.5
@@ -256,6 +257,7 @@ def _heartbeats(writer: Writer) -> None:
 
 
 def main() -> NoReturn:
+    keep_to_itself()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes stdin
     sys.addaudithook(_refuse_pickles)
     if not stat.S_ISFIFO(os.fstat(0).st_mode) and not stat.S_ISSOCK(os.fstat(0).st_mode):

@@ -28,14 +28,17 @@ class OwnPart:
     def dataset(self, name: str) -> Dataset | None:
         return next((dataset for dataset in self.offer.datasets if dataset.name == name), None)
 
+    def is_open(self, name: str, space: str) -> bool:
+        """Whether questions about the dataset `name` may come from `space`."""
+        return "*" in self.spaces[name] or space in self.spaces[name]
+
 
 def check_draft(draft: Contract, own: OwnPart) -> None:
     """What can be said from public metadata; raises IsthmusError with what would pass."""
     check_whole(draft)
     datasets = _own_datasets(draft, own)
     for dataset in datasets:
-        allowed = own.spaces[dataset.name]
-        if "*" not in allowed and draft.initiator not in allowed:
+        if not own.is_open(dataset.name, draft.initiator):
             raise IsthmusError(
                 Reason.POLICY_REFUSED,
                 f"{dataset.name} is not open to questions from {draft.initiator}",

@@ -13,13 +13,14 @@ from typing import Any
 import typer
 import typer.core
 
-from gateway.cli import catalogue, computations, operate, questions, trust
+from gateway.cli import catalogue, computations, operate, people, questions, sign_in, trust, trust_revoke, trust_rotate
 from gateway.cli.output import AsJson, answering, not_installed
 
 # Name, where it is (a typer app or a function), and its line in the list of commands.
 LAZY = (
     ("demo", "gateway.cli.demo:demo", "See it work: one question across three data spaces."),
     ("sandbox", "gateway.cli.sandbox:app", "A whole federation on this machine: up, ps, down."),
+    ("doctor", "gateway.cli.doctor:app", "What is wrong between your gateway and a peer, and who must act."),
 )
 
 
@@ -81,6 +82,7 @@ _register(
     ("spaces", catalogue.spaces, "isthmus spaces --json"),
     ("plan", questions.plan, "isthmus plan docs/queries/form_year.yaml"),
     ("run", questions.run, "isthmus run docs/queries/overlap.yaml --json"),
+    ("login", sign_in.login, "isthmus login --profile profile.toml"),
 )
 
 _computations = typer.Typer(
@@ -93,6 +95,27 @@ _register(
     ("cancel", computations.cancel, "isthmus computations cancel 4f0c..."),
 )
 app.add_typer(_computations, name="computations")
+
+_tokens = typer.Typer(
+    no_args_is_help=True,
+    help="Access tokens for people whom your organisation signs in.",
+    epilog="Example: isthmus tokens exchange --subject-token-file id.jwt",
+)
+_register(_tokens, ("exchange", sign_in.exchange, "isthmus tokens exchange --subject-token-file id.jwt"))
+app.add_typer(_tokens, name="tokens")
+
+_people = typer.Typer(
+    no_args_is_help=True,
+    help="For operators: who can sign in on the login page.",
+    epilog="Example: isthmus people list --config space/gateway.toml",
+)
+_register(
+    _people,
+    ("add", people.add, "isthmus people add anna --scopes catalogue --scopes compute --config space/gateway.toml"),
+    ("list", people.list_, "isthmus people list --config space/gateway.toml"),
+    ("remove", people.remove, "isthmus people remove anna --config space/gateway.toml"),
+)
+app.add_typer(_people, name="people")
 
 _gateway = typer.Typer(
     no_args_is_help=True,
@@ -114,14 +137,32 @@ _agent = typer.Typer(
 _register(_agent, ("serve", operate.serve_agent, "isthmus agent serve --config space/agent/agent.toml"))
 app.add_typer(_agent, name="agent")
 
+
 _trust = typer.Typer(
     no_args_is_help=True,
-    help="For operators: whom to trust, and what to take back.",
-    epilog="Example: isthmus trust revoke --config space/gateway.toml --key space/tls/to-peers.pem",
+    help="For operators: join a federation, keep a space's keys, or run an anchor.",
+    epilog="Example: isthmus trust join invitation.txt --config space/gateway.toml",
 )
 _register(
     _trust,
-    ("revoke", trust.revoke, "isthmus trust revoke --config space/gateway.toml --key space/tls/to-peers.pem"),
+    ("join", trust.join, "isthmus trust join invitation.txt --config space/gateway.toml"),
+    ("show", trust.show, "isthmus trust show --config space/gateway.toml"),
+    ("rotate", trust_rotate.rotate, "isthmus trust rotate token --config space/gateway.toml"),
+    (
+        "certify",
+        trust_rotate.certify,
+        "isthmus trust certify analyst --config space/gateway.toml --out space/client-2",
+    ),
+    (
+        "revoke",
+        trust_revoke.revoke,
+        "isthmus trust revoke --config space/gateway.toml --key space/tls/to-peers.pem",
+    ),
+    ("keys", trust_rotate.keys, "isthmus trust keys --config space/gateway.toml"),
+    ("init", trust.init, "isthmus trust init anchor --entity https://anchor.example --listen 0.0.0.0:8444"),
+    ("serve", trust.serve, "isthmus trust serve --config anchor/anchor.toml"),
+    ("invite", trust.invite, "isthmus trust invite https://care.example --config anchor/anchor.toml"),
+    ("suspend", trust.suspend, "isthmus trust suspend https://care.example --config anchor/anchor.toml"),
 )
 app.add_typer(_trust, name="trust")
 

@@ -13,8 +13,9 @@ listen = $listen
 endpoint = $endpoint
 # SQLite beside this file; PostgreSQL is postgresql+asyncpg://user@host/name.
 database = "sqlite+aiosqlite:///gateway.db"
-# What the anchor of your federation says about you. It comes from there; see to-the-anchor.json.
+# What the anchor of your federation says about you: `isthmus trust join` fetches it, the gateway keeps it fresh.
 statement = "anchor/statement.jwt"
+admit = "anchored"
 
 [operator]
 name = $operator
@@ -26,35 +27,25 @@ jurisdiction = $jurisdiction
 # Seats for parties that you offer; 0 for data only.
 seats = 1
 
+# Each names a ring: a small file that says which key is in use since when, beside the key itself.
+# `isthmus trust keys` shows them, `isthmus trust rotate` puts the next key in.
 [keys]
-federation = "keys/federation.pem"
-token = "keys/token.pem"
-recipient = "keys/recipient.pem"
+federation = "keys/federation.ring.json"
+token = "keys/token.ring.json"
+recipient = "keys/recipient.ring.json"
 # It can only revoke: your other keys, tokens, contracts, yourself.
-revocation = "keys/revocation.pem"
-# The agent's public key only: its secret one never lies with the gateway.
-contract = "keys/contract.jwk.json"
+revocation = "keys/revocation.ring.json"
+# The agent's, whose public side is read here: its secret never lies with the gateway.
+contract = "agent/contract.ring.json"
 
-# Certificates of this space's own CA; they live 90 days.
+# Rings of certificates, of this space's own CA; those of the port and of calls to peers live 90 days.
 [tls]
-ca = "tls/ca.pem"
-certificate = "tls/gateway.pem"
-key = "tls/gateway.key.pem"
-client_certificate = "tls/to-peers.pem"
-client_key = "tls/to-peers.key.pem"
+ca = "tls/ca.ring.json"
+server = "tls/gateway.ring.json"
+client = "tls/to-peers.ring.json"
 
-# Whom you trust to say who is who, and under which entity IDs.
-[[anchors]]
-entity = $anchor
-keys = ["anchor/anchor.jwk.json"]
-revocation_keys = ["anchor/revocation.jwk.json"]
-prefixes = [$entity]  # add your peers' entity IDs
-
-# One table per peer; its operator hands you the chain.
-# [[peers]]
-# entity = "https://police.example"
-# address = "police.example:8443"
-# chain = "peers/police.chain.json"
+# Peers are all whom an anchor of yours vouches for ("anchored"), or only those with a [[peers]] table ("listed").
+# Whom you trust to say who is who stands at the end of this file: `isthmus trust join` writes it there.
 
 # One table per client. Scopes: catalogue, compute, operate. "*" allows every dataset, statistic or purpose.
 [[clients]]
@@ -75,8 +66,8 @@ level = "info"
 
 AGENT = """\
 # The agent: the process next to the data. It dials its gateway and listens on nothing.
-# Paths are relative to this file; the folder can be moved to another user or machine as a whole,
-# together with the anchor's public key.
+# Paths are relative to this file; the folder can be moved to another user or machine as a whole, together with the
+# certificate of the space's CA (with its ring, without its key).
 
 entity = $entity
 gateway = $own_gateway
@@ -87,20 +78,14 @@ seats = 1
 datasets = ["datasets/example.toml"]
 
 [keys]
-# Signs offers, approvals and receipts. Nobody else may read it, the gateway least of all.
-contract = "contract.pem"
+# Signs offers, approvals and receipts. Nobody else may read its secrets, the gateway least of all.
+contract = "contract.ring.json"
 
 [tls]
-ca = "ca.pem"
-certificate = "agent.pem"
-key = "agent.key.pem"
+ca = "../tls/ca.ring.json"
+agent = "agent.ring.json"
 
-# The agent checks signatures itself: the same anchors as in gateway.toml.
-[[anchors]]
-entity = $anchor
-keys = ["../anchor/anchor.jwk.json"]
-revocation_keys = ["../anchor/revocation.jwk.json"]
-prefixes = [$entity]  # add your peers' entity IDs
+# The agent checks signatures itself, by pins of its own: `isthmus trust join` writes them at the end of this file.
 
 [log]
 level = "info"
@@ -181,6 +166,53 @@ first_name,last_name,birth_date,referred,form
 Ada,Example,1990-01-31,2024-02-01,labour
 Ben,Example,1985-06-15,2024-03-17,sexual
 Cleo,Example,1999-12-24,2024-05-09,labour
+"""
+
+ANCHOR = """\
+# The anchor of a federation. Paths are relative to this file; unknown keys are refused.
+
+# Who vouches: the entity ID that members pin. Its host name stands in the certificate of the port.
+entity = $entity
+# The one port. It asks for no client certificate: whoever joins has none yet.
+listen = $listen
+# host:port under which members reach that port, as invitations say it.
+address = $address
+# SQLite beside this file; PostgreSQL is postgresql+asyncpg://user@host/name.
+database = "sqlite+aiosqlite:///anchor.db"
+# The names for which this anchor vouches: an entity ID and what lies under it, or every host below one.
+# Members pin them when they join; widening them later needs every member's consent.
+prefixes = $prefixes
+
+[keys]
+# Secret, mode 0600. Whoever has the first can vouch for anybody within the prefixes.
+federation = "keys/federation.pem"
+# It can only revoke.
+revocation = "keys/revocation.pem"
+
+# Certificates of the anchor's own CA, which invitations carry. The CA's key is not needed here: keep it offline.
+[tls]
+ca = "tls/ca.pem"
+certificate = "tls/anchor.pem"
+key = "tls/anchor.key.pem"
+
+[log]
+level = "info"
+"""
+
+PINS = """
+# Pinned by `isthmus trust join` on $about.
+[[anchors]]
+entity = $entity
+keys = $keys
+revocation_keys = $revocation_keys
+# Under these names it is believed, and under no others.
+prefixes = $prefixes
+"""
+
+POLLED = """\
+# Asked every few seconds who is a member.
+address = $address
+tls_ca = $tls_ca
 """
 
 PROFILE = """\

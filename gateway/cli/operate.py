@@ -19,7 +19,6 @@ def init(
     listen: Annotated[str, typer.Option(help="host:port on which the gateway listens.")],
     operator: Annotated[str, typer.Option(help="The name of your organisation. Default: the entity's host.")] = "",
     jurisdiction: Annotated[str, typer.Option(help="Two letters of ISO 3166-1, or EU.")] = "XX",
-    anchor: Annotated[str, typer.Option(help="The entity ID of the federation's anchor.")] = "https://anchor.example",
     json: AsJson = False,
 ) -> None:
     """Write keys, certificates, configuration and an example dataset for a new space; overwrite nothing."""
@@ -29,7 +28,7 @@ def init(
         from gateway.cli.init import Wanted, lay_out, next_steps
         from gateway.edges.clock import SystemClock
 
-        wanted = Wanted.checked(entity, listen, operator, jurisdiction, anchor)
+        wanted = Wanted.checked(entity, listen, operator, jurisdiction)
         files = lay_out(folder, wanted, SystemClock().now())
         steps = next_steps(folder, wanted)
         output.give(

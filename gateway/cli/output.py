@@ -129,7 +129,7 @@ def not_installed(missing: ModuleNotFoundError) -> IsthmusError:
     return IsthmusError(
         Reason.CONFIGURATION,
         f"this command needs {missing.name}, which is not installed here",
-        advice="An operator installs 'isthmus[gateway,agent]', a sandbox 'isthmus[sandbox]'",
+        advice="An operator installs 'isthmus[gateway,agent,console]', a sandbox 'isthmus[sandbox]'",
     )
 
 

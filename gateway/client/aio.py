@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -20,9 +20,12 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
-from gateway.client import evidence, messages
+from gateway.api.client.v1 import diagnostics_pb2 as diag
+from gateway.api.client.v1 import tokens_pb2 as tok
+from gateway.client import evidence, messages, sign_in
 from gateway.client.access import AccessToken
 from gateway.client.profile import Profile
+from gateway.client.sign_in import SignedIn, SubjectToken
 from gateway.domain.computation import Computation, State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Space
@@ -39,6 +42,7 @@ from gateway.rules.lifecycle import LIVE
 
 CALL_WITHIN = 30.0
 CANCEL_WITHIN = 60.0
+DIAGNOSE_WITHIN = 180.0
 WATCH_WITHIN = 600.0  # one stream; it is opened again while the computation lives
 ATTEMPTS = 4
 PAGE = 200
@@ -51,6 +55,7 @@ OPTIONS = (
 )
 _CATALOGUE = "/isthmus.client.v1.CatalogueService/"
 _COMPUTATION = "/isthmus.client.v1.ComputationService/"
+_DIAGNOSTICS = "/isthmus.client.v1.DiagnosticsService/"
 _TOKENS = "/isthmus.client.v1.TokenService/"
 
 Recipient = Literal["self", "gateway"]
@@ -78,7 +83,7 @@ class AsyncClient:
 
     def __init__(self, profile: Profile, *, clock: Clock | None = None) -> None:
         self._profile = profile
-        self._token = AccessToken(profile.token, clock or SystemClock(), self._issue)
+        self._token = AccessToken(profile.token, clock or SystemClock(), self._issue, self._renew)
         self._asked: dict[str, _Asked] = {}
         self._channel: grpc.aio.Channel | None = None
 
@@ -235,9 +240,64 @@ class AsyncClient:
         with contextlib.suppress(IsthmusError):
             await self._call(rpc, request, comp.AcknowledgeResultResponse, attempts=ATTEMPTS if consistent else 1)
 
+    async def diagnose(self, peer: str) -> AsyncIterator[messages.Found]:
+        """What the home gateway finds on the line to `peer` (entity ID or host name), as it finds it.
+
+        Needs the scope `operate`. Raises IsthmusError(NOT_FOUND) when no peer is called so.
+        """
+        call = self._open().unary_stream(
+            _DIAGNOSTICS + "DiagnosePeer",
+            request_serializer=diag.DiagnosePeerRequest.SerializeToString,
+            response_deserializer=diag.DiagnosePeerResponse.FromString,
+        )
+        request = diag.DiagnosePeerRequest(peer=peer)
+        try:
+            stream = call(request, timeout=DIAGNOSE_WITHIN, metadata=await self._metadata())
+            try:
+                async for message in stream:
+                    if (found := messages.found_from(message)) is not None:
+                        yield found
+            finally:
+                stream.cancel()
+        except grpc.RpcError as problem:
+            raise self._refused(problem) from None
+
     async def issue_token(self) -> str:
         """A fresh access token for this certificate, for clients that hold theirs in a file."""
         return str((await self._issue()).access_token)
+
+    async def sign_in(self, show: Callable[[str], None]) -> SignedIn:
+        """Have a person sign in on the login page that the profile names; `show` is given the address to open.
+
+        From then on this client asks in their name.
+        """
+        if self._profile.login is None:
+            raise IsthmusError(
+                Reason.CONFIGURATION,
+                "the profile names no login page",
+                field="login",
+                advice="Ask the operator of your space for its address, or exchange a token of your provider",
+            )
+        attempt = sign_in.Attempt()
+        client = sign_in.client_in(self._profile.certificate.read_bytes())
+        code = await sign_in.code_from_browser(self._profile.login, client, show, attempt)
+        return self._signed_in(await self._exchange(sign_in.of_code(code, attempt.verifier)))
+
+    async def exchange(self, subject_token: str, kind: SubjectToken = "id_token") -> SignedIn:
+        """Exchange a token of the organisation's provider; from then on this client asks in that person's name."""
+        return self._signed_in(await self._exchange(sign_in.of_subject(subject_token, kind)))
+
+    def _signed_in(self, answer: Any) -> SignedIn:
+        self._token.use(answer.access_token)
+        return sign_in.signed_in(answer)
+
+    async def _renew(self, token: str) -> Any:
+        return await self._exchange(sign_in.of_subject(token, "access_token"), attempts=ATTEMPTS)
+
+    async def _exchange(self, request: tok.ExchangeTokenRequest, attempts: int = 1) -> Any:
+        # A code or a provider's token is tried once: it serves once, and a lost answer does not bring it back.
+        rpc = _TOKENS + "ExchangeToken"
+        return await self._call(rpc, request, tok.ExchangeTokenResponse, attempts=attempts, authorized=False)
 
     async def _get(self, name: str) -> Any:
         request = comp.GetComputationRequest(name=_full(name))
@@ -245,8 +305,6 @@ class AsyncClient:
 
     async def _issue(self) -> Any:
         """A fresh access token for this certificate."""
-        from gateway.api.client.v1 import tokens_pb2 as tok
-
         request = tok.IssueTokenRequest()
         return await self._call(_TOKENS + "IssueToken", request, tok.IssueTokenResponse, authorized=False)
 

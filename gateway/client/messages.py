@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
+from gateway.api.client.v1 import diagnostics_pb2 as diag
 from gateway.domain import computation, dataset, plan
 from gateway.domain.contract import Contract
+from gateway.domain.diagnosis import Finding, Way
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
+from gateway.edges.grpc.finding_convert import shown_from
 from gateway.rules.records import from_bytes
 
 
@@ -32,6 +35,21 @@ class Catalogue:
 
     datasets: tuple[Listed, ...]
     unreachable: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One finding about the line to `peer`, an entity ID."""
+
+    peer: str
+    way: Way
+    finding: Finding
+
+
+def found_from(message: diag.DiagnosePeerResponse) -> Found | None:
+    """None for a step that a newer gateway tries and this release does not know."""
+    shown = shown_from(message.finding)
+    return None if shown is None else Found(message.peer, *shown)
 
 
 _COLUMN_TYPES = {

@@ -7,8 +7,12 @@ place of the file itself.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from gateway import config
 from gateway.domain.errors import IsthmusError, Reason
@@ -17,9 +21,17 @@ SANDBOX_PROFILE = "default-profile.toml"
 SANDBOX_RUNS = "sandbox.json"  # there while a sandbox runs
 
 
+def _page(address: str) -> str:
+    # A password is typed there: https, but for a page on this machine.
+    if re.fullmatch(r"https://[^\s?#]+|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?/?", address) is None:
+        raise ValueError("a login page has an https address, on this machine http://127.0.0.1:PORT")
+    return address
+
+
 class Profile(config.Strict):
     """`gateway` is host:port, `server_name` the host name in its certificate. `token` is a file with an access
-    token; without one, or once it has expired, the SDK asks the gateway for one with the certificate."""
+    token; without one, or once it has expired, the SDK asks the gateway for one with the certificate. `login` is where
+    people sign in."""
 
     gateway: str
     server_name: str
@@ -27,6 +39,7 @@ class Profile(config.Strict):
     certificate: config.Beside
     key: config.Beside
     token: config.Beside | None = None
+    login: Annotated[str, AfterValidator(_page)] | None = None
 
     @classmethod
     def load(cls, path: Path | str) -> Profile:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gateway.client.aio import AsyncClient, Recipient
-from gateway.client.messages import Catalogue, Listed
+from gateway.client.messages import Catalogue, Found, Listed
 from gateway.client.profile import Profile
+from gateway.client.sign_in import SignedIn, SubjectToken
 from gateway.domain.computation import Computation
 from gateway.domain.offer import Space
 from gateway.domain.plan import Plan
@@ -85,6 +86,21 @@ class Client:
 
     def result(self, computation: Computation) -> Table:
         return self._wait(self._async.result(computation))
+
+    def sign_in(self, show: Callable[[str], None]) -> SignedIn:
+        return self._wait(self._async.sign_in(show))
+
+    def exchange(self, subject_token: str, kind: SubjectToken = "id_token") -> SignedIn:
+        return self._wait(self._async.exchange(subject_token, kind))
+
+    def diagnose(self, peer: str) -> Iterator[Found]:
+        items = self._async.diagnose(peer)
+
+        async def following() -> Found | None:
+            return await anext(items, None)
+
+        while (item := self._wait(following())) is not None:
+            yield item
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

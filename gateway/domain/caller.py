@@ -13,6 +13,9 @@ class CallerKind(StrEnum):
     AGENT = "agent"
     # A certificate of this space that has no token yet: it may ask for one and do nothing else.
     HOLDER = "holder"
+    # At an anchor, whose port asks for no certificate: who brings an invitation, and who is a member.
+    INVITED = "invited"
+    MEMBER = "member"
 
 
 @record

@@ -2,8 +2,8 @@
 
 Invariants:
 - an entity ID has exactly one spelling (lower-case host, no port, no percent-encoding, no trailing slash),
-  so that equality of strings is equality of entities, and a prefix ends where a host or a path segment
-  ends;
+  so that equality of strings is equality of entities, and a prefix ends where a host, a label of it or a path
+  segment ends;
 - a `Jwk` is public, and its `kid` is computed (RFC 7638), never taken from whoever sent it;
 - an `Entity` is only ever made by `gateway.rules.trust` from a verified chain.
 """
@@ -27,6 +27,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = rf"(?:{_LABEL}\.)*[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?"
 _SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"  # never "." or "..", never empty, never percent-encoded
 _ENTITY_ID = re.compile(rf"https://(?P<host>{_HOST})(?P<path>(?:/{_SEGMENT})*)")
+_ANY_HOST = "https://*."
 # Certificates name an entity's agent and clients below its entity ID: no entity may be called so.
 _RESERVED_SEGMENTS = frozenset({"agent", "clients"})
 
@@ -46,13 +47,32 @@ def parse_entity_id(text: str) -> EntityId:
     return EntityId(text)
 
 
+def parse_prefix(text: str) -> EntityId:
+    """`text` as a prefix: an entity ID, or `https://*.` and a host, which stands for every host below it.
+
+    Raises ValueError.
+    """
+    if not text.startswith(_ANY_HOST):
+        return parse_entity_id(text)
+    parent = "https://" + text.removeprefix(_ANY_HOST)
+    if parse_entity_id(parent) != f"https://{host_of(EntityId(parent))}":
+        raise ValueError(f"{text!r} is no prefix: nothing follows the host that * stands below")
+    return EntityId(text)
+
+
 def host_of(entity_id: EntityId) -> str:
     """The host name, which the entity's server certificate must carry."""
     return entity_id.removeprefix("https://").partition("/")[0]
 
 
 def is_within(entity_id: EntityId, prefix: EntityId) -> bool:
-    """Whether `entity_id` is `prefix` or lies under it, by whole path segments of the same host."""
+    """Whether `entity_id` is `prefix` or lies under it, by whole path segments of the same host.
+
+    `https://*.example` has every host below `example` under it, and not `example` itself, as a name constraint with
+    a leading period has in RFC 5280 section 4.2.1.10.
+    """
+    if prefix.startswith(_ANY_HOST):
+        return host_of(entity_id).endswith("." + prefix.removeprefix(_ANY_HOST))
     return entity_id == prefix or entity_id.startswith(prefix + "/")
 
 
@@ -63,7 +83,6 @@ class KeyUse(StrEnum):
     TOKENS = "tokens"
     CONTRACTS = "contracts"
     REVOCATIONS = "revocations"
-    DECISIONS = "decisions"  # of people: no statement names them
 
 
 def b64url(raw: bytes) -> str:
@@ -124,6 +143,7 @@ class Entity:
     seats: int
     issued_at: int  # of its own statement: an older one never replaces a newer one
     expires_at: int
+    anchor: EntityId  # the pinned one at the top of its chain
 
     def keys(self, use: KeyUse) -> tuple[Jwk, ...]:
         match use:
@@ -135,5 +155,3 @@ class Entity:
                 return self.contract_keys
             case KeyUse.REVOCATIONS:
                 return self.revocation_keys
-            case KeyUse.DECISIONS:
-                return ()

@@ -1,8 +1,8 @@
 """This space's own agent, as its gateway sees it: the agent dials in, asks are numbered, answers echo them.
 
-Invariants: one agent is connected at a time, and a newer connection replaces an older one; when the line
-breaks, everybody who waits on it is told at once; what the agent says is passed on, not believed: whoever
-it is for verifies its signature.
+Invariants: one agent is connected at a time, and a newer connection replaces an older one: of the same process, what
+runs on the older one ends there; of another, the older one is dead. When a line breaks, everybody who waits on it is
+told at once; what the agent says is passed on, not believed: whoever it is for verifies its signature.
 """
 
 from __future__ import annotations
@@ -37,7 +37,21 @@ class _Line:
     outgoing: asyncio.Queue[pb.ConnectResponse] = field(default_factory=asyncio.Queue)
     waiting: dict[int, asyncio.Queue[Answer]] = field(default_factory=dict)
     offer: str = ""
+    process: str = ""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced: bool = False
+
+    def replace(self) -> None:
+        """Nothing more is asked here; it ends when the last answer has come."""
+        self.replaced = True
+        if not self.waiting:
+            self.gone.set()
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for this number any more."""
+        self.waiting.pop(number, None)
+        if self.replaced and not self.waiting:
+            self.gone.set()
 
     def broken(self) -> None:
         self.gone.set()
@@ -59,6 +73,7 @@ class AgentLine:
         entity: str,
         tunnel: Tunnel,
         offered: Callable[[str], Awaitable[None]],
+        own_chain: Callable[[], tuple[str, ...]],
         believed: Callable[[], tuple[Chains, Sequence[str]]] = lambda: ((), ()),
     ) -> None:
         """`offered(token)` verifies the signed offer that a connecting agent brings; it raises to refuse it.
@@ -68,6 +83,7 @@ class AgentLine:
         self._entity = entity
         self._tunnel = tunnel
         self._offered = offered
+        self._own_chain = own_chain
         self._believed = believed
         self._line: _Line | None = None
         self._numbers = itertools.count(1)
@@ -88,6 +104,13 @@ class AgentLine:
             raise self._nonsense()
         return convert.proposed_from(answer.proposed, self._entity)
 
+    async def open_to(self, space: str) -> tuple[str, ...]:
+        """The datasets that `space` may ask about."""
+        answer = await self._ask(pb.ConnectResponse(open_to=pb.OpenTo(space=space)))
+        if answer.WhichOneof("message") != "opened":
+            raise self._nonsense()
+        return tuple(answer.opened.datasets)
+
     async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
         """The agent's events; a broken line is a Failure of this space."""
         request = peer.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))
@@ -106,7 +129,7 @@ class AgentLine:
                     case _:  # done
                         return
         finally:
-            line.waiting.pop(number, None)
+            line.forget(number)
 
     async def stop(self, session: str, failure: Failure) -> None:
         """Tell the agent that a session has ended; without an agent there is nobody to tell."""
@@ -114,7 +137,12 @@ class AgentLine:
             stop = pb.Stop(session=session, failure=convert.failure_to(failure))
             self._line.outgoing.put_nowait(pb.ConnectResponse(stop=stop))
 
-    def believe(self, chains: Chains, lists: Sequence[str]) -> None:
+    def believe(self) -> None:
+        """Tell the agent the own chain, which says with which of its keys it may sign."""
+        if self._line is not None:
+            self._line.outgoing.put_nowait(self._believe())
+
+    def tell(self, chains: Chains, lists: Sequence[str]) -> None:
         """Tell the agent what was heard, before anything that is asked of it from now on; who connects later hears
         of it then."""
         if self._line is not None:
@@ -126,12 +154,16 @@ class AgentLine:
     async def connect(
         self, first: pb.ConnectRequest, rest: AsyncIterator[pb.ConnectRequest], caller: Caller
     ) -> AsyncIterator[pb.ConnectResponse]:
-        line = _Line(offer=first.hello.offer)
+        line = _Line(offer=first.hello.offer, process=first.hello.process)
+        # Before its offer is verified: an agent that signs with a key of yesterday learns better from it.
+        yield self._believe()
         await self._offered(line.offer)
-        if self._line is not None:
+        if self._line is not None and line.process and self._line.process == line.process:
+            self._line.replace()
+        elif self._line is not None:
             self._line.broken()
         self._line = line
-        self.believe(*self._believed())
+        self.tell(*self._believed())
         ended: set[asyncio.Task[Any]] = {
             asyncio.create_task(self._read(line, rest)),
             asyncio.create_task(line.gone.wait()),
@@ -173,6 +205,9 @@ class AgentLine:
             else:
                 line.take(message)
 
+    def _believe(self) -> pb.ConnectResponse:
+        return pb.ConnectResponse(believe=pb.Believe(chains=convert.chains_to([self._own_chain()])))
+
     def _send(self, message: pb.ConnectResponse) -> tuple[_Line, int, asyncio.Queue[Answer]]:
         line = self._line
         if line is None:
@@ -196,7 +231,7 @@ class AgentLine:
         except TimeoutError:
             answer = None
         finally:
-            line.waiting.pop(number, None)
+            line.forget(number)
         if answer is None:
             gone = self._gone()
             raise IsthmusError(Reason.AGENT_UNREACHABLE, gone.text, space=self._entity, advice=gone.action)

@@ -76,6 +76,11 @@ class Authority:
     def certificate_pem(self) -> bytes:
         return self.certificate.public_bytes(Encoding.PEM)
 
+    @property
+    def credentials(self) -> Credentials:
+        """To be written to files."""
+        return Credentials(self.certificate_pem, pem_of(self.secret))
+
 
 @dataclass(frozen=True, eq=False)
 class Credentials:
@@ -151,6 +156,19 @@ def thumbprint(certificate: bytes) -> str:
     return b64url(hashlib.sha256(_load(certificate).public_bytes(Encoding.DER)).digest())
 
 
+def kid_of(certificate: bytes) -> str:
+    """The RFC 7638 thumbprint of the key in a certificate, by which it is revoked and found in its ring.
+
+    Raises TokenProblem for a kind of key that no JWK describes.
+    """
+    return _kid_of(_load(certificate).public_key())
+
+
+def expiry(certificate: bytes) -> int:
+    """When a certificate ends, in epoch seconds."""
+    return int(_load(certificate).not_valid_after_utc.timestamp())
+
+
 def issued_by(certificate: bytes, authorities_pem: bytes, now: int, purpose: Purpose) -> bool:
     """Whether a CA in `authorities_pem` issued `certificate` directly, for `purpose`, valid at `now`."""
     try:
@@ -168,7 +186,7 @@ def holder_of(
 
     A certificate whose own key, or whose CA's key, was revoked names nobody.
     """
-    kid = key_of(certificate)
+    kid = kid_of(certificate)
     if revoked(kid):
         raise TokenProblem(Problem.REVOKED, f"the key {kid} of a certificate of {entity_id}")
     standing = without_revoked(authorities_pem, revoked)
@@ -176,11 +194,6 @@ def holder_of(
         raise TokenProblem(Problem.BINDING, f"certificate not issued by {entity_id}'s CA, revoked, or not valid now")
     role, client_id = _role_of(claimed_uri(certificate), entity_id)
     return CertificateHolder(entity_id, role, client_id, thumbprint(certificate), kid)
-
-
-def key_of(certificate: bytes) -> str:
-    """The RFC 7638 thumbprint of a certificate's public key. Raises TokenProblem for a kind that no JWK describes."""
-    return _kid_of(_load(certificate).public_key())
 
 
 def keys_of(authorities_pem: bytes) -> list[str]:

@@ -11,6 +11,10 @@ class SystemClock:
         """Seconds since 1970, UTC."""
         return int(time.time())
 
+    def milliseconds(self) -> int:
+        """Milliseconds since 1970, UTC: to measure how far another clock is off."""
+        return time.time_ns() // 1_000_000
+
 
 class SystemIds:
     def fresh(self) -> str:

@@ -17,7 +17,7 @@ from gateway.domain.computation import Computation, Receipt
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer
-from gateway.edges.keys import SigningKey
+from gateway.edges.keyrings import Signer
 from gateway.edges.tokens import Verifier, sign
 from gateway.ports import Clock, Ids, Once
 from gateway.rules.contract import audience, read_contract
@@ -87,27 +87,27 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Signs documents in the name of `entity` with one of its keys."""
+    """Signs documents in the name of `entity` with the key that is in use."""
 
     entity: str
-    key: SigningKey
+    signer: Signer
     clock: Clock
     ids: Ids
 
     def offer(self, offer: Offer) -> str:
-        return sign(OFFER, {**self._envelope(OFFER_LIFETIME), "offer": to_plain(offer)}, self.key)
+        return sign(OFFER, {**self._envelope(OFFER_LIFETIME), "offer": to_plain(offer)}, self.signer())
 
     def contract(self, contract: Contract) -> str:
         lifetime = contract.expires - contract.not_before
         return sign(
             CONTRACT,
             {**self._envelope(lifetime), "aud": audience(contract.session), "contract": to_plain(contract)},
-            self.key,
+            self.signer(),
         )
 
     def approval(self, contract: Contract, body: ApprovalBody) -> str:
         claims = {**self._envelope(contract.expires - contract.not_before), "aud": audience(contract.session)}
-        return sign(APPROVAL, {**claims, **to_plain(body)}, self.key)
+        return sign(APPROVAL, {**claims, **to_plain(body)}, self.signer())
 
     def receipt(self, contract: Contract, digest: str, receipt: Mapping[str, Any]) -> str:
         """`receipt` has the fields of `Receipt` but for space, contract and token, which the envelope says."""
@@ -115,7 +115,7 @@ class Writer:
         return sign(
             RECEIPT,
             {**claims, "aud": audience(contract.session), "contract_digest": digest, "receipt": dict(receipt)},
-            self.key,
+            self.signer(),
         )
 
     def _envelope(self, lifetime: int | None) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 Invariants: a key is in the directory for its entity's own issuer, its own kinds of token, and until its chain
 expires, unless it was revoked; an entity only enters through a verified chain, and leaves when a key that signed it
-is revoked; an older statement never replaces a newer one.
+is revoked; an older statement never replaces a newer one; while one
+anchor's word of an entity is believed, another's cannot change its contract or revocation keys, so that what the
+one pins is not got round by way of the other.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from gateway.rules.jwks import jwk_set
 from gateway.rules.revocation import Standing, revoked_error
 from gateway.rules.tokens import DAY, profile_of
 from gateway.rules.trust import LEAF_LIFETIME, STATEMENT, verify_chain
+from gateway.rules.verification import read_token
 
 SUBORDINATE_LIFETIME = 30 * DAY
 MAX_CHANNELS = 16  # TLS keys that are remembered of one entity
@@ -99,16 +102,14 @@ class _Known:
 
 
 class Federation:
-    """The entities that are believed, this space's own among them; a `KeyDirectory` for the verifier.
-
-    With `beliefs`, what `believe` admits outlives the process.
-    """
+    """The entities that are believed, this space's own among them; a `KeyDirectory` for the verifier."""
 
     def __init__(self, anchors: Sequence[Anchor], clock: Clock, beliefs: Beliefs | None = None) -> None:
         self.anchors = tuple(anchors)
         self._clock = clock
         self._beliefs = beliefs
         self._known: dict[str, _Known] = {}
+        self._parted: set[tuple[str, str]] = set()
         self._lists: dict[str, RevocationList] = {}
         # As they are shown: without what was revoked. Made when asked for, dropped when a list says something new.
         self._shown: dict[str, Entity] = {}
@@ -117,6 +118,10 @@ class Federation:
         self._channels: dict[str, dict[str, None]] = {}
         self._severed: dict[str, IsthmusError] = {}
         self.standing = Standing(self.anchors, self._lists)
+
+    def keep_in(self, beliefs: Beliefs) -> None:
+        """From now on what `believe` admits is kept there."""
+        self._beliefs = beliefs
 
     def follow(self, hear: Callable[[News], None]) -> None:
         """`hear` is called for all that is believed from now on."""
@@ -133,16 +138,37 @@ class Federation:
         known = self._known.get(_subject(chain))
         if self._beliefs is None or (known is not None and known.chain == tuple(chain)):
             return self.admit(chain)
-        entity = self._verified(chain)
+        entity = self.check(chain)
         body = json.dumps(list(chain))
         kept = await self._beliefs.keep(CHAINS, Belief(entity.entity_id, entity.issued_at, body))
         if kept.order > entity.issued_at:  # another replica was told a newer one
             self.admit(json.loads(kept.body))
         return self.admit(chain)
 
-    def admit(self, chain: Sequence[str]) -> Entity:
-        """Verifies a pushed chain and believes its entity from now on. Raises TokenProblem."""
-        entity = self._verified(chain)
+    def check(self, chain: Sequence[str], subject: str | None = None) -> Entity:
+        """The entity that a pushed chain proves, as `admit` would have it; nothing is believed by it."""
+        entity = verify_chain(
+            chain, self.anchors, self._clock(), signature_holds, subject=subject, revoked_by=self.standing.key
+        )
+        if (entity.entity_id, superior_of(chain)) in self._parted:
+            raise TokenProblem(Problem.CHAIN, f"{entity.entity_id} is suspended by {superior_of(chain)}")
+        known = self.last_known(entity.entity_id)
+        if known is not None and entity.issued_at < known.issued_at:
+            raise TokenProblem(Problem.OLDER, f"{entity.entity_id}'s statement is older than the one already believed")
+        if known is not None and self._clock() < known.expires_at and not _agree(known, entity):
+            raise TokenProblem(
+                Problem.POLICY,
+                f"{entity.anchor} vouches for other contract or revocation keys of {entity.entity_id} than"
+                f" {known.anchor}, which is believed until {known.expires_at}",
+            )
+        return entity
+
+    def admit(self, chain: Sequence[str], subject: str | None = None) -> Entity:
+        """Verifies a pushed chain, of `subject` where that is given, and believes its entity from now on.
+
+        Raises TokenProblem.
+        """
+        entity = self.check(chain, subject)
         known = self._known.get(entity.entity_id)
         if known is not None and known.chain == tuple(chain):
             return entity
@@ -153,6 +179,25 @@ class Federation:
             self.saw(entity.entity_id, kid)
         self._tell(News(chains=(tuple(chain),)))
         return entity
+
+    def last_known(self, entity_id: str) -> Entity | None:
+        """The entity as it was believed last, expired or not: for finding out what is wrong, never to trust."""
+        known = self._known.get(entity_id)
+        return None if known is None else known.entity
+
+    def part_with(self, entity_id: str, superior: str) -> None:
+        """Believe `entity_id` no longer on the word of `superior`, who takes it back, until `rejoin`.
+
+        What another superior says of it counts as before: nobody can take away whom they do not vouch for.
+        """
+        self._parted.add((entity_id, superior))
+        known = self._known.get(entity_id)
+        if known is not None and superior_of(known.chain) == superior:
+            del self._known[entity_id]
+            self._shown.pop(entity_id, None)
+
+    def rejoin(self, entity_id: str, superior: str) -> None:
+        self._parted.discard((entity_id, superior))
 
     def take(self, given: RevocationList) -> None:
         """From now on `given` is its issuer's list; who calls has verified it."""
@@ -210,13 +255,27 @@ class Federation:
                 return revoked_error(f"the federation key {kid} {whose}", entity_id, by)
         return None
 
+    def endpoint(self, entity_id: str) -> str:
+        """Where an entity says that its port is (host:port), empty if it is not believed."""
+        entity = self.entity(entity_id)
+        return "" if entity is None else entity.endpoint
+
+    def authorities(self, entity_id: str) -> bytes:
+        """PEM of the CAs of an entity, none if it is not believed."""
+        entity = self.entity(entity_id)
+        return b"" if entity is None else entity.tls_ca.encode()
+
+    def roots(self) -> bytes:
+        """PEM of the CAs of everybody who is believed now."""
+        return b"".join(entity.tls_ca.encode() for entity in self.entities())
+
     def keys(self, issuer: str, kid: str, typ: str) -> list[Jwk]:
         use = profile_of(typ).signed_with
         if use is KeyUse.REVOCATIONS:
             found = self._revocation_keys(issuer, kid)
         else:
             entity = self.entity(issuer)
-            found = [] if entity is None else [key for key in entity.keys(use) if key.kid == kid]
+            found = [] if entity is None or use is None else [key for key in entity.keys(use) if key.kid == kid]
         if not found:
             if (by := self.standing.key(issuer, kid)) is not None:
                 raise TokenProblem(Problem.REVOKED, f"key {kid} of {issuer}, by {by}")
@@ -236,13 +295,6 @@ class Federation:
             pinned += known.entity.revocation_keys
         found = {key for key in pinned if key.kid == kid and self.standing.key(issuer, kid) is None}
         return list(found)
-
-    def _verified(self, chain: Sequence[str]) -> Entity:
-        entity = verify_chain(chain, self.anchors, self._clock(), signature_holds, revoked_by=self.standing.key)
-        known = self._known.get(entity.entity_id)
-        if known is not None and entity.issued_at < known.entity.issued_at:
-            raise TokenProblem(Problem.OLDER, f"{entity.entity_id}'s statement is older than the one already believed")
-        return entity
 
     def _without_revoked(self, entity: Entity) -> Entity:
         def stands(kid: str) -> bool:
@@ -283,8 +335,34 @@ def _subject(chain: Sequence[str]) -> str:
     return str(_parsed(chain[0]).claims.get("sub")) if chain else ""
 
 
+def admit_pushed(trust: Federation, compact: str, entity_id: str) -> None:
+    """Admits the chain that an `isthmus-request+jwt` pushes, if its issuer's key is not known without it.
+
+    `entity_id` is whom the client certificate names: token, certificate and chain are of one entity, or it is
+    refused. The token itself is believed only by the verifier, afterwards. Raises TokenProblem.
+    """
+    token = read_token(compact, profile_of("isthmus-request+jwt"))
+    if not token.trust_chain or trust.keys(entity_id, token.kid, token.typ):
+        return
+    if token.claims.get("iss") != entity_id:
+        raise TokenProblem(Problem.ISSUER, f"{entity_id} pushed a chain on a token that it did not issue")
+    trust.admit(token.trust_chain, subject=entity_id)
+
+
+def _agree(known: Entity, entity: Entity) -> bool:
+    return known.anchor == entity.anchor or (
+        {key.kid for key in known.contract_keys} == {key.kid for key in entity.contract_keys}
+        and {key.kid for key in known.revocation_keys} == {key.kid for key in entity.revocation_keys}
+    )
+
+
 def operator_of(entity: Entity) -> Operator:
     """The operator as the seat rules see it."""
     return Operator(
         entity.entity_id, entity.operator, entity.operator_group, tuple(entity.affiliates), entity.jurisdiction
     )
+
+
+def superior_of(chain: Sequence[str]) -> str:
+    """Who vouches directly for the entity of a chain that was verified."""
+    return str(parse_compact(chain[1], MAX_CHAIN_BYTES).claims["iss"])

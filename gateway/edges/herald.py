@@ -1,14 +1,12 @@
 """Keeps the own revocation list fresh and sends it out: a new one at once when something was revoked.
 
-Invariants: what cannot be signed or read now is tried again and said once, never silently left; a list that came in
-a file is judged like one that came over a line.
+Invariant: what cannot be signed now is tried again and said once, never silently left.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -21,20 +19,40 @@ LOOK_EVERY = 0.5
 log = structlog.get_logger()
 
 
+class Shelf:
+    """Where an anchor keeps its newest list, for those who ask for it."""
+
+    def __init__(self, own: OwnList) -> None:
+        self._own = own
+        self._token = ""
+        self._problem = ""
+
+    def __call__(self) -> str:
+        return self._token
+
+    async def look(self) -> None:
+        try:
+            self._token, self._problem = await self._own.current(), ""
+        except IsthmusError as problem:
+            if str(problem) != self._problem:
+                log.error("the anchor's revocation list cannot be renewed", problem=str(problem), why=problem.private)
+            self._problem = str(problem)
+
+    async def look_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            await self.look()
+
+
 class Herald:
-    def __init__(
-        self, own: OwnList, revocations: Revocations, push: Callable[[], Awaitable[None]], files: Sequence[Path] = ()
-    ) -> None:
-        """`push` tells every peer now; `files` are where anchors' lists are put down."""
-        self._own, self._revocations, self._push, self._files = own, revocations, push, files
+    def __init__(self, own: OwnList, revocations: Revocations, push: Callable[[], Awaitable[None]]) -> None:
+        """`push` tells every peer now."""
+        self._own, self._revocations, self._push = own, revocations, push
         self._said: Revoked | None = None
         self._problem = ""
 
     async def look(self) -> bool:
-        """Sign, read and believe what is due; whether the own list says something new."""
-        for file in self._files:
-            if file.exists():
-                await self._revocations.hear([file.read_text().strip()], str(file))
+        """Sign and believe what is due; whether the own list says something new."""
         try:
             said = (await self._revocations.admit(await self._own.current())).revoked
         except IsthmusError as problem:

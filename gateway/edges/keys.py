@@ -74,15 +74,20 @@ def new_agreement_key() -> AgreementKey:
 
 
 def signing_key(secret: SigningSecret) -> SigningKey:
-    """`secret` with its JWK: use sig, key_ops verify, alg per RFC 9864 or RFC 7518."""
-    if isinstance(secret, Ed25519PrivateKey):
-        x = b64url(secret.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-        return SigningKey(secret, Jwk("OKP", "Ed25519", x, alg="Ed25519", use="sig", key_ops=("verify",)))
-    if not isinstance(secret.curve, ec.SECP256R1):
+    """`secret` with its JWK."""
+    return SigningKey(secret, public_jwk(secret.public_key()))
+
+
+def public_jwk(public: VerificationKey) -> Jwk:
+    """Its JWK: use sig, key_ops verify, alg per RFC 9864 or RFC 7518."""
+    if isinstance(public, Ed25519PublicKey):
+        x = b64url(public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+        return Jwk("OKP", "Ed25519", x, alg="Ed25519", use="sig", key_ops=("verify",))
+    if not isinstance(public.curve, ec.SECP256R1):
         raise ValueError("the only elliptic curve beside Ed25519 is P-256")
-    point = secret.public_key().public_numbers()
+    point = public.public_numbers()
     x, y = (b64url(coordinate.to_bytes(32, "big")) for coordinate in (point.x, point.y))
-    return SigningKey(secret, Jwk("EC", "P-256", x, y, alg="ES256", use="sig", key_ops=("verify",)))
+    return Jwk("EC", "P-256", x, y, alg="ES256", use="sig", key_ops=("verify",))
 
 
 def agreement_key(secret: X25519PrivateKey) -> AgreementKey:

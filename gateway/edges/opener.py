@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.computation import SealedShare
@@ -14,18 +14,27 @@ from gateway.rules.roster import open_result
 
 
 @dataclass(frozen=True, slots=True)
-class RecipientKey:
-    """The gateway's X25519 key (raw); contracts name its public half."""
+class RecipientKeys:
+    """The gateway's X25519 keys (raw); contracts name the public half of one.
 
-    private: bytes = field(repr=False)
+    `current` is named in new contracts; `every` opens what was sealed to any.
+    """
+
+    current: Callable[[], bytes]
+    every: Callable[[], Sequence[bytes]]
 
     def key(self) -> str:
-        return base64.b64encode(sealing.public_of(self.private)).decode()
+        return _public(self.current())
 
     def open(
         self, contract: SignedContract, approvals: Sequence[SignedApproval], shares: Sequence[SealedShare]
     ) -> Table:
         for recipient in contract.body.recipients:
-            if recipient.kind == "gateway" and recipient.key == self.key():
-                return open_result(contract, approvals, shares, recipient.name, self.private)
-        raise release.inconsistent("this gateway's key is not the contract's")
+            for private in self.every() if recipient.kind == "gateway" else ():
+                if recipient.key == _public(private):
+                    return open_result(contract, approvals, shares, recipient.name, private)
+        raise release.inconsistent("this gateway has no key that the contract names")
+
+
+def _public(private: bytes) -> str:
+    return base64.b64encode(sealing.public_of(private)).decode()

@@ -8,7 +8,7 @@ last good offer with its age; retries are for idempotent calls alone, with jitte
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -18,13 +18,13 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from gateway.api.peer.v1 import peer_pb2 as pb
 from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Entity, host_of
+from gateway.domain.identity import EntityId
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
-from gateway.edges.certificates import Credentials
+from gateway.edges.channels import Channels, Target
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.grpc.errors import from_rpc_error
-from gateway.edges.grpc.serve import MAX_MESSAGE
+from gateway.edges.keyrings import Signer
 from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import sign
 from gateway.ports import Chains, Clock, Ids
@@ -32,30 +32,37 @@ from gateway.rules.tokens import request_hash
 
 SERVICE = "/isthmus.peer.v1.PeerService/"
 CALL_WITHIN = 10.0
-CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_send_message_length", MAX_MESSAGE),
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
-    ("grpc.enable_http_proxy", 0),
-)
+
+
+def signed_request(
+    own: str, peer: str, rpc: str, sent: bytes, key: SigningKey, now: int, jti: str
+) -> tuple[tuple[str, str], ...]:
+    """The metadata of one call: a fresh `isthmus-request+jwt` over the very bytes that are sent."""
+    claims = {
+        "iss": own,
+        "sub": own,
+        "aud": peer,
+        "iat": now,
+        "exp": now + 60,
+        "jti": jti,
+        "rpc": rpc,
+        "rqh": request_hash(sent),
+    }
+    return (("authorization", f"Bearer {sign('isthmus-request+jwt', claims, key)}"),)
 
 
 class PeerLine:
     """Port `SpaceLine` to one other gateway."""
 
     def __init__(
-        self, own: str, peer: Entity, address: str, credentials: Credentials, key: SigningKey, clock: Clock, ids: Ids
+        self, own: str, peer: EntityId, target: Callable[[], Target], signer: Signer, clock: Clock, ids: Ids
     ) -> None:
-        self._own, self._peer, self._key, self._clock, self._ids = own, peer.entity_id, key, clock, ids
-        tls = grpc.ssl_channel_credentials(peer.tls_ca.encode(), credentials.key_pem, credentials.certificate_pem)
-        named = ("grpc.ssl_target_name_override", host_of(peer.entity_id))
-        self._channel = grpc.aio.secure_channel(address, tls, options=(*CHANNEL_OPTIONS, named))
+        """`target` is how the peer is dialled now: by its verified statement and with the own certificate of now."""
+        self._own, self._peer, self._signer, self._clock, self._ids = own, peer, signer, clock, ids
+        self._channels = Channels(target)
 
     async def close(self) -> None:
-        await self._channel.close(grace=None)
+        await self._channels.close()
 
     async def describe(self, chain: Sequence[str], lists: Sequence[str]) -> pb.DescribeResponse:
         request = pb.DescribeRequest(chain=chain, revocations=lists)
@@ -73,18 +80,19 @@ class PeerLine:
     async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
         request = pb.RunRequest(contract=contract, approvals=approvals, chains=convert.chains_to(chains))
         sent = request.SerializeToString()
-        call = self._channel.unary_stream(
-            SERVICE + "Run", request_serializer=None, response_deserializer=pb.RunResponse.FromString
-        )
-        # Never retried: a party is never silently run again.
-        stream = call(sent, metadata=self._token("Run", sent))
-        try:
-            async for message in stream:
-                yield convert.event_from(message)
-        except grpc.RpcError as error:
-            raise self._problem(error) from None
-        finally:
-            stream.cancel()
+        async with self._channels.lease() as channel:
+            call = channel.unary_stream(
+                SERVICE + "Run", request_serializer=None, response_deserializer=pb.RunResponse.FromString
+            )
+            # Never retried: a party is never silently run again.
+            stream = call(sent, metadata=self._token("Run", sent))
+            try:
+                async for message in stream:
+                    yield convert.event_from(message)
+            except grpc.RpcError as error:
+                raise self._problem(error) from None
+            finally:
+                stream.cancel()
 
     async def conclude(
         self, session: str, digest: str, state: State, failure: Failure | None, receipts: Sequence[str]
@@ -103,16 +111,6 @@ class PeerLine:
 
         Raises IsthmusError(PEER_UNREACHABLE) when there is no connection `within` so many seconds.
         """
-        try:
-            async with asyncio.timeout(within):
-                await self._channel.channel_ready()
-        except TimeoutError:
-            raise IsthmusError(
-                Reason.PEER_UNREACHABLE,
-                f"the gateway of {self._peer} cannot be reached",
-                space=self._peer,
-                advice="Check that it runs and that the address and certificates fit",
-            ) from None
         first = pb.TunnelRequest(open=pb.TunnelOpen(session=session)).SerializeToString()
 
         async def messages() -> AsyncIterator[bytes]:
@@ -120,23 +118,31 @@ class PeerLine:
             async for frame in outgoing:
                 yield pb.TunnelRequest(frame=convert.frame_to(frame)).SerializeToString()
 
-        call = self._channel.stream_stream(
-            SERVICE + "Tunnel", request_serializer=None, response_deserializer=pb.TunnelResponse.FromString
-        )
-        stream = call(messages(), metadata=self._token("Tunnel", first))
-        try:
-            async for message in stream:
-                yield convert.frame_from(message.frame)
-        except grpc.RpcError as error:
-            raise self._problem(error) from None
-        finally:
-            stream.cancel()
+        async with self._channels.lease() as channel:
+            try:
+                async with asyncio.timeout(within):
+                    await channel.channel_ready()
+            except TimeoutError:
+                raise IsthmusError(
+                    Reason.PEER_UNREACHABLE,
+                    f"the gateway of {self._peer} cannot be reached",
+                    space=self._peer,
+                    advice="Check that it runs and that the address and certificates fit",
+                ) from None
+            call = channel.stream_stream(
+                SERVICE + "Tunnel", request_serializer=None, response_deserializer=pb.TunnelResponse.FromString
+            )
+            stream = call(messages(), metadata=self._token("Tunnel", first))
+            try:
+                async for message in stream:
+                    yield convert.frame_from(message.frame)
+            except grpc.RpcError as error:
+                raise self._problem(error) from None
+            finally:
+                stream.cancel()
 
     async def _call(self, method: str, request: Message, kind: type[Any], attempts: int = 3) -> Any:
         sent = request.SerializeToString()
-        call = self._channel.unary_unary(
-            SERVICE + method, request_serializer=None, response_deserializer=kind.FromString
-        )
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(attempts),
@@ -145,23 +151,17 @@ class PeerLine:
                 reraise=True,
             ):
                 with attempt:
-                    return await call(sent, metadata=self._token(method, sent), timeout=CALL_WITHIN)
+                    async with self._channels.lease() as channel:
+                        call = channel.unary_unary(
+                            SERVICE + method, request_serializer=None, response_deserializer=kind.FromString
+                        )
+                        return await call(sent, metadata=self._token(method, sent), timeout=CALL_WITHIN)
         except grpc.RpcError as error:
             raise self._problem(error) from None
 
     def _token(self, method: str, sent: bytes) -> tuple[tuple[str, str], ...]:
-        now = self._clock.now()
-        claims = {
-            "iss": self._own,
-            "sub": self._own,
-            "aud": self._peer,
-            "iat": now,
-            "exp": now + 60,
-            "jti": self._ids.fresh(),
-            "rpc": SERVICE + method,
-            "rqh": request_hash(sent),
-        }
-        return (("authorization", f"Bearer {sign('isthmus-request+jwt', claims, self._key)}"),)
+        rpc, now = SERVICE + method, self._clock.now()
+        return signed_request(self._own, self._peer, rpc, sent, self._signer(), now, self._ids.fresh())
 
     def _problem(self, error: grpc.RpcError) -> IsthmusError:
         return from_rpc_error(error, space=self._peer, whom=f"the gateway of {self._peer}")

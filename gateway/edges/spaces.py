@@ -1,7 +1,8 @@
 """Everybody this gateway knows, itself included: port `Federation`.
 
 Invariants: a space is here only through a chain that a pinned anchor ends and an offer that its agent
-signed; a refresh swaps one peer at a time and keeps the last good copy of one that does not answer.
+signed; a refresh swaps one peer at a time and keeps the last good copy of one that does not answer; peers come
+with their chain and go when nobody vouches for them any more.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import structlog
 
 from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import Entity
+from gateway.domain.identity import EntityId
 from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
@@ -29,6 +31,12 @@ from gateway.rules.jose import MAX_CHAIN_BYTES, Problem, TokenProblem, parse_com
 log = structlog.get_logger()
 REFRESH_EVERY = 20.0
 REFRESH_MISSING_EVERY = 1.0
+
+
+class KeptChains(Protocol):
+    """Where chains outlive a restart."""
+
+    async def keep(self, believed: Mapping[str, Sequence[str]], gone: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +69,21 @@ class Spaces:
         reader: Reader,
         clock: Clock,
         own_chain: Callable[[], tuple[str, ...]],
-        dial: Callable[[Entity], PeerLine],
-        chains: Mapping[str, tuple[str, ...]],
+        dial: Callable[[EntityId], PeerLine],
+        kept: KeptChains,
         revocations: Revocations,
+        listed: frozenset[str] | None = None,
     ) -> None:
-        """`chains` are the configured peers' chains by entity; `dial` makes the line to one of them."""
+        """`dial` makes the line to a peer. `listed` are the only ones that may be peers; None: whoever is believed."""
         self._entity, self._trust, self._reader, self._clock = entity, trust, reader, clock
         self._revocations = revocations
         self._own_chain, self._dial = own_chain, dial
-        self._chains = dict(chains)
+        self._kept, self._listed = kept, listed
+        self._chains: dict[str, tuple[str, ...]] = {}
         self._spaces: dict[str, Space] = {}
         self._peers: dict[str, PeerLine] = {}
         self._lost: set[str] = set()
+        self._news = asyncio.Event()
         self._own_line: OwnLine | None = None
 
     def take_part_as(self, take_part: TakePart) -> None:
@@ -114,30 +125,88 @@ class Spaces:
             if problem.problem is not Problem.OLDER:
                 raise
             return
-        if caller in self._chains:
-            self._chains[caller] = chain
+        self._is_peer(caller, chain)
 
     def lists(self) -> list[str]:
         """What peers are told of revocations: this space's own list and the anchors'."""
         return self._revocations.held((self._entity, *(anchor.entity_id for anchor in self._trust.anchors)))
 
-    async def refresh(self) -> None:
-        """Ask every peer for its chain and offer, in parallel."""
-        await asyncio.gather(*(self._refresh(entity) for entity in self._chains))
+    def believe(self, chain: tuple[str, ...]) -> str:
+        """A chain that came from elsewhere than its entity: an anchor, the configuration, the store. Its entity.
+
+        Raises TokenProblem when it does not hold, or a newer one is believed.
+        """
+        entity = self._trust.admit(chain).entity_id
+        self._is_peer(entity, chain)
+        return entity
+
+    async def learn(self, anchor: str, chains: Sequence[tuple[str, ...]], suspended: Sequence[str]) -> None:
+        """What an anchor says of its members: those that are new or changed, and those that it takes back."""
+        believed: dict[str, Sequence[str]] = {}
+        for chain in chains:
+            try:
+                self._trust.rejoin(str(parse_compact(chain[0], MAX_CHAIN_BYTES).claims.get("sub")), anchor)
+                believed[self.believe(chain)] = chain
+            except TokenProblem as problem:
+                if problem.problem is not Problem.OLDER:
+                    log.warning("a member is not believed", anchor=anchor, detail=problem.private)
+        for entity in suspended:
+            self._trust.part_with(entity, anchor)
+        gone = self._forget_the_gone()
+        if believed or gone:
+            await self._kept.keep(believed, gone)
+
+    async def refresh(self, *, missing: bool = False) -> None:
+        """Ask every peer, or those that are missing alone, for its chain and offer, in parallel."""
+        self._forget_the_gone()
+        asked = [entity for entity in self._chains if not (missing and self._is_reachable(entity))]
+        await asyncio.gather(*(self._refresh(entity) for entity in asked))
 
     @property
     def complete(self) -> bool:
-        """Whether every configured peer, and the own agent, has made an offer."""
-        reachable = {entity for entity, space in self._spaces.items() if space.reachable}
-        return reachable >= {*self._chains, self._entity}
+        """Whether every peer, and the own agent, has made an offer."""
+        return all(map(self._is_reachable, (*self._chains, self._entity)))
 
     async def refresh_for_ever(self) -> None:
+        loop = asyncio.get_running_loop()
+        everybody_at = 0.0
         while True:
-            await self.refresh()
-            await asyncio.sleep(REFRESH_EVERY if self.complete else REFRESH_MISSING_EVERY)
+            self._news.clear()
+            everybody = loop.time() >= everybody_at
+            if everybody:
+                everybody_at = loop.time() + REFRESH_EVERY
+            await self.refresh(missing=not everybody)
+            try:
+                async with asyncio.timeout(everybody_at - loop.time() if self.complete else REFRESH_MISSING_EVERY):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
 
     async def close(self) -> None:
         await asyncio.gather(*(peer.close() for peer in self._peers.values()))
+
+    def _is_peer(self, entity: str, chain: tuple[str, ...]) -> None:
+        """From now on, unless the operator lists peers and this is none of them."""
+        if entity == self._entity or (self._listed is not None and entity not in self._listed):
+            return
+        if entity not in self._chains:
+            self._news.set()
+        self._chains[entity] = chain
+
+    def _is_reachable(self, entity: str) -> bool:
+        space = self._spaces.get(entity)
+        return space is not None and space.reachable
+
+    def _forget_the_gone(self) -> list[str]:
+        """Those whose statement has expired, or is taken back, are peers no longer."""
+        gone = [entity for entity in self._chains if self._trust.entity(entity) is None]
+        for entity in gone:
+            log.info("no longer a peer", space=entity)
+            del self._chains[entity]
+            self._spaces.pop(entity, None)
+            self._lost.discard(entity)
+            self._peers.pop(entity, None)  # what runs on its line goes on: ending it is revocation's
+        return gone
 
     async def _refresh(self, entity: str) -> None:
         try:
@@ -174,5 +243,5 @@ class Spaces:
                     space=entity,
                     advice="Its operator has to push a new statement",
                 )
-            self._peers[entity] = self._dial(believed)
+            self._peers[entity] = self._dial(believed.entity_id)
         return self._peers[entity]

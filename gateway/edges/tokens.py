@@ -1,9 +1,8 @@
 """Signs tokens and verifies them: the only code that knows PyJWT, and the only verifier in the house.
 
 Invariants:
-- the order is DESIGN section 4's: size, segments, strict JSON, header, typ, exactly one key, that key's own
-  use and algorithm, signature, claims, audience, times, lifetime, channel, request, revocation, replay; nothing is
-  skipped for want of an argument;
+- the order is DESIGN section 4's: all of `gateway.rules.verification.judge`, then channel, request, revocation, replay;
+  nothing is skipped for want of an argument;
 - the signature is checked over the bytes that were parsed: PyJWT's own, more lenient parser never sees a
   token;
 - one algorithm per check, the key's; no HMAC, RSA, "none" or Ed448 is registered at all;
@@ -13,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import rfc8785
@@ -25,18 +23,12 @@ from jwt.exceptions import InvalidKeyError, PyJWTError
 
 from gateway.domain.identity import Jwk
 from gateway.edges.keys import SigningKey, verification_key
-from gateway.rules.jose import CompactJws, Problem, TokenProblem, parse_compact
+from gateway.rules.jose import CompactJws, Problem, TokenProblem
 from gateway.rules.jwks import verifies_signatures
-from gateway.rules.tokens import (
-    LEEWAY,
-    Channel,
-    check_audience,
-    check_binding,
-    check_shape,
-    check_times,
-    payload_digest,
-    profile_of,
-)
+from gateway.rules.tokens import LEEWAY, Channel, check_binding, check_shape, profile_of
+from gateway.rules.verification import Verified, judge
+
+__all__ = ["Clock", "KeyDirectory", "ReplayStore", "Verified", "Verifier", "sign", "signature_holds"]
 
 Clock = Callable[[], int]  # whole seconds since the epoch
 
@@ -60,16 +52,6 @@ class ReplayStore(Protocol):
 
         In doubt it raises: a store that cannot answer lets nothing through.
         """
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A token that passed every check. `digest` is SHA-256, in hex, of its payload bytes."""
-
-    claims: Mapping[str, Any]
-    issuer: str
-    kid: str
-    digest: str
 
 
 class _Ed25519(OKPAlgorithm):
@@ -139,41 +121,17 @@ class Verifier:
         request+jwt`.
         """
         profile = profile_of(typ)
-        token = parse_compact(compact, profile.max_bytes)
-        if token.typ != typ:
-            raise TokenProblem(Problem.TYP, f"typ is {token.typ!r:.100}, not {typ}")
-        jwk = self._key(token)
-        if not signature_holds(token, jwk):
-            raise TokenProblem(
-                Problem.SIGNATURE, f"no valid signature by {token.claims['iss']!r:.200}, kid {token.kid}"
-            )
-        check_shape(profile, token.claims)
-        check_audience(profile, token.claims, audience)
-        check_times(token.claims, profile.lifetime, self._clock())
-        named: str = token.claims["iss"]
-        if issuer is not None and named != issuer:
-            raise TokenProblem(Problem.ISSUER, f"issued by {named!r:.200}, not by {issuer!r:.200}")
+        verified = judge(compact, profile, audience, self._directory.keys, self._clock(), signature_holds)
+        if issuer is not None and verified.issuer != issuer:
+            raise TokenProblem(Problem.ISSUER, f"issued by {verified.issuer!r:.200}, not by {issuer!r:.200}")
         channel = Channel(certificate_thumbprint, request_hash, method)
-        check_binding(profile, token.claims, channel, issuer_named=issuer is not None)
-        if profile.has_jti and self._directory.token_revoked(named, token.claims["jti"]):
-            raise TokenProblem(Problem.REVOKED, f"token {token.claims['jti']} of {named!r:.200}")
+        check_binding(profile, verified.claims, channel, issuer_named=issuer is not None)
+        if profile.has_jti and self._directory.token_revoked(verified.issuer, verified.claims["jti"]):
+            raise TokenProblem(Problem.REVOKED, f"token {verified.claims['jti']} of {verified.issuer!r:.200}")
         if profile.once:
-            await self._consume(named, typ, token.claims["jti"], token.claims["exp"] + LEEWAY)
-        return Verified(token.claims, named, token.kid, payload_digest(token.payload))
-
-    def _key(self, token: CompactJws) -> Jwk:
-        issuer = token.claims.get("iss")
-        if not isinstance(issuer, str):
-            raise TokenProblem(Problem.CLAIMS, "iss is no string")
-        keys = self._directory.keys(issuer, token.kid, token.typ)
-        if len(keys) != 1:
-            raise TokenProblem(Problem.KEY, f"{len(keys)} keys {token.kid} of {issuer!r:.200} for {token.typ}, not one")
-        jwk = keys[0]
-        if jwk.kid != token.kid or not verifies_signatures(jwk):
-            raise TokenProblem(Problem.KEY, f"key {token.kid} of {issuer!r:.200} is not for verifying signatures")
-        if jwk.alg != token.alg:
-            raise TokenProblem(Problem.ALGORITHM, f"alg {token.alg}, but the key is for {jwk.alg}")
-        return jwk
+            claims = verified.claims
+            await self._consume(verified.issuer, typ, claims["jti"], claims["exp"] + LEEWAY)
+        return verified
 
     async def _consume(self, issuer: str, typ: str, jti: str, expires_at: int) -> None:
         if self._replay is None:

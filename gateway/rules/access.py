@@ -37,6 +37,11 @@ TABLE: dict[str, Access] = {
     "/isthmus.client.v1.ComputationService/CancelComputation": _COMPUTE,
     "/isthmus.client.v1.ComputationService/AcknowledgeResult": _COMPUTE,
     "/isthmus.client.v1.TokenService/IssueToken": Access(CallerKind.HOLDER),
+    "/isthmus.client.v1.TokenService/ExchangeToken": Access(CallerKind.HOLDER),
+    "/isthmus.client.v1.DiagnosticsService/DiagnosePeer": Access(CallerKind.CLIENT, "operate", 180.0),
+    "/isthmus.peer.v1.ExaminationService/Probe": _PEER,
+    "/isthmus.peer.v1.ExaminationService/ListOpenDatasets": _PEER,
+    "/isthmus.peer.v1.ExaminationService/Examine": Access(CallerKind.PEER, "", 90.0),
     "/isthmus.peer.v1.PeerService/Describe": _PEER,
     "/isthmus.peer.v1.PeerService/CheckDraft": _PEER,
     "/isthmus.peer.v1.PeerService/Propose": _PEER,
@@ -45,8 +50,13 @@ TABLE: dict[str, Access] = {
     "/isthmus.peer.v1.PeerService/Tunnel": Access(CallerKind.PEER, "", _HOUR),
     "/isthmus.agent.v1.AgentService/Connect": Access(CallerKind.AGENT, "", float("inf")),
     "/isthmus.agent.v1.AgentService/Carry": Access(CallerKind.AGENT, "", _HOUR),
+    # Of an anchor's port alone: no gateway ever takes anybody for one of these.
+    "/isthmus.trust.v1.AnchorService/Join": Access(CallerKind.INVITED, "", 10.0),
+    "/isthmus.trust.v1.AnchorService/Fetch": Access(CallerKind.MEMBER, "", 10.0),
 }
 
+# One text, whichever right is missing.
+NOT_ALLOWED = "this caller may not call this method"
 OPERATE = "operate"
 SCOPES = frozenset({"catalogue", "compute", OPERATE})
 
@@ -57,7 +67,7 @@ def allow(rpc: str, caller: Caller) -> None:
     if entry is None or entry.kind is not caller.kind or (entry.scope and entry.scope not in caller.scopes):
         raise IsthmusError(
             Reason.PERMISSION_DENIED,
-            "this caller may not call this method",
+            NOT_ALLOWED,
             private=f"{caller.kind} {caller.id} called {rpc}",
             advice="Ask the operator of this space for the scope",
         )

@@ -213,9 +213,11 @@ def _read_header(header: dict[str, Any]) -> tuple[str, str, str, tuple[str, ...]
 
 def _read_trust_chain(header: dict[str, Any]) -> tuple[str, ...]:
     """The pushed chain as strings (OpenID Federation 1.0 section 4.3); `gateway.rules.trust` judges it."""
-    chain = header.get("trust_chain", [])
-    if not isinstance(chain, list) or len(chain) > MAX_CHAIN_STATEMENTS:
-        raise TokenProblem(Problem.HEADER, f"trust_chain is no list of at most {MAX_CHAIN_STATEMENTS}")
+    if "trust_chain" not in header:
+        return ()
+    chain = header["trust_chain"]
+    if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_CHAIN_STATEMENTS:
+        raise TokenProblem(Problem.HEADER, f"trust_chain is no list of 1 to {MAX_CHAIN_STATEMENTS}")
     if not all(isinstance(statement, str) for statement in chain) or sum(map(len, chain)) > MAX_CHAIN_BYTES:
         raise TokenProblem(Problem.HEADER, "trust_chain holds something other than statements, or too much")
     return tuple(chain)

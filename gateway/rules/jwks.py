@@ -1,24 +1,27 @@
 """Public keys from and to JSON (RFC 7517, RFC 8037, RFC 9864). Pure.
 
-Invariants: no private member passes; coordinates have one spelling and the curve's length; a `kid` that is
-not the RFC 7638 thumbprint of its key refuses the key; `alg` is stated and fits the curve.
+Invariants: no private member passes; coordinates have one spelling, the curve's length, and are a point that
+`gateway.rules.curves` lets pass; a `kid` that is not the RFC 7638 thumbprint of its key refuses the key; `alg`
+is stated and fits the curve.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from gateway.domain.identity import Jwk
+from gateway.rules.curves import ed25519_flaw, p256_flaw, x25519_flaw
 from gateway.rules.jose import Problem, TokenProblem, decode_segment
 
 MAX_KEYS = 8
 _MEMBERS = frozenset({"kty", "crv", "x", "y", "alg", "use", "key_ops", "kid"})
 _KEY_OPERATIONS = frozenset({"sign", "verify", "encrypt", "decrypt", "wrapKey", "unwrapKey", "deriveKey", "deriveBits"})
-# (kty, crv) → algorithms a key of that curve may name, and its coordinates.
-_CURVES = {
-    ("OKP", "Ed25519"): (frozenset({"Ed25519"}), ("x",)),
-    ("EC", "P-256"): (frozenset({"ES256"}), ("x", "y")),
-    ("OKP", "X25519"): (frozenset({"", "ECDH-ES"}), ("x",)),
+# (kty, crv) → algorithms a key of that curve may name, and what is wrong with its coordinates, if anything.
+_CURVES: dict[tuple[str, str], tuple[frozenset[str], Callable[..., str | None]]] = {
+    ("OKP", "Ed25519"): (frozenset({"Ed25519"}), ed25519_flaw),
+    ("EC", "P-256"): (frozenset({"ES256"}), p256_flaw),
+    ("OKP", "X25519"): (frozenset({"", "ECDH-ES"}), x25519_flaw),
 }
 
 
@@ -40,14 +43,15 @@ def parse_jwk(value: object) -> Jwk:
     curve = _CURVES.get((text["kty"], text["crv"]))
     if curve is None:
         _refuse(f"kty {text['kty']!r:.20} with crv {text['crv']!r:.20}")
-    algorithms, coordinates = curve
+    algorithms, flaw = curve
     if text["alg"] not in algorithms:
         _refuse(f"alg {text['alg']!r:.20} does not fit crv {text['crv']}")
-    for name in coordinates:
-        if len(decode_segment(text[name], f"coordinate {name}")) != 32:
-            _refuse(f"coordinate {name} is not 32 bytes long")
-    if "y" not in coordinates and text["y"]:
+    if text["kty"] == "OKP" and "y" in value:
         _refuse("an OKP key has no y")
+    coordinates = [_coordinate(text, name) for name in ("x", "y")[: 1 + (text["kty"] == "EC")]]
+    found = flaw(*coordinates)
+    if found is not None:
+        _refuse(f"{text['crv']}: {found}")
     if text["use"] not in ("", "sig", "enc"):
         _refuse(f"use {text['use']!r:.20}")
     jwk = Jwk(
@@ -97,6 +101,13 @@ def jwk_object(jwk: Jwk) -> dict[str, Any]:
 
 def jwk_set(keys: tuple[Jwk, ...]) -> dict[str, Any]:
     return {"keys": [jwk_object(key) for key in keys]}
+
+
+def _coordinate(members: dict[str, str], name: str) -> bytes:
+    raw = decode_segment(members[name], f"coordinate {name}")
+    if len(raw) != 32:
+        _refuse(f"coordinate {name} is not 32 bytes long")
+    return raw
 
 
 def _refuse(detail: str) -> NoReturn:

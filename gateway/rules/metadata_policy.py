@@ -1,10 +1,15 @@
 """Metadata policies of OpenID Federation 1.0 (section 6.1), cut to three operators. Pure.
 
 Invariants: `value`, `one_of` and `subset_of` are all we know; another operator of the standard, or one that a
-statement calls critical, refuses; a policy can only narrow what a superior's policy allows.
+statement calls critical, refuses, any other is ignored (6.1.3.2); a policy can only narrow what a superior's policy
+allows; no list of alternatives is longer than `MAX_ALTERNATIVES`, so that work is bounded.
 
-Stricter than the standard in one place: where a parameter is not a subset it refuses, instead of trimming it.
-Trimming would silently drop an affiliate, which is there to restrict who may sit beside whom.
+Operators combine as section 6.1.3.1 has it: `value` with either of the other two, and it must satisfy them;
+`one_of` with `subset_of` never, within one statement or after merging.
+
+Stricter than the standard in three places. Where a parameter is not a subset it refuses, instead of trimming it:
+trimming would silently drop an affiliate, which is there to restrict who may sit beside whom. An empty `subset_of`
+(after merging too) and a `value` of null refuse: both remove a parameter, and every one of ours is needed.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from typing import Any, NoReturn
 from gateway.rules.jose import Problem, TokenProblem
 
 OPERATORS = frozenset({"value", "one_of", "subset_of"})
+MAX_ALTERNATIVES = 256
 # The standard obliges everyone to apply these, so ignoring them would widen what the superior meant.
 _STANDARD_BUT_UNSUPPORTED = frozenset({"add", "default", "superset_of", "essential"})
 
@@ -46,9 +52,17 @@ def _read_operators(parameter: str, operators: Mapping[str, Any]) -> dict[str, A
     if "value" in known and known["value"] is None:
         _refuse(f"a policy may not remove {parameter!r:.100}")
     for name in ("one_of", "subset_of"):
-        if name in known and not (isinstance(known[name], list) and known[name]):
-            _refuse(f"{name} on {parameter!r:.100} is no list of alternatives")
+        if name in known and not (isinstance(known[name], list) and 1 <= len(known[name]) <= MAX_ALTERNATIVES):
+            _refuse(f"{name} on {parameter!r:.100} is no list of 1 to {MAX_ALTERNATIVES} alternatives")
+    _check_combination(parameter, known)
     return known
+
+
+def _check_combination(parameter: str, operators: Mapping[str, Any]) -> None:
+    if {"one_of", "subset_of"} <= operators.keys():
+        _refuse(f"one_of and subset_of on {parameter!r:.100} do not combine")
+    if "value" in operators:
+        _check_allowed(parameter, operators["value"], operators)
 
 
 def combine(superior: Policy, subordinate: Policy) -> Policy:
@@ -66,6 +80,7 @@ def combine(superior: Policy, subordinate: Policy) -> Policy:
                 merged[name] = [item for item in merged[name] if _among(item, operand)]
                 if not merged[name]:
                     _refuse(f"nothing is left of {name} on {parameter!r:.100}")
+        _check_combination(parameter, merged)
     return combined
 
 
@@ -77,14 +92,19 @@ def apply_policy(policy: Policy, metadata: Mapping[str, Any]) -> dict[str, Any]:
             resolved[parameter] = operators["value"]
         if parameter not in resolved:
             continue  # presence is for the reader of the metadata to demand
-        present = resolved[parameter]
-        if "one_of" in operators and not _among(present, operators["one_of"]):
-            _refuse(f"{parameter!r:.100} is none of those allowed")
-        if "subset_of" in operators and not (
-            isinstance(present, list) and all(_among(item, operators["subset_of"]) for item in present)
-        ):
-            _refuse(f"{parameter!r:.100} holds what is not allowed")
+        _check_allowed(parameter, resolved[parameter], operators)
     return resolved
+
+
+def _check_allowed(parameter: str, present: object, operators: Mapping[str, Any]) -> None:
+    if "one_of" in operators and not _among(present, operators["one_of"]):
+        _refuse(f"{parameter!r:.100} is none of those allowed")
+    if "subset_of" in operators and not (
+        isinstance(present, list)
+        and len(present) <= MAX_ALTERNATIVES
+        and all(_among(item, operators["subset_of"]) for item in present)
+    ):
+        _refuse(f"{parameter!r:.100} holds what is not allowed")
 
 
 def _among(item: object, alternatives: list[Any]) -> bool:
@@ -92,7 +112,11 @@ def _among(item: object, alternatives: list[Any]) -> bool:
 
 
 def _equal(left: object, right: object) -> bool:
-    # JSON's true is not its 1, though Python's is.
+    """JSON's equality: its true is not its 1, at any depth, though Python's is."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_equal(value, right[name]) for name, value in left.items())
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 

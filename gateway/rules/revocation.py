@@ -27,7 +27,8 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Anchor, EntityId, parse_entity_id
 from gateway.domain.revocation import Freshness, RevocationList, Revoked
 from gateway.rules.jose import Problem, TokenProblem, is_thumbprint
-from gateway.rules.tokens import LEEWAY, is_hex_digest, is_identifier
+from gateway.rules.profiles import is_hex_digest, is_identifier
+from gateway.rules.tokens import LEEWAY
 
 LIFETIME = 300  # seconds that a list is fresh
 RENEW_AFTER = 60  # seconds after which its issuer signs a new one

@@ -23,24 +23,26 @@ from gateway.domain.identity import Anchor, Entity, EntityId, Jwk, host_of, pars
 from gateway.rules.gateway_metadata import ENTITY_TYPE, parse_gateway_metadata
 from gateway.rules.jose import (
     MAX_CHAIN_BYTES,
-    MAX_CHAIN_STATEMENTS,
     CompactJws,
     Problem,
     TokenProblem,
-    parse_compact,
 )
 from gateway.rules.jwks import parse_verification_keys
 from gateway.rules.metadata_policy import Policy, apply_policy, combine, read_policy
-from gateway.rules.tokens import DAY, PROFILES, check_audience, check_shape, check_times
+from gateway.rules.profiles import DAY, PROFILES
+from gateway.rules.tokens import check_audience, check_shape, check_times
+from gateway.rules.verification import SignatureCheck, read_token
 
 STATEMENT = PROFILES["entity-statement+jwt"]
 LEAF_LIFETIME = DAY
 MAX_AUTHORITY_HINTS = 8
-MAX_DEPTH = 1  # statements above the leaf; up to 3 once intermediates are admitted
+MAX_DEPTH = 3  # statements above the leaf: at most two intermediates under an anchor
 
-SignatureCheck = Callable[[CompactJws, Jwk], bool]
 # Of an issuer and a kid: who revoked that key, or None.
 RevokedBy = Callable[[str, str], EntityId | None]
+# Section 3.1: claims of a configuration alone, and of a statement about a subordinate alone.
+_OF_CONFIGURATIONS = frozenset({"authority_hints"})
+_OF_SUBORDINATES = frozenset({"metadata_policy", "metadata_policy_crit", "constraints"})
 
 
 def _nobody(issuer: str, kid: str) -> EntityId | None:
@@ -67,20 +69,22 @@ def verify_chain(
     now: int,
     signature_holds: SignatureCheck,
     *,
-    max_depth: int = MAX_DEPTH,
+    subject: str | None = None,
     revoked_by: RevokedBy = _nobody,
 ) -> Entity:
     """The entity at the bottom of `chain`, until its first statement expires. Raises TokenProblem.
 
-    A statement that is signed with a revoked key breaks the chain.
+    `subject` is whose chain it must be, where the caller knows that. A statement that is signed with a revoked key
+    breaks the chain.
     """
-    longest = min(1 + max_depth, MAX_CHAIN_STATEMENTS)
-    if not 2 <= len(chain) <= longest:
-        _refuse(f"a chain of {len(chain)} statements; 2 to {longest} are allowed")
+    if not 2 <= len(chain) <= 1 + MAX_DEPTH:
+        _refuse(f"a chain of {len(chain)} statements; 2 to {1 + MAX_DEPTH} are allowed")
     if sum(map(len, chain)) > MAX_CHAIN_BYTES:
         _refuse(f"a chain longer than {MAX_CHAIN_BYTES} bytes")
     statements = [read_statement(compact, now) for compact in chain]
     leaf, superiors = statements[0], statements[1:]
+    if subject is not None and leaf.subject != subject:
+        _refuse(f"{subject} pushed the chain of {leaf.subject}")
     _check_leaf(leaf, superiors[0])
     _check_links(statements)
     anchor_keys = _pinned_keys(statements, anchors)
@@ -111,14 +115,13 @@ def verify_chain(
         seats=metadata.seats,
         issued_at=leaf.issued_at,
         expires_at=min(statement.expires_at for statement in statements),
+        anchor=superiors[-1].issuer,
     )
 
 
 def read_statement(compact: str, now: int) -> EntityStatement:
     """One statement, its form and times checked, its signature not. Raises TokenProblem."""
-    token = parse_compact(compact, STATEMENT.max_bytes)
-    if token.typ != STATEMENT.typ:
-        raise TokenProblem(Problem.TYP, f"typ is {token.typ!r:.100}, not {STATEMENT.typ}")
+    token = read_token(compact, STATEMENT)
     claims = token.claims
     check_shape(STATEMENT, claims)
     check_audience(STATEMENT, claims, None)
@@ -126,8 +129,9 @@ def read_statement(compact: str, now: int) -> EntityStatement:
     check_times(claims, LEAF_LIFETIME if own else STATEMENT.lifetime, now)
     if "crit" in claims:
         _refuse(f"critical claims that are unknown here: {claims['crit']!r:.200}")  # section 3.1.1
-    if token.trust_chain:
-        _refuse("a chain inside a chain")
+    misplaced = claims.keys() & (_OF_SUBORDINATES if own else _OF_CONFIGURATIONS)
+    if misplaced:
+        _refuse(f"{sorted(misplaced)} in a statement where section 3.1 has none")
     return EntityStatement(
         issuer=_entity_id(claims["iss"]),
         subject=_entity_id(claims["sub"]),

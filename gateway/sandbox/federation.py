@@ -20,17 +20,15 @@ from pathlib import Path
 
 from gateway.client import AsyncClient, Profile
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.edges import keys
-from gateway.edges.clock import SystemClock, SystemIds
-from gateway.edges.revoking import FILE, OwnList
-from gateway.edges.store.database import Database
+from gateway.domain.identity import EntityId
+from gateway.edges.anchors import write_statements
 from gateway.sandbox import processes
-from gateway.sandbox.layout import ANCHOR, CLIENTS, REVOCATIONS, SPACES, SpaceSpec, is_laid_out, lay_out
+from gateway.sandbox.anchor import NAME, enrol
+from gateway.sandbox.layout import CLIENTS, SPACES, STATEMENT, SpaceSpec, is_laid_out, lay_out
 
 PORTS_FILE = "ports.json"
 READY_WITHIN = 60.0
 RENEW_EVERY = 120.0
-PUBLISH_EVERY = 0.5
 STOP_WITHIN = 10.0
 
 
@@ -48,7 +46,7 @@ class Sandbox:
 
     def process_ids(self) -> dict[str, dict[str, list[int]]]:
         """Role → space → process IDs, as they are now."""
-        found: dict[str, dict[str, list[int]]] = {"gateway": {}, "agent": {}, "party": {}}
+        found: dict[str, dict[str, list[int]]] = {"anchor": {}, "gateway": {}, "agent": {}, "party": {}}
         space_of: dict[int, str] = {}
         for process in processes.descendants(self.supervisor):
             name = _space_in(process.command, self.spaces) or space_of.get(process.parent, "")
@@ -89,7 +87,7 @@ class Sandbox:
 def attached(folder: Path, supervisor: int) -> Sandbox:
     """A sandbox that another process keeps running in `folder`."""
     ports: dict[str, int] = json.loads((folder / PORTS_FILE).read_text())
-    return Sandbox(folder, supervisor, SPACES, {name: f"127.0.0.1:{port}" for name, port in ports.items()})
+    return Sandbox(folder, supervisor, SPACES, {spec.name: f"127.0.0.1:{ports[spec.name]}" for spec in SPACES})
 
 
 @asynccontextmanager
@@ -107,60 +105,37 @@ async def running(
     Raises IsthmusError when a gateway does not come up.
     """
     ports_file = folder / PORTS_FILE
+    newcomers: Mapping[EntityId, str] = {}
     if not is_laid_out(folder):
         free = _free_ports(spaces)
-        lay_out(folder, free, int(time.time()), spaces=spaces, seed=seed, change=change)
+        newcomers = lay_out(folder, free, int(time.time()), spaces=spaces, seed=seed, change=change)
         ports_file.write_text(json.dumps(free))
     ports: dict[str, int] = json.loads(ports_file.read_text())
     addresses = {spec.name: f"127.0.0.1:{ports[spec.name]}" for spec in spaces}
     sandbox = Sandbox(folder, os.getpid(), tuple(spaces), addresses)
     started: list[asyncio.subprocess.Process] = []
     try:
-        async with _anchor(folder / "anchor"):
+        for spec in spaces:
+            started.append(await _start("gateway", folder / "spaces" / spec.name / "gateway.toml", log))
+        anchor = folder / NAME / "anchor.toml"
+        if newcomers:
+            statements = await enrol(anchor, newcomers)
             for spec in spaces:
-                started.append(await _start(folder / "spaces" / spec.name / "gateway.toml", log))
-            await _ready(sandbox, started)
-            renewal = asyncio.create_task(_renew_for_ever(sandbox))
-            try:
-                yield sandbox
-            finally:
-                renewal.cancel()
-                await asyncio.gather(renewal, return_exceptions=True)
+                write_statements(folder / "spaces" / spec.name / STATEMENT, [statements[spec.entity]])
+        started.append(await _start("trust", anchor, log))
+        await _ready(sandbox, started)
+        renewal = asyncio.create_task(_renew_for_ever(sandbox))
+        try:
+            yield sandbox
+        finally:
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
     finally:
         await asyncio.gather(*(_stop(process) for process in started))
 
 
-@asynccontextmanager
-async def _anchor(home: Path) -> AsyncIterator[None]:
-    """The anchor's part while the sandbox runs: its revocation list, fresh, in a file that the gateways watch."""
-    key = keys.load_signing_key(home / "revocation.pem")
-    async with await Database.open(f"sqlite+aiosqlite:///{home.absolute()}/anchor.db") as database:
-        own = OwnList(ANCHOR, lambda: key, database.beliefs, home / FILE, SystemClock(), SystemIds())
-        await _publish(own, home)
-        publishing = asyncio.create_task(_publish_for_ever(own, home))
-        try:
-            yield
-        finally:
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
-
-
-async def _publish(own: OwnList, home: Path) -> None:
-    fresh, text = home / f"{REVOCATIONS}.new", await own.current()
-    if not (home / REVOCATIONS).exists() or (home / REVOCATIONS).read_text() != text:
-        fresh.write_text(text)
-        fresh.replace(home / REVOCATIONS)
-
-
-async def _publish_for_ever(own: OwnList, home: Path) -> None:
-    while True:
-        await asyncio.sleep(PUBLISH_EVERY)
-        with contextlib.suppress(IsthmusError):
-            await _publish(own, home)
-
-
-async def _start(config: Path, log: int | None) -> asyncio.subprocess.Process:
-    command = (sys.executable, "-m", "gateway", "gateway", "serve", "--config", str(config), "--embedded")
+async def _start(noun: str, config: Path, log: int | None) -> asyncio.subprocess.Process:
+    command = (sys.executable, "-m", "gateway", noun, "serve", "--config", str(config), "--embedded")
     return await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
     )
@@ -195,7 +170,7 @@ async def _sees_everybody(sandbox: Sandbox, spec: SpaceSpec, started: Sequence[a
         while True:
             for process in started:
                 if process.returncode is not None:
-                    raise _not_up("a gateway ended while the sandbox started")
+                    raise _not_up("a process ended while the sandbox started")
             try:
                 seen = await client.spaces()
                 if sum(space.reachable for space in seen) == len(sandbox.spaces):
@@ -227,17 +202,19 @@ async def _renew(sandbox: Sandbox) -> None:
 
 
 def _free_ports(spaces: Sequence[SpaceSpec]) -> dict[str, int]:
-    """A free loopback port per space; all are held at once, so that no two are the same."""
+    """A free loopback port per space, and one for the anchor; all are held at once, so that no two are the same."""
     with contextlib.ExitStack() as stack:
         ports = {}
-        for spec in spaces:
+        for name in (*(spec.name for spec in spaces), NAME):
             held = stack.enter_context(socket.socket())
             held.bind(("127.0.0.1", 0))
-            ports[spec.name] = int(held.getsockname()[1])
+            ports[name] = int(held.getsockname()[1])
         return ports
 
 
 def _space_in(command: str, spaces: Sequence[SpaceSpec]) -> str:
+    if f"/{NAME}/anchor.toml" in command:
+        return NAME
     return next((spec.name for spec in spaces if f"/spaces/{spec.name}/" in command), "")
 
 

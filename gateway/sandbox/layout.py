@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.identity import EntityId, Jwk, host_of
-from gateway.edges import certificates, keys
+from gateway.edges import certificates, keys, ringfiles
 from gateway.edges.certificates import Credentials, Role
 from gateway.edges.federation import entity_configuration, subordinate_statement
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jwks import jwk_object, jwk_set
-from gateway.sandbox import data
+from gateway.sandbox import anchor, data
+from gateway.sandbox.anchor import ANCHOR, lay_out_anchor
 from gateway.sandbox.dataset_files import DatasetFile, write_dataset
+from gateway.sandbox.toml import toml
 
-ANCHOR = EntityId("https://anchor.example")
-REVOCATIONS = "revocations.jwt"  # in the anchor's folder: its newest list
+STATEMENT = "keys/anchor.statement.jwt"  # the anchor's, about a space
 EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
 CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate")}
 
@@ -70,73 +71,59 @@ def lay_out(
     spaces: Sequence[SpaceSpec] = SPACES,
     seed: int = 2013,
     change: Callable[[Path], None] | None = None,
-) -> None:
-    """Write everything below `folder`, which must be empty or missing.
+) -> dict[EntityId, str]:
+    """Write everything below `folder`, which must be empty or missing; what every space says of itself.
 
-    `ports` maps a space's name to its port on loopback. `change` may edit the made-up CSV files (their folder
-    is its argument) before they are described.
+    `ports` maps a space's name, and the anchor's, to its port on loopback. `change` may edit the made-up CSV files
+    (their folder is its argument) before they are described.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    anchor_key = keys.new_signing_key()
-    (folder / "anchor").mkdir()
-    keys.write_secret(folder / "anchor" / "federation.pem", keys.pem_of(anchor_key.secret))
-    _write_jwk(folder / "anchor" / "anchor.jwk.json", anchor_key.jwk)
-    revocation = keys.new_signing_key()
-    keys.write_secret(folder / "anchor" / "revocation.pem", keys.pem_of(revocation.secret))
-    _write_jwk(folder / "anchor" / "revocation.jwk.json", revocation.jwk)
+    anchor_key = lay_out_anchor(folder / anchor.NAME, ports[anchor.NAME], now)
     lists = data.write_lists(folder / "lists", seed)
     if change is not None:
         change(folder / "lists")
-    chains = {}
+    configurations = {}
     for spec in spaces:
         home = folder / "spaces" / spec.name
-        chains[spec.name] = _space(home, spec, ports[spec.name], anchor_key, now)
+        configurations[spec.entity] = _space(home, spec, ports[spec.name], anchor_key, now)
         for name in spec.lists:
             _dataset(home, name, lists[name])
     (folder / "lists").rmdir()
     for spec in spaces:
         home = folder / "spaces" / spec.name
-        peers = [other for other in spaces if other is not spec]
-        (home / "peers").mkdir()
-        for other in peers:
-            (home / "peers" / f"{other.name}.chain.json").write_text(json.dumps(chains[other.name]))
-        (home / "gateway.toml").write_text(_gateway_toml(spec, ports, peers, spaces))
-        (home / "agent.toml").write_text(_agent_toml(spec, ports[spec.name], spaces))
+        (home / "gateway.toml").write_text(_gateway_toml(spec, ports))
+        (home / "agent.toml").write_text(_agent_toml(spec, ports[spec.name]))
         _clients(folder / "users", home, spec, ports[spec.name], now)
     (folder / "default-profile.toml").write_text(_profile(spaces[0], "analyst", ports[spaces[0].name], "users/"))
+    return configurations
 
 
-def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now: int) -> list[str]:
-    """Keys, CA and certificates of one space; returns its chain."""
+def _space(home: Path, spec: SpaceSpec, port: int, vouching: keys.SigningKey, now: int) -> str:
+    """Keys, CA and certificates of one space; returns its own statement."""
     for name in ("keys", "agent", "tls", "data", "datasets"):
         (home / name).mkdir(parents=True)
     federation, token, contract, revocation = (keys.new_signing_key() for _ in range(4))
-    keys.write_secret(home / "keys" / "federation.pem", keys.pem_of(federation.secret))
-    keys.write_secret(home / "keys" / "token.pem", keys.pem_of(token.secret))
-    keys.write_secret(home / "keys" / "revocation.pem", keys.pem_of(revocation.secret))
-    keys.write_secret(home / "keys" / "recipient.pem", keys.pem_of(keys.new_agreement_key().secret))
-    keys.write_secret(home / "agent" / "contract.pem", keys.pem_of(contract.secret))
-    _write_jwk(home / "keys" / "contract.jwk.json", contract.jwk)
+    for name, key in (("federation", federation), ("token", token), ("revocation", revocation)):
+        ringfiles.begin(home / "keys", name, key, now)
+    ringfiles.begin(home / "keys", "recipient", keys.new_agreement_key(), now)
+    ringfiles.begin(home / "agent", "contract", contract, now)
     authority = certificates.create_authority(spec.entity, now)
-    certificates.write_authority(authority, home / "tls" / "ca.pem", home / "tls" / "ca.key.pem")
-    _write_credentials(
-        home / "tls", "gateway", certificates.server_certificate(authority, spec.entity, now, loopback=True)
-    )
-    _write_credentials(
-        home / "tls", "to-peers", certificates.client_certificate(authority, spec.entity, Role.GATEWAY, now)
-    )
-    _write_credentials(
-        home / "agent", "agent", certificates.client_certificate(authority, spec.entity, Role.AGENT, now)
-    )
+    ringfiles.begin_certificate(home / "tls", "ca", authority.credentials, now)
+    server = certificates.server_certificate(authority, spec.entity, now, loopback=True)
+    to_peers = certificates.client_certificate(authority, spec.entity, Role.GATEWAY, now)
+    agent = certificates.client_certificate(authority, spec.entity, Role.AGENT, now)
+    ringfiles.begin_certificate(home / "tls", "gateway", server, now)
+    ringfiles.begin_certificate(home / "tls", "to-peers", to_peers, now)
+    ringfiles.begin_certificate(home / "agent", "agent", agent, now)
     # The anchor pins these: whoever breaks into the gateway holds the federation key, and could name a contract
     # key of their own in the space's next statement, or take a revocation back.
     pinned = {
         "contract_jwks": {"value": jwk_set((contract.jwk,))},
         "revocation_jwks": {"value": jwk_set((revocation.jwk,))},
     }
-    statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), anchor, now, metadata_policy=pinned)
-    (home / "keys" / "anchor.statement.jwt").write_text(statement)
+    statement = subordinate_statement(ANCHOR, spec.entity, (federation.jwk,), vouching, now, metadata_policy=pinned)
+    (home / STATEMENT).write_text(statement)
     metadata = GatewayMetadata(
         endpoint=f"127.0.0.1:{port}",
         operator=spec.operator,
@@ -149,7 +136,9 @@ def _space(home: Path, spec: SpaceSpec, port: int, anchor: keys.SigningKey, now:
         tls_ca=authority.certificate_pem.decode(),
         seats=spec.seats,
     )
-    return [entity_configuration(spec.entity, metadata, (ANCHOR,), federation, now), statement]
+    configuration = entity_configuration(spec.entity, metadata, (ANCHOR,), federation, now)
+    (home / "configuration.jwt").write_text(configuration)
+    return configuration
 
 
 def _dataset(home: Path, name: str, file: Path) -> None:
@@ -185,7 +174,7 @@ def _clients(users: Path, home: Path, spec: SpaceSpec, port: int, now: int) -> N
 
 def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
     stem = f"{folder}{spec.name}-{client}"
-    return _toml(
+    return toml(
         {
             "gateway": f"127.0.0.1:{port}",
             "server_name": host_of(spec.entity),
@@ -197,35 +186,33 @@ def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
     )
 
 
-def _anchors(spaces: Sequence[SpaceSpec], *, lists: bool = False) -> str:
+def _anchors(port: int | None = None) -> str:
+    """The pin of the anchor; with its `port` it is asked, too."""
     folder = "../../anchor"
-    values: dict[str, object] = {
+    values = {
         "entity": ANCHOR,
         "keys": [f"{folder}/anchor.jwk.json"],
         "revocation_keys": [f"{folder}/revocation.jwk.json"],
-        "prefixes": [spec.entity for spec in spaces],
+        "prefixes": list(anchor.PREFIXES),
     }
-    if lists:
-        values["revocations"] = f"{folder}/{REVOCATIONS}"
-    return "[[anchors]]\n" + _toml(values)
+    polled = {"address": f"127.0.0.1:{port}", "tls_ca": f"{folder}/tls/ca.pem"} if port is not None else {}
+    return "[[anchors]]\n" + toml({**values, **polled})
 
 
-def _gateway_toml(
-    spec: SpaceSpec, ports: Mapping[str, int], peers: Sequence[SpaceSpec], spaces: Sequence[SpaceSpec]
-) -> str:
+def _gateway_toml(spec: SpaceSpec, ports: Mapping[str, int]) -> str:
     address = f"127.0.0.1:{ports[spec.name]}"
     parts = [
-        _toml(
+        toml(
             {
                 "entity": spec.entity,
                 "listen": address,
                 "endpoint": address,
                 "database": "sqlite+aiosqlite:///gateway.db",
-                "statement": "keys/anchor.statement.jwt",
+                "statement": STATEMENT,
             }
         ),
         "[operator]\n"
-        + _toml(
+        + toml(
             {
                 "name": spec.operator,
                 "group": spec.name,
@@ -234,47 +221,34 @@ def _gateway_toml(
             }
         ),
         "[keys]\n"
-        + _toml(
+        + toml(
             {
-                "federation": "keys/federation.pem",
-                "token": "keys/token.pem",
-                "recipient": "keys/recipient.pem",
-                "revocation": "keys/revocation.pem",
-                "contract": "keys/contract.jwk.json",
+                "federation": "keys/federation.ring.json",
+                "token": "keys/token.ring.json",
+                "recipient": "keys/recipient.ring.json",
+                "revocation": "keys/revocation.ring.json",
+                "contract": "agent/contract.ring.json",
             }
         ),
         "[tls]\n"
-        + _toml(
+        + toml(
             {
-                "ca": "tls/ca.pem",
-                "certificate": "tls/gateway.pem",
-                "key": "tls/gateway.key.pem",
-                "client_certificate": "tls/to-peers.pem",
-                "client_key": "tls/to-peers.key.pem",
+                "ca": "tls/ca.ring.json",
+                "server": "tls/gateway.ring.json",
+                "client": "tls/to-peers.ring.json",
             }
         ),
-        _anchors(spaces, lists=True),
-        *(
-            "[[peers]]\n"
-            + _toml(
-                {
-                    "entity": peer.entity,
-                    "address": f"127.0.0.1:{ports[peer.name]}",
-                    "chain": f"peers/{peer.name}.chain.json",
-                }
-            )
-            for peer in peers
-        ),
-        *("[[clients]]\n" + _toml({"id": client, "scopes": list(scopes)}) for client, scopes in CLIENTS.items()),
-        "[agent]\n" + _toml({"config": "agent.toml"}),
-        "[log]\n" + _toml({"level": "warning"}),
+        _anchors(ports[anchor.NAME]),
+        *("[[clients]]\n" + toml({"id": client, "scopes": list(scopes)}) for client, scopes in CLIENTS.items()),
+        "[agent]\n" + toml({"config": "agent.toml"}),
+        "[log]\n" + toml({"level": "warning"}),
     ]
     return "\n".join(parts)
 
 
-def _agent_toml(spec: SpaceSpec, port: int, spaces: Sequence[SpaceSpec]) -> str:
+def _agent_toml(spec: SpaceSpec, port: int) -> str:
     parts = [
-        _toml(
+        toml(
             {
                 "entity": spec.entity,
                 "gateway": f"127.0.0.1:{port}",
@@ -283,17 +257,12 @@ def _agent_toml(spec: SpaceSpec, port: int, spaces: Sequence[SpaceSpec]) -> str:
                 "datasets": [f"datasets/{name.lower()}.toml" for name in spec.lists],
             }
         ),
-        "[keys]\n" + _toml({"contract": "agent/contract.pem"}),
-        "[tls]\n" + _toml({"ca": "tls/ca.pem", "certificate": "agent/agent.pem", "key": "agent/agent.key.pem"}),
-        _anchors(spaces),
-        "[log]\n" + _toml({"level": "warning"}),
+        "[keys]\n" + toml({"contract": "agent/contract.ring.json"}),
+        "[tls]\n" + toml({"ca": "tls/ca.ring.json", "agent": "agent/agent.ring.json"}),
+        _anchors(),
+        "[log]\n" + toml({"level": "warning"}),
     ]
     return "\n".join(parts)
-
-
-def _toml(values: Mapping[str, object]) -> str:
-    """Flat TOML: JSON's strings, numbers, booleans and arrays are TOML's too."""
-    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
 
 
 def _write_jwk(path: Path, jwk: Jwk) -> None:

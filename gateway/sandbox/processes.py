@@ -40,12 +40,14 @@ def descendants(ancestor: int) -> list[Process]:
 
 
 def role_of(process: Process) -> str:
-    """gateway, agent or party; empty for anything else."""
+    """anchor, gateway, agent or party; empty for anything else."""
     words = process.command
     if "connectors.engine.party" in words:
         return "party"
     if " agent serve " in words:
         return "agent"
+    if " trust serve " in words:
+        return "anchor"
     return "gateway" if " gateway serve " in words else ""
 
 

@@ -1,14 +1,16 @@
-"""The rogue gateway's world, once per test module."""
+"""The port that attacks go to, and the rogue gateway's world, once per test module."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.attacks import rogue
+from tests.attacks.port import Port
+from tests.e2e.shell import Shell
 
 
 def _stricter(home: Path) -> None:
@@ -25,3 +27,11 @@ def _stricter(home: Path) -> None:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[rogue.World]:
     async with rogue.running(tmp_path_factory.mktemp("rogue") / "federation", _stricter) as running:
         yield running
+
+
+@pytest.fixture
+def port(shell: Shell) -> Iterator[Port]:
+    """The port; it has to serve after whatever a test did to it."""
+    port = Port(shell)
+    yield port
+    assert port.still_serves()

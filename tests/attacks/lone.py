@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,16 @@ from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.domain.audit import Fact
 from gateway.domain.identity import EntityId
 from gateway.edges import keys
+from gateway.edges.anchors import write_statements
 from gateway.rules.jose import parse_compact
+from gateway.sandbox.anchor import NAME, enrol
 from gateway.sandbox.federation import _free_ports
-from gateway.sandbox.layout import SPACES, lay_out
+from gateway.sandbox.layout import SPACES, STATEMENT, lay_out
 from tests.attacks.port import CLIENT, OK, Answer, Port
 from tests.e2e.shell import Shell
 from tests.unit.trust_kit import revocation_list
 
+CARE = "https://care.example"
 UP_WITHIN = 90.0
 HEARD_WITHIN = 20.0
 
@@ -50,18 +54,33 @@ class _Folder(Shell):
         return _Addresses(self.addresses)
 
 
+async def laid_out(folder: Path, ports: Mapping[str, int]) -> dict[EntityId, list[str]]:
+    """A federation whose spaces are all members, as the sandbox makes it; everybody's chain."""
+    newcomers = lay_out(folder, ports, int(time.time()))
+    statements = await enrol(folder / NAME / "anchor.toml", newcomers)
+    for spec in SPACES:
+        write_statements(folder / "spaces" / spec.name / STATEMENT, [statements[spec.entity]])
+    return {entity: [newcomers[entity], statements[entity]] for entity in newcomers}
+
+
 class Lone:
     """The gateway of `care`."""
 
     def __init__(self, folder: Path) -> None:
         ports = _free_ports(SPACES)
-        lay_out(folder, ports, int(time.time()))
+        chains = asyncio.run(laid_out(folder, ports))
         shell = _Folder(folder, {name: f"127.0.0.1:{port}" for name, port in ports.items()})
         self.port = Port(shell)
         self.home = folder / "spaces" / "care"
         self._process: subprocess.Popen[bytes] | None = None
         toml = (self.home / "gateway.toml").read_text()
-        (self.home / "gateway.toml").write_text(toml.replace('[agent]\nconfig = "agent.toml"\n', ""))
+        toml = toml.replace('[agent]\nconfig = "agent.toml"\n', "")
+        for entity, chain in chains.items():
+            if entity != CARE:
+                file = f"{entity.removeprefix('https://')}.chain.json"
+                (self.home / file).write_text(json.dumps(chain))
+                toml += f'\n[[peers]]\nentity = "{entity}"\nchain = "{file}"\n'
+        (self.home / "gateway.toml").write_text(toml)
 
     def start(self) -> None:
         command = [sys.executable, "-m", "gateway", "gateway", "serve", "--config", str(self.home / "gateway.toml")]

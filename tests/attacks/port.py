@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from gateway.api.agent.v1 import agent_pb2
+from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
+from gateway.api.peer.v1 import examination_pb2, peer_pb2
 from gateway.domain.errors import IsthmusError
 from gateway.edges import keys
 from gateway.edges.clock import SystemIds
@@ -20,13 +24,33 @@ from gateway.edges.grpc.errors import from_rpc_error
 from gateway.edges.tokens import sign
 from gateway.rules.jose import parse_compact
 from gateway.rules.tokens import request_hash
+from gateway.sandbox.layout import STATEMENT
 from tests.e2e.shell import Shell
 
 CLIENT = "/isthmus.client.v1."
 LIST = CLIENT + "CatalogueService/ListSpaces"
 PEER = "/isthmus.peer.v1.PeerService/"
 AGENT = "/isthmus.agent.v1.AgentService/"
+METHODS: dict[str, MethodDescriptor] = {
+    f"/{service.full_name}/{method.name}": method
+    for file in (
+        agent_pb2,
+        catalogue_pb2,
+        computations_pb2,
+        diagnostics_pb2,
+        examination_pb2,
+        peer_pb2,
+        tokens_pb2,
+    )
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+STREAMS = {rpc for rpc, method in METHODS.items() if method.server_streaming}
 OK = grpc.StatusCode.OK
+UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
+INVALID, UNAVAILABLE = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE
+# What everybody is told whose credentials are not good, whatever is wrong with them.
+GENERIC = "These credentials were not accepted"
 Metadata = Sequence[tuple[str, str]]
 
 
@@ -46,10 +70,16 @@ class Port:
 
     shell: Shell
     space: str = "care"
+    # Of another replica of the space's gateway than the one that the sandbox runs.
+    replica: str = ""
 
     @property
     def folder(self) -> Path:
         return self.shell.folder
+
+    @property
+    def address(self) -> str:
+        return self.replica or self.shell.sandbox.addresses[self.space]
 
     def client(self, space: str = "care", client: str = "analyst") -> tuple[bytes, bytes]:
         users = self.folder / "users"
@@ -94,7 +124,7 @@ class Port:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_send_message_length", -1),
         )
-        with grpc.secure_channel(self.shell.sandbox.addresses[self.space], tls, options) as channel:
+        with grpc.secure_channel(self.address, tls, options) as channel:
             yield channel
 
     def call(
@@ -123,21 +153,39 @@ class Port:
 
     def chain(self, space: str) -> list[str]:
         """A fresh statement of a space, made with its own key, and its superior's."""
-        other = "care" if space != "care" else "police"
-        laid_out = self.folder / "spaces" / other / "peers" / f"{space}.chain.json"
-        first, superior = json.loads(laid_out.read_text())
+        home = self.folder / "spaces" / space
+        first, superior = ((home / name).read_text().strip() for name in ("configuration.jwt", STATEMENT))
         now = int(time.time())
         fresh = {**parse_compact(first, 64 * 1024).claims, "iat": now, "exp": now + 3600}
         return [sign("entity-statement+jwt", fresh, self.key(space, "federation")), superior]
+
+    def statement(self, space: str, by: keys.SigningKey | None = None, /, **changes: Any) -> str:
+        """The anchor's statement about a space, changed, and signed by the anchor or by somebody else."""
+        key = by or keys.load_signing_key(self.folder / "anchor" / "federation.pem")
+        laid_out = (self.folder / "spaces" / space / "keys" / "anchor.statement.jwt").read_text().strip()
+        return sign("entity-statement+jwt", {**parse_compact(laid_out, 64 * 1024).claims, **changes}, key)
+
+    def restated(self, space: str, by: keys.SigningKey | None = None, /, **changes: Any) -> str:
+        """What a space says of itself, changed, and signed by its own key or by another."""
+        claims = parse_compact(self.chain(space)[0], 64 * 1024).claims
+        made = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+        return sign("entity-statement+jwt", made, by or self.key(space, "federation"))
+
+    @contextmanager
+    def audits(self, rpc: str, why: str = "") -> Iterator[None]:
+        """What happens inside leaves exactly one record of a refused call, with its reason."""
+        start = len(self.shell.facts(self.space))
+        yield
+        (fact,) = [f for f in self.shell.facts(self.space, start) if f.kind == "call.refused" and f.about == rpc]
+        assert why in fact.detail, fact.detail
 
     def still_serves(self) -> bool:
         return self.as_client(LIST).code is OK
 
 
 def answer_of(channel: grpc.Channel, rpc: str, sent: bytes, metadata: Metadata, timeout: float | None) -> Answer:
-    streams = rpc.rpartition("/")[2] in ("Tunnel", "Connect", "Carry", "Run", "WatchComputation")
     try:
-        if streams:
+        if rpc in STREAMS:
             both = channel.stream_stream(rpc)
             body = next(iter(both(iter([sent]), metadata=metadata, timeout=timeout)), b"")
         else:
@@ -146,6 +194,13 @@ def answer_of(channel: grpc.Channel, rpc: str, sent: bytes, metadata: Metadata, 
         problem = from_rpc_error(error)
         return Answer(error.code(), error.details() or "", problem)
     return Answer(OK, body=body)
+
+
+def free_address() -> str:
+    """A place on loopback where nothing listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{held.getsockname()[1]}"
 
 
 def bearer(token: str) -> Metadata:

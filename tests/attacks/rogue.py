@@ -31,10 +31,12 @@ from gateway.domain.query import Limits as Wished
 from gateway.domain.session import Failure, Frame
 from gateway.edges import keys
 from gateway.edges.agents import AgentLine
+from gateway.edges.certificates import Credentials
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import CONTRACT, Reader, Writer
 from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
 from gateway.edges.grpc import serve
+from gateway.edges.grpc.serve import PortTls
 from gateway.edges.tokens import Verifier, sign
 from gateway.edges.tunnel import Tunnel
 from gateway.rules import planning, sealing
@@ -45,7 +47,8 @@ from gateway.rules.jwks import parse_jwk
 from gateway.rules.records import from_bytes, to_plain
 from gateway.rules.tokens import payload_digest
 from gateway.sandbox import processes
-from gateway.sandbox.layout import ANCHOR, SPACES, SpaceSpec, lay_out
+from gateway.sandbox.anchor import ANCHOR
+from gateway.sandbox.layout import SPACES, SpaceSpec, lay_out
 from tests.unit.trust_kit import revocation_list
 
 CARE, POLICE, REGISTRY, NEUTRAL, BRANCH, SISTER = (
@@ -132,7 +135,7 @@ class World:
             "jurisdiction": spec.jurisdiction,
             "token_keys": (self.token_key(entity).jwk,),
             "revocation_keys": (keys.load_signing_key(home / "keys" / "revocation.pem").jwk,),
-            "contract_keys": (parse_jwk(json.loads((home / "keys" / "contract.jwk.json").read_text())),),
+            "contract_keys": (keys.load_signing_key(home / "agent" / "contract.pem").jwk,),
             "tls_ca": (home / "tls" / "ca.pem").read_text(),
             "seats": spec.seats,
         }
@@ -160,7 +163,7 @@ class World:
         while True:
             await asyncio.sleep(TELL_EVERY)
             if self.tells:
-                self.line.believe([], self.believed()[1])
+                self.line.tell([], self.believed()[1])
 
     def vouched(self, entity: str, anchor: keys.SigningKey, by: EntityId = ANCHOR) -> str:
         """What `anchor` would say of `entity`."""
@@ -196,7 +199,7 @@ class World:
         seats = tuple(SeatKey(seat.pid, _fresh()) for seat in contract.seats_of(entity))
         body = ApprovalBody(digest, seats, _fresh() if contract.provider_of(entity) else "")
         signer = key or keys.load_signing_key(self.home(entity) / "agent" / "contract.pem")
-        return Writer(entity, signer, SystemClock(), SystemIds()).approval(contract, replace(body, **changes))
+        return Writer(entity, lambda: signer, SystemClock(), SystemIds()).approval(contract, replace(body, **changes))
 
     def _spaces(self) -> dict[str, Space]:
         if self.offer is None:
@@ -264,7 +267,7 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
         world.offered.put_nowait(token)
 
     tunnel = Tunnel(CARE, dial, failed)
-    line = AgentLine(CARE, tunnel, offered, lambda: world.believed())
+    line = AgentLine(CARE, tunnel, offered, tuple, lambda: world.believed())
     world = World(folder, trust, line, tunnel)
     ports = _lay_out(folder)
     edit(world.home(CARE))
@@ -276,9 +279,10 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
     handlers = [serve.handlers(service, world.line, OpenGate()) for service in services]  # type: ignore[arg-type]
     server, _ = await serve.listen(
         f"127.0.0.1:{ports['care']}",
-        (tls / "gateway.pem").read_bytes(),
-        keys.read_secret(tls / "gateway.key.pem"),
-        (tls / "ca.pem").read_bytes(),
+        PortTls(
+            Credentials((tls / "gateway.pem").read_bytes(), keys.read_secret(tls / "gateway.key.pem")),
+            (tls / "ca.pem").read_bytes(),
+        ),
         handlers,
     )
     telling = asyncio.create_task(world.tell_for_ever())

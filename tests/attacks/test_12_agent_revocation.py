@@ -26,7 +26,7 @@ async def test_12_a_running_session_ends_at_the_agent_by_itself(world: World) ->
             seen.append(event)
             if not began:
                 began = time.monotonic()
-                world.line.believe([], [revoked])
+                world.line.tell([], [revoked])
     last = seen[-1]
     assert isinstance(last, Failure)
     assert (last.reason, last.culprit) == (Reason.REVOKED, POLICE)

@@ -13,7 +13,7 @@ import pytest
 from gateway.api.agent.v1 import agent_pb2
 from gateway.domain.errors import Reason
 from gateway.edges import keys
-from gateway.edges.certificates import key_of
+from gateway.edges.certificates import kid_of
 from gateway.edges.keys import new_signing_key
 from gateway.rules.jose import parse_compact
 from tests.attacks.lone import HEARD_WITHIN, Lone, lone_gateway, until
@@ -30,7 +30,7 @@ def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lone]:
         yield lone
 
 
-def kid_of(lone: Lone, space: str, name: str) -> str:
+def key_id(lone: Lone, space: str, name: str) -> str:
     return lone.port.key(space, name).kid
 
 
@@ -44,7 +44,7 @@ def anchor_revokes(lone: Lone, **revoked: list[str]) -> None:
 
 def test_12_lists_by_other_keys_or_beyond_their_authority_have_no_effect(lone: Lone) -> None:
     start = len(lone.facts("revocation.refused"))
-    police_token, registry = kid_of(lone, "police", "token"), lone.port.key("registry", "revocation")
+    police_token, registry = key_id(lone, "police", "token"), lone.port.key("registry", "revocation")
     forged = [
         lone.list_of("police", new_signing_key(), kids=[police_token]),
         lone.list_of("police", registry, kids=[police_token]),
@@ -114,20 +114,20 @@ def test_12_a_client_whose_tls_key_was_revoked_is_out_and_its_stream_is_cut(lone
     token = lone.token("operator")
     assert lone.port.call(LIST, b"", certificate, bearer(token)).code is OK
     file = lone.port.folder / "users" / "care-operator.pem"
-    assert lone.revoke("--key", file)["id"] == key_of(file.read_bytes())
+    assert lone.revoke("--key", file)["id"] == kid_of(file.read_bytes())
     assert until(lambda: lone.port.call(LIST, b"", certificate, bearer(token)).code is UA, HEARD_WITHIN)
     assert lone.port.call(CLIENT + "TokenService/IssueToken", b"", certificate).code is UA
     assert lone.port.call(LIST, b"", lone.port.client(), bearer(lone.token())).code is OK
 
 
 def test_12_a_peer_whose_tls_key_or_ca_was_revoked_is_out(lone: Lone) -> None:
-    leaf = key_of(lone.port.gateway("registry")[0])
+    leaf = kid_of(lone.port.gateway("registry")[0])
     assert lone.describe("registry").code is OK
-    before = [kid_of(lone, "police", "token")]  # what it said before, to no effect
+    before = [key_id(lone, "police", "token")]  # what it said before, to no effect
     said = lone.list_of("registry", kids=[leaf, *before], jtis=["x"], claims={"seq": _now() + 50})
     assert lone.describe("registry", said).code is OK
     assert lone.describe("registry").code is UA
-    ca = key_of((lone.port.folder / "spaces" / "police" / "tls" / "ca.pem").read_bytes())
+    ca = kid_of((lone.port.folder / "spaces" / "police" / "tls" / "ca.pem").read_bytes())
     assert lone.describe("police").code is OK
     anchor_revokes(lone, kids=[ca])
     assert lone.describe("police").code is UA
@@ -163,7 +163,7 @@ def test_12_the_stream_of_an_agent_whose_key_was_revoked_is_cut(lone: Lone) -> N
 
 
 def test_12_a_gateway_does_not_sign_with_a_token_key_that_was_revoked(lone: Lone) -> None:
-    done = lone.revoke("--key", kid_of(lone, "care", "token"))
+    done = lone.revoke("--key", key_id(lone, "care", "token"))
     assert done["name"] == "token"
     issue = CLIENT + "TokenService/IssueToken"
 

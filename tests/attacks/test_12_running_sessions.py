@@ -14,7 +14,7 @@ from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.client import Client, load_query
 from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.edges.certificates import key_of
+from gateway.edges.certificates import kid_of
 from gateway.edges.revoking import FILE, Entry, add_entry
 from tests.attacks.lone import HEARD_WITHIN, until
 from tests.attacks.port import OK, Port
@@ -83,9 +83,9 @@ async def test_12_an_entity_that_the_anchor_revokes_is_out_everywhere_until_it_c
 
 async def test_12_a_revoked_tls_key_ends_what_runs_over_it_and_opens_nothing_more(own: Shell) -> None:
     certificate = (own.folder / "spaces" / "neutral" / "tls" / "to-peers.pem").read_bytes()
-    told, texts = await ended_by(own, "neutral", "key", key_of(certificate))
+    told, texts = await ended_by(own, "neutral", "key", kid_of(certificate))
     assert told == {(State.FAILED, Reason.REVOKED.value, "https://neutral.example")}
-    assert texts == {f"the TLS key {key_of(certificate)} of https://neutral.example was revoked by itself"}
+    assert texts == {f"the TLS key {kid_of(certificate)} of https://neutral.example was revoked by itself"}
     port = Port(own)
     assert port.as_peer("neutral", "Describe", peer.DescribeRequest(chain=port.chain("neutral"))).code is UA
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ import pytest
 from gateway import app
 from gateway.client import AsyncClient, Profile, load_query
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import EntityId
 from gateway.edges import keys
+from gateway.edges.clock import SystemClock
+from gateway.sandbox.anchor import ANCHOR
 from gateway.sandbox.federation import _free_ports
-from gateway.sandbox.layout import REVOCATIONS, SPACES, lay_out
+from gateway.sandbox.layout import SPACES
+from tests.attacks.lone import laid_out
 from tests.e2e.shell import QUERIES
 from tests.unit.trust_kit import revocation_list
 
@@ -26,12 +27,14 @@ READY_WITHIN = 150.0
 QUERY = load_query(QUERIES / "form_year.yaml").query
 
 
-@dataclass
-class MovedClock:
-    ahead: int = 0
+class MovedClock(SystemClock):
+    ahead = 0
 
     def now(self) -> int:
-        return int(time.time()) + self.ahead
+        return super().now() + self.ahead
+
+    def milliseconds(self) -> int:
+        return super().milliseconds() + 1000 * self.ahead
 
 
 @dataclass
@@ -40,11 +43,19 @@ class Federation:
     clock: MovedClock
     gateways: list[app.Running]
 
-    def anchor_signs(self) -> None:
-        """The anchor's list is put down for every gateway."""
+    async def introduced(self) -> None:
+        """What the anchor would tell its members of each other."""
+        entities = [spec.entity for spec in SPACES]
+        chains = [tuple(of.spaces.chains([entity])[0]) for entity, of in zip(entities, self.gateways, strict=True)]
+        for gateway in self.gateways:
+            await gateway.spaces.learn(str(ANCHOR), chains, ())
+
+    async def anchor_signs(self) -> None:
+        """The anchor's list reaches every gateway."""
         key = keys.load_signing_key(self.folder / "anchor" / "revocation.pem")
-        token = revocation_list(EntityId("https://anchor.example"), key, self.clock.now())
-        (self.folder / "anchor" / REVOCATIONS).write_text(token)
+        token = revocation_list(ANCHOR, key, self.clock.now())
+        for gateway in self.gateways:
+            assert await gateway.revocations.hear([token], str(ANCHOR)) is None
 
     async def asked(self) -> IsthmusError | None:
         """What `care` says to a plan, over its port."""
@@ -70,9 +81,8 @@ class Federation:
 
 @pytest.fixture
 async def federation(tmp_path: Path) -> AsyncIterator[Federation]:
-    lay_out(tmp_path, _free_ports(SPACES), int(time.time()))
+    await laid_out(tmp_path, _free_ports(SPACES))
     made = Federation(tmp_path, MovedClock(), [])
-    made.anchor_signs()
     agents: list[asyncio.subprocess.Process] = []
     async with AsyncExitStack() as stack:
         for spec in SPACES:
@@ -81,6 +91,8 @@ async def federation(tmp_path: Path) -> AsyncIterator[Federation]:
             command = (sys.executable, "-m", "gateway", "agent", "serve", "--embedded")
             config = ("--config", str(home / "agent.toml"))
             agents.append(await asyncio.create_subprocess_exec(*command, *config, stdin=asyncio.subprocess.PIPE))
+        await made.introduced()
+        await made.anchor_signs()
         try:
             yield made
         finally:
@@ -96,5 +108,5 @@ async def test_12_a_stale_list_refuses_what_is_asked_and_a_fresh_one_lets_it_pas
     federation.clock.ahead = 301 + 5
     text = await federation.comes_to(Reason.REVOCATION_STALE, "https://anchor.example")
     assert text.startswith("no revocation list of https://anchor.example newer than ")
-    federation.anchor_signs()
+    await federation.anchor_signs()
     await federation.comes_to(None)

@@ -441,11 +441,11 @@ async def test_an_agent_that_was_told_of_nobody_believes_nobody(world: World) ->
         assert isinstance(refused, Refusal)
         assert (refused.reason, refused.space) == ("REVOCATION_STALE", CARE)
         # Lists of spaces that it knows no chain of prove nothing to it.
-        world.line.believe([], lists)
+        world.line.tell([], lists)
         refused = await world.line.propose(world.sign(contract), [world.chain(CARE)])
         assert isinstance(refused, Refusal)
         assert (refused.reason, refused.space) == ("REVOCATION_STALE", POLICE)
-        world.line.believe(everybody, lists)
+        world.line.tell(everybody, lists)
         assert isinstance(await world.line.propose(world.sign(contract), []), Approval)
     finally:
         world.tells = True

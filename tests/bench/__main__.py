@@ -20,6 +20,7 @@ from gateway.client import AsyncClient, Profile, load_query
 from gateway.domain.computation import Computation, State
 from gateway.domain.query import Query
 from gateway.sandbox.federation import running
+from tests.bench import trust
 
 RUNS = 9
 QUERIES = Path(__file__).parents[2] / "docs" / "queries"
@@ -39,6 +40,8 @@ async def main() -> None:
                 async with AsyncClient(Profile.load(sandbox.profile())) as client:
                     for name in ("overlap", "form_year"):
                         await _measure(table, client, name, load_query(QUERIES / f"{name}.yaml").query)
+    for what, values in await asyncio.to_thread(trust.rows):
+        _row(table, what, values)
     Console(width=120).print(table)
 
 

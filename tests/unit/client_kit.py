@@ -32,6 +32,7 @@ from gateway.edges.clock import SystemIds
 from gateway.edges.documents import Writer
 from gateway.edges.grpc import convert
 from gateway.edges.grpc.errors import to_status
+from gateway.edges.tokens import sign
 from gateway.ports import Clock
 from gateway.rules import queries, sealing
 from gateway.rules.jose import parse_compact
@@ -127,7 +128,7 @@ def released(asked: Query, recipient: bytes, id: str, *, spoil: bool = False, ki
 
 
 def _signed(contract: Contract) -> SignedContract:
-    token = Writer(CARE, keys.new_signing_key(), FixedClock(), SystemIds()).contract(contract)
+    token = Writer(CARE, keys.new_signing_key, FixedClock(), SystemIds()).contract(contract)
     return SignedContract(contract, payload_digest(parse_compact(token, 10**6).payload), token)
 
 
@@ -135,8 +136,25 @@ def _approved(contract: SignedContract, entity: str, pid: int | None, key: bytes
     text = base64.b64encode(key).decode()
     seats = () if pid is None else (SeatKey(pid, text),)
     body = ApprovalBody(contract.digest, seats, text if pid is None else "")
-    token = Writer(entity, keys.new_signing_key(), FixedClock(), SystemIds()).approval(contract.body, body)
+    token = Writer(entity, keys.new_signing_key, FixedClock(), SystemIds()).approval(contract.body, body)
     return SignedApproval(entity, body, payload_digest(parse_compact(token, 10**6).payload), token)
+
+
+def person_token(now: int, expires: int, ends: int) -> str:
+    claims = {
+        "iss": CARE,
+        "sub": "anna@people",
+        "aud": CARE,
+        "iat": now,
+        "exp": expires,
+        "jti": f"j{now}",
+        "client_id": "analyst",
+        "scope": "catalogue",
+        "cnf": {"x5t#S256": "A" * 43},
+        "act": {"sub": "analyst"},
+        "sign_in_ends": ends,
+    }
+    return sign("at+jwt", claims, keys.new_signing_key())
 
 
 @dataclass
@@ -158,10 +176,26 @@ class FakeGateway(
     created: dict[str, Computation] = field(default_factory=dict)
     acknowledged: list[bool] = field(default_factory=list)
     pages: list[str] = field(default_factory=list)
+    exchanged: list[tok.ExchangeTokenRequest] = field(default_factory=list)
+    sign_in_ends: int = NOW + 1000
 
     async def IssueToken(self, request: tok.IssueTokenRequest, context: Any) -> tok.IssueTokenResponse:
         self.tokens.append(f"token-{len(self.tokens)}")
         return tok.IssueTokenResponse(access_token=self.tokens[-1], expire_time=self.clock.now() + 300)
+
+    async def ExchangeToken(self, request: tok.ExchangeTokenRequest, context: Any) -> tok.ExchangeTokenResponse:
+        """Whoever comes is anna, for as long as `sign_in_ends` says."""
+        self.exchanged.append(request)
+        now = self.clock.now()
+        expires = min(now + 300, self.sign_in_ends)
+        self.tokens.append(person_token(now, expires, self.sign_in_ends))
+        return tok.ExchangeTokenResponse(
+            access_token=self.tokens[-1],
+            expire_time=expires,
+            subject="anna@people",
+            scopes=["catalogue"],
+            sign_in_expire_time=self.sign_in_ends,
+        )
 
     async def _admit(self, context: Any) -> None:
         self.deadlines.append(context.time_remaining())

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1 import peer_pb2 as peer
+from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.domain.caller import Caller, CallerKind
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision
@@ -26,7 +27,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.offers: list[str] = []
-        self.line = AgentLine(HOME, Tunnel(HOME, _no_dial, _no_failure), self._offered)
+        self.chains: list[tuple[str, ...]] = []
+        self.line = AgentLine(HOME, Tunnel(HOME, _no_dial, _no_failure), self._offered, lambda: ("own", "superior"))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def _offered(self, token: str) -> None:
@@ -34,7 +36,9 @@ class Bench:
             raise IsthmusError(Reason.UNAUTHENTICATED, "not this space's offer")
         self.offers.append(token)
 
-    async def connect(self, offer: str = "offer") -> tuple[asyncio.Queue[pb.ConnectResponse], asyncio.Queue]:  # type: ignore[type-arg]
+    async def connect(
+        self, offer: str = "offer", process: str = ""
+    ) -> tuple[asyncio.Queue[pb.ConnectResponse], asyncio.Queue]:  # type: ignore[type-arg]
         asked: asyncio.Queue[pb.ConnectResponse] = asyncio.Queue()
         answers: asyncio.Queue[pb.ConnectRequest | None] = asyncio.Queue()
 
@@ -43,8 +47,13 @@ class Bench:
                 yield message
 
         async def serve() -> None:
-            async for message in self.line.connect(pb.ConnectRequest(hello=pb.Hello(offer=offer)), rest(), AGENT):
-                asked.put_nowait(message)
+            async for message in self.line.connect(
+                pb.ConnectRequest(hello=pb.Hello(offer=offer, process=process)), rest(), AGENT
+            ):
+                if message.WhichOneof("message") == "believe":
+                    self.chains.append(tuple(message.believe.chains[0].statements))
+                else:
+                    asked.put_nowait(message)
 
         before = len(self.offers)
         self._tasks.append(asyncio.create_task(serve()))
@@ -77,6 +86,25 @@ async def test_answers_find_their_questions_in_any_order() -> None:
     answers.put_nowait(pb.ConnectRequest(number=first.number, checked=peer.CheckDraftResponse(allowed=True)))
     assert await propose == Approval("yes")
     assert (await check).decision is Decision.ALLOWED
+    answers.put_nowait(None)
+    await bench.ended()
+
+
+async def test_the_agent_says_which_datasets_are_open_to_a_space() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect()
+    opened = asyncio.create_task(bench.line.open_to("https://police.example"))
+    message = await asked.get()
+    assert message.open_to.space == "https://police.example"
+    answer = ListOpenDatasetsResponse(datasets=["spaces/home.example/datasets/list"])
+    answers.put_nowait(pb.ConnectRequest(number=message.number, opened=answer))
+    assert await opened == ("spaces/home.example/datasets/list",)
+    wrong = asyncio.create_task(bench.line.open_to("https://police.example"))
+    message = await asked.get()
+    answers.put_nowait(pb.ConnectRequest(number=message.number, checked=peer.CheckDraftResponse(allowed=True)))
+    with pytest.raises(IsthmusError) as caught:
+        await wrong
+    assert caught.value.reason is Reason.PROTOCOL_VIOLATION
     answers.put_nowait(None)
     await bench.ended()
 
@@ -180,5 +208,46 @@ async def test_a_refusal_comes_back_as_the_agents_own_words() -> None:
     with pytest.raises(IsthmusError) as caught:
         await propose
     assert caught.value.reason is Reason.PROTOCOL_VIOLATION
+    answers.put_nowait(None)
+    await bench.ended()
+
+
+async def test_a_newer_line_of_the_same_process_leaves_the_older_one_to_finish_what_runs_there() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect("old", "one")
+    check = asyncio.create_task(bench.line.check(b"{}"))
+    run = bench.line.run("contract", [], [])
+    event = asyncio.create_task(anext(run))
+    numbers = [(await asked.get()).number for _ in range(2)]
+    old = bench._tasks[-1]
+    newer, answers_of_newer = await bench.connect("new", "one")
+    propose = asyncio.create_task(bench.line.propose("contract", []))
+    number = (await newer.get()).number  # what is asked from now on is asked there
+    answers_of_newer.put_nowait(pb.ConnectRequest(number=number, proposed=peer.ProposeResponse(approval="yes")))
+    assert await propose == Approval("yes")
+    answers.put_nowait(pb.ConnectRequest(number=numbers[0], checked=peer.CheckDraftResponse(allowed=True)))
+    assert (await check).decision is Decision.ALLOWED
+    assert not old.done()
+    progress = peer.RunResponse(progress=peer.Progress(phase="sort", fraction=0.5))
+    answers.put_nowait(pb.ConnectRequest(number=numbers[1], ran=progress))
+    assert await event == Progress("sort", 0.5)
+    answers.put_nowait(pb.ConnectRequest(number=numbers[1], done=pb.Done()))
+    assert [event async for event in run] == []
+    await old  # the gateway ends it: nothing can still be on its way there
+    assert bench.line.offer() == "new"
+    answers_of_newer.put_nowait(None)
+    await bench.ended()
+
+
+async def test_an_agent_hears_the_own_chain_before_its_offer_is_judged_and_whenever_it_changes() -> None:
+    bench = Bench()
+    await bench.connect("refused")
+    with pytest.raises(IsthmusError):
+        await bench.ended()
+    assert bench.chains == [("own", "superior")]
+    _, answers = await bench.connect("good")
+    bench.line.believe()
+    while len(bench.chains) < 3:
+        await asyncio.sleep(0)
     answers.put_nowait(None)
     await bench.ended()

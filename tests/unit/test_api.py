@@ -12,8 +12,9 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from gateway.api.agent.v1 import agent_pb2
-from gateway.api.client.v1 import catalogue_pb2, computations_pb2, query_pb2, tokens_pb2
-from gateway.api.peer.v1 import peer_pb2
+from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, query_pb2, tokens_pb2
+from gateway.api.peer.v1 import examination_pb2, peer_pb2
+from gateway.api.trust.v1 import anchor_pb2
 from gateway.domain.caller import Caller, CallerKind, Rights
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.grpc import errors
@@ -21,7 +22,17 @@ from gateway.rules import access
 from tests import examples
 from tests.generate_api import ROOT, generate
 
-FILES = (agent_pb2, catalogue_pb2, computations_pb2, query_pb2, tokens_pb2, peer_pb2)
+FILES = (
+    agent_pb2,
+    anchor_pb2,
+    catalogue_pb2,
+    computations_pb2,
+    diagnostics_pb2,
+    query_pb2,
+    tokens_pb2,
+    examination_pb2,
+    peer_pb2,
+)
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in FILES
@@ -39,9 +50,18 @@ def test_the_access_table_holds_every_rpc_and_no_other() -> None:
     assert set(access.TABLE) == set(METHODS)
 
 
+def test_every_scope_opens_a_call() -> None:
+    assert {entry.scope for entry in access.TABLE.values() if entry.scope} == access.SCOPES
+
+
 @pytest.mark.parametrize("rpc", METHODS)
 def test_a_service_answers_one_kind_of_caller(rpc: str) -> None:
-    kinds = {"client": {CallerKind.CLIENT, CallerKind.HOLDER}, "peer": {CallerKind.PEER}, "agent": {CallerKind.AGENT}}
+    kinds = {
+        "client": {CallerKind.CLIENT, CallerKind.HOLDER},
+        "peer": {CallerKind.PEER},
+        "agent": {CallerKind.AGENT},
+        "trust": {CallerKind.INVITED, CallerKind.MEMBER},
+    }
     entry = access.TABLE[rpc]
     assert entry.kind in kinds[rpc.split(".")[1]]
     assert bool(entry.scope) is (entry.kind is CallerKind.CLIENT)

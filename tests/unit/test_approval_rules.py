@@ -41,6 +41,19 @@ def test_everybody_approves_what_was_planned(entity: str, asked: Any) -> None:
     check_proposal(examples.contract(asked), own(entity), examples.operators(), NOW)
 
 
+@pytest.mark.parametrize("initiators", [("*",), (HOME,), (CARE,), ()])
+def test_a_space_is_told_what_it_may_ask_about_as_a_plan_of_it_would_be_judged(initiators: tuple[str, ...]) -> None:
+    part = own(POLICE, initiators)
+    (dataset,) = part.offer.datasets
+    try:
+        check_draft(PLANNED, part)
+        approved = True
+    except IsthmusError as problem:
+        assert problem.field == "initiator"
+        approved = False
+    assert part.is_open(dataset.name, HOME) is approved
+
+
 def edited(text: str, **changes: object) -> str:
     return json.dumps({**json.loads(text), **changes}, sort_keys=True, separators=(",", ":"))
 

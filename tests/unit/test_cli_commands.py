@@ -23,11 +23,8 @@ from gateway.cli.output import answering
 from gateway.client.profile import Profile, discover, sandbox_state
 from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import EntityId, parse_entity_id
-from gateway.edges import keys
-from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
-from gateway.rules.gateway_metadata import GatewayMetadata
-from gateway.rules.jwks import jwk_object, parse_jwk
+from gateway.domain.identity import EntityId
+from gateway.rules.keyring import KeyName
 
 CARE = EntityId("https://care.example")
 
@@ -102,20 +99,18 @@ def test_an_error_with_json_is_one_object_on_standard_output(tmp_path: Path) -> 
 
 
 def test_a_gateway_that_is_not_there_is_exit_five(tmp_path: Path) -> None:
-    lay_out(
-        tmp_path / "space", Wanted.checked(CARE, "127.0.0.1:9", "", "NL", "https://anchor.example"), int(time.time())
-    )
+    lay_out(tmp_path / "space", Wanted.checked(CARE, "127.0.0.1:9", "", "NL"), int(time.time()))
     done = isthmus("datasets", "--profile", str(tmp_path / "space" / "client" / "profile.toml"), home=tmp_path)
     assert done.returncode == 5
     assert done.stderr.startswith("isthmus: the gateway at 127.0.0.1:9 cannot be reached.")
 
 
-def test_serving_before_the_anchor_has_answered_names_the_missing_file(tmp_path: Path) -> None:
+def test_serving_before_joining_says_how_to_join(tmp_path: Path) -> None:
     folder = tmp_path / "space"
-    lay_out(folder, Wanted.checked(CARE, "127.0.0.1:9", "", "NL", "https://anchor.example"), int(time.time()))
+    lay_out(folder, Wanted.checked(CARE, "127.0.0.1:9", "", "NL"), int(time.time()))
     done = isthmus("gateway", "serve", "--config", str(folder / "gateway.toml"), home=tmp_path)
     assert done.returncode == 2
-    assert "/anchor/" in done.stderr and "Traceback" not in done.stderr
+    assert "isthmus trust join" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_version_is_one_object(tmp_path: Path) -> None:
@@ -170,7 +165,7 @@ def test_a_linked_profile_names_files_beside_itself(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("init") / "space"
-    wanted = Wanted.checked(CARE, "0.0.0.0:8443", 'Care "Alliance" $x', "NL", "https://anchor.example")
+    wanted = Wanted.checked(CARE, "0.0.0.0:8443", 'Care "Alliance" $x', "NL")
     lay_out(folder, wanted, 1_700_000_000)
     return folder
 
@@ -187,38 +182,6 @@ def test_what_init_writes_loads_as_it_stands(space: Path) -> None:
     assert set(open_holdings(CARE, agent.datasets)) == {"spaces/care.example/datasets/example"}
     profile = Profile.load(space / "client" / "profile.toml")
     assert profile.certificate.is_file() and profile.key.is_file() and profile.ca.is_file()
-
-
-def test_the_anchor_can_answer_what_init_wrote_for_it(space: Path) -> None:
-    sent = json.loads((space / "to-the-anchor.json").read_text())
-    gateway = config.load(config.GatewayConfig, space / "gateway.toml")
-    anchor = keys.new_signing_key()
-    subject = [parse_jwk(jwk) for jwk in sent["jwks"]["keys"]]
-    now = 1_700_000_100
-    statement = subordinate_statement(
-        parse_entity_id("https://anchor.example"), parse_entity_id(sent["entity"]), subject, anchor, now
-    )
-    (space / "anchor" / "anchor.jwk.json").write_text(json.dumps(jwk_object(anchor.jwk)))
-    (space / "anchor" / "revocation.jwk.json").write_text(json.dumps(jwk_object(keys.new_signing_key().jwk)))
-    gateway.statement.write_text(statement)
-    contract = parse_jwk(json.loads(gateway.keys.contract.read_text()))
-    metadata = GatewayMetadata(
-        endpoint=gateway.endpoint,
-        operator=gateway.operator.name,
-        operator_group=gateway.operator.group,
-        affiliates=(),
-        jurisdiction=gateway.operator.jurisdiction,
-        token_keys=(keys.load_signing_key(gateway.keys.token).jwk,),
-        contract_keys=(contract,),
-        revocation_keys=(keys.load_signing_key(gateway.keys.revocation).jwk,),
-        tls_ca=gateway.tls.ca.read_text(),
-        seats=gateway.operator.seats,
-    )
-    own = entity_configuration(
-        gateway.entity, metadata, (gateway.anchors[0].entity,), keys.load_signing_key(gateway.keys.federation), now
-    )
-    believed = Federation([gateway.anchors[0].load()], lambda: now).admit([own, gateway.statement.read_text()])
-    assert believed.entity_id == CARE
 
 
 def test_secrets_are_their_owners_alone(space: Path) -> None:
@@ -238,10 +201,10 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--entity", "http://care.example"), ("--listen", "8443"), ("--jurisdiction", "nl"), ("--anchor", "anchor")],
+    [("--entity", "http://care.example"), ("--listen", "8443"), ("--jurisdiction", "nl")],
 )
 def test_a_wrong_option_is_named(option: str, value: str) -> None:
-    given = {"--entity": CARE, "--listen": "0.0.0.0:1", "--operator": "", "--jurisdiction": "NL", "--anchor": CARE}
+    given = {"--entity": CARE, "--listen": "0.0.0.0:1", "--operator": "", "--jurisdiction": "NL"}
     with pytest.raises(IsthmusError) as refused:
         Wanted.checked(*{**given, option: value}.values())
     assert refused.value.field == option
@@ -274,3 +237,40 @@ def test_importing_leaves_arguments_and_logging_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_key_is_rotated_and_shown_from_the_command_line(tmp_path: Path) -> None:
+    folder = tmp_path / "space"
+    lay_out(folder, Wanted.checked(CARE, "0.0.0.0:8443", "", "NL", CARE), 1_700_000_000)
+    config, agent = str(folder / "gateway.toml"), str(folder / "agent" / "agent.toml")
+
+    def trust(*arguments: str) -> Any:
+        done = isthmus("trust", *arguments, "--json", home=tmp_path)
+        return done.returncode, json.loads(done.stdout)
+
+    code, told = trust("rotate", "token", "--config", config)
+    assert code == 0
+    (rotated,) = told["rotated"]
+    assert rotated["use"] - rotated["publish"] == 48 * 3600
+    code, told = trust("rotate", "token", "--config", config)
+    assert (code, told["error"]["reason"]) == (2, "ALREADY_EXISTS")
+    code, told = trust("rotate", "federation", "--config", config, "--ahead", "1h")
+    assert (code, told["error"]["field"]) == (2, "--ahead")
+    code, told = trust("rotate", "contract", "--config", config)
+    assert (code, told["error"]["field"]) == (2, "--config")
+    assert trust("rotate", "contract", "--config", agent)[0] == 0
+    code, told = trust("rotate", "tls-ca", "--config", config)
+    assert code == 0
+    assert [item["key"] for item in told["rotated"]] == ["tls-ca", "tls-server", "tls-client", "tls-agent"]
+    code, told = trust("keys", "--config", config)
+    states = {key: [item["state"] for item in told["keys"] if item["key"] == key] for key in KeyName}
+    assert states.pop("federation") == states.pop("revocation") == states.pop("recipient") == ["in use"]
+    assert set(map(tuple, states.values())) == {("published", "in use")}
+    code, told = trust("certify", "analyst", "--config", config, "--out", str(tmp_path / "next"))
+    assert code == 0
+    names = sorted(Path(file).name for file in told["files"])
+    assert names == ["analyst.key.pem", "analyst.pem", "ca.pem"]
+    assert (tmp_path / "next" / "ca.pem").read_text().count("BEGIN CERTIFICATE") == 2
+    assert trust("certify", "analyst", "--config", config, "--out", str(tmp_path / "next"))[0] == 2
+    shown = isthmus("trust", "keys", "--config", config, home=tmp_path)
+    assert "tls-server" in shown.stdout and "PRIVATE" not in shown.stdout

@@ -13,7 +13,7 @@ from gateway.cli.init import lay_out
 from gateway.cli.revoking import Wanted, revoke_it
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges import keys
-from gateway.edges.certificates import key_of
+from gateway.edges.certificates import kid_of
 from gateway.edges.revoking import read_file
 
 CARE = "https://care.example"
@@ -36,7 +36,7 @@ def test_a_key_is_named_by_its_thumbprint_or_by_a_file_that_holds_it(config: Pat
     assert revoke_it(config, Wanted(key=str(home / "keys" / "contract.jwk.json")), "").id == contract
     certificate = (home / "tls" / "ca.pem").read_bytes()
     ca = revoke_it(config, Wanted(key=str(home / "tls" / "ca.pem")), "")
-    assert (ca.id, ca.name) == (key_of(certificate), "tls.ca")
+    assert (ca.id, ca.name) == (kid_of(certificate), "tls.ca")
     assert "No certificate of this CA counts" in ca.said()
     assert [entry.id for entry in read_file(home / "revoked.toml")] == [token, contract, ca.id]
     assert read_file(home / "revoked.toml")[0].reason == "it was copied"

@@ -18,17 +18,21 @@ from connectors.config import AgentConfig, DatasetConfig
 from connectors.engine import programs
 from connectors.engine.cost import Shape
 from gateway import config
+from gateway.anchor.config import AnchorProcessConfig
 from gateway.cli import exits
 from gateway.cli.app import LAZY, app
 from gateway.client.profile import Profile
 from gateway.client.queries import load_query
 from gateway.domain.approval import ApprovalBody
+from gateway.domain.caller import CallerKind
 from gateway.domain.computation import Receipt
 from gateway.domain.contract import Contract
+from gateway.domain.diagnosis import Cause, Step
 from gateway.domain.errors import Reason
 from gateway.domain.offer import Operator
 from gateway.domain.query import Query
 from gateway.edges.grpc.errors import STATUS
+from gateway.rules.access import SCOPES, TABLE
 from gateway.rules.contract import check_contract
 from gateway.rules.lifecycle import TRANSITIONS
 from gateway.rules.planning import parameters
@@ -44,6 +48,7 @@ QUERIES = sorted((DOCS / "queries").glob("*.yaml"))
 MODELS = {
     "gateway.toml": config.GatewayConfig,
     "agent.toml": AgentConfig,
+    "anchor.toml": AnchorProcessConfig,
     "Dataset files": DatasetConfig,
     "Client profiles": Profile,
 }
@@ -116,12 +121,15 @@ def test_the_list_of_secret_files_has_every_key_that_is_called_secret() -> None:
         (title, key)
         for title in MODELS
         for key, _, meaning, *_ in rows(section("configuration.md", title))
-        if meaning.startswith("secret file")
+        if meaning.startswith(("secret file", "ring with secrets"))
     }
-    names = {"gateway.toml": "gateway.toml", "agent.toml": "agent.toml"}
+    names = {name: name for name in ("gateway.toml", "agent.toml", "anchor.toml")}
     names |= {"dataset": "Dataset files", "profile": "Client profiles"}
     text = (
-        (DOCS / "configuration.md").read_text().partition("Secret files, all of them:")[2].partition("\nThe key of")[0]
+        (DOCS / "configuration.md")
+        .read_text()
+        .partition("Secret files, all of them:")[2]
+        .partition("\nAll of `keys`")[0]
     )
     listed = {
         (names[match[1].strip("` ")], match[2])
@@ -149,9 +157,35 @@ def test_every_reason_has_its_status_and_exit_code_in_the_table() -> None:
     assert told == {reason.value: (STATUS[reason].name, exits.BY_REASON[reason]) for reason in Reason}
 
 
+def test_the_page_on_access_is_the_access_table() -> None:
+    told = [(row[0], *(cell.strip("`| ") for cell in row[1:])) for row in rows(section("access.md", "Calls"))]
+    longest = {float("inf"): "no end"}
+    assert told == [
+        (
+            rpc.removeprefix("/"),
+            entry.kind.value,
+            entry.scope or "–",
+            longest.get(entry.longest, f"{entry.longest:.0f} s"),
+        )
+        for rpc, entry in TABLE.items()
+    ]
+    text = (DOCS / "access.md").read_text()
+    assert {row[0] for row in rows(text) if len(row) == 2} == SCOPES
+    assert set(re.findall(r"^\| (client|holder|peer|agent) \|", text, flags=re.M)) == set(CallerKind)
+
+
 def test_every_state_has_its_exit_code_in_the_table() -> None:
     told = {row[0]: int(row[1][0]) for row in rows((DOCS / "errors.md").read_text()) if len(row) == 2}
     assert told == {state.value: code for state, code in exits.BY_STATE.items()}
+
+
+def test_every_step_and_cause_of_the_doctor_is_explained() -> None:
+    causes = [row for row in rows(section("doctor.md", "Causes")) if len(row) == 4]
+    assert sorted(row[0] for row in causes) == sorted(cause.value for cause in Cause if cause.value)
+    told = re.findall(r"^\| ([A-Za-z ]+) \|", section("doctor.md", "Steps"), flags=re.M)
+    assert sorted(told) == sorted(["step", *(step.value for step in Step)])
+    for cause, steps, *_ in causes:
+        assert steps == "any" or set(steps.split(", ")) <= {step.value for step in Step}, cause
 
 
 def test_the_lifecycle_on_the_page_is_the_lifecycle_in_the_code() -> None:
@@ -256,6 +290,7 @@ def test_each_sample_is_read_by_the_loader_of_its_process() -> None:
     kinds: dict[str, type[BaseModel]] = {
         "gateway.toml": config.GatewayConfig,
         "agent.toml": AgentConfig,
+        "anchor.toml": AnchorProcessConfig,
         "dataset.toml": DatasetConfig,
         "profile.toml": Profile,
     }

@@ -14,9 +14,9 @@ from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
 from gateway.domain.revocation import Revoked
-from gateway.edges.certificates import Role, client_certificate, holder_of, key_of, keys_of, without_revoked
+from gateway.edges.certificates import Role, client_certificate, holder_of, keys_of, kid_of, without_revoked
 from gateway.edges.federation import Federation, News
-from gateway.edges.herald import Herald
+from gateway.edges.herald import Herald, Shelf
 from gateway.edges.keys import SigningKey, new_signing_key
 from gateway.edges.revocations import LISTS, Revocations, read_stored
 from gateway.edges.revoking import HEAD, Entry, OwnList, add_entry, read_file, revoked_by
@@ -368,7 +368,7 @@ def test_a_revoked_certificate_or_ca_names_nobody() -> None:
     leaf = client_certificate(authority, POLICE, Role.GATEWAY, NOW).certificate_pem
     holder = holder_of(leaf, POLICE, authority.certificate_pem, NOW, lambda kid: False)
     (ca,) = keys_of(authority.certificate_pem)
-    assert holder.kid == key_of(leaf)
+    assert holder.kid == kid_of(leaf)
     for kid in (holder.kid, ca):
         with pytest.raises(TokenProblem):
             holder_of(leaf, POLICE, authority.certificate_pem, NOW, lambda given, kid=kid: given == kid)  # type: ignore[misc]
@@ -545,20 +545,33 @@ def test_an_entry_is_added_once_and_only_if_a_list_can_hold_it(tmp_path: Path) -
 
 async def test_a_herald_says_that_there_is_something_new_once(desk: Desk, tmp_path: Path) -> None:
     revocations = desk.opened()
-    key, given = desk.bench.care.revocations, tmp_path / "anchor.jwt"
+    key = desk.bench.care.revocations
     own = OwnList(CARE, lambda: key, desk.beliefs, tmp_path / "revoked.toml", desk.clock, FakeIds())
     pushed: list[int] = []
 
     async def push() -> None:
         pushed.append(1)
 
-    herald = Herald(own, revocations, push, [given])
+    herald = Herald(own, revocations, push)
     assert not await herald.look()
     add_entry(tmp_path / "revoked.toml", Entry("token", "t", NOW))
-    given.write_text(desk.anchor(entities=[POLICE]))
     assert await herald.look()
     assert not await herald.look()
     assert desk.bench.federation.token_revoked(CARE, "t")
-    assert desk.bench.federation.entity(POLICE) is None
-    stored = await desk.beliefs.all(LISTS)
-    assert {belief.issuer for belief in stored} == {CARE, ANCHOR}
+    assert [belief.issuer for belief in await desk.beliefs.all(LISTS)] == [CARE]
+
+
+async def test_an_anchors_newest_list_lies_ready(tmp_path: Path) -> None:
+    office = Office(tmp_path, MemoryBeliefs())
+    shelf = Shelf(office.opened())
+    assert shelf() == ""
+    await shelf.look()
+    first = read_stored(shelf())
+    office.revoke("entity", POLICE)
+    await shelf.look()
+    assert read_stored(shelf()).revoked.entities == {POLICE}
+    assert read_stored(shelf()).seq > first.seq
+    office.file.write_text("nothing of the kind")
+    office.clock.at += 60
+    await shelf.look()
+    assert read_stored(shelf()).revoked.entities == {POLICE}

@@ -38,10 +38,8 @@ ANCHOR_KEY = new_signing_key()
 GOOD = chain_of(CARE_SPACE, ANCHOR_KEY)
 
 
-def judge(
-    chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW, **options: int
-) -> Entity:
-    return verify_chain(chain, anchors, now, signature_holds, **options)
+def judge(chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW) -> Entity:
+    return verify_chain(chain, anchors, now, signature_holds)
 
 
 def refused(chain: Sequence[str], anchors: Sequence[Anchor] = (anchor_of(ANCHOR_KEY),), now: int = NOW) -> TokenProblem:
@@ -81,6 +79,7 @@ def test_a_good_chain_yields_the_entity_until_its_first_statement_expires() -> N
         seats=1,
         issued_at=NOW,
         expires_at=NOW + DAY,
+        anchor=ANCHOR,
     )
     short = subordinate_statement(ANCHOR, CARE, [CARE_SPACE.federation.jwk], ANCHOR_KEY, NOW, lifetime=60)
     assert judge([GOOD[0], short]).expires_at == NOW + 60
@@ -161,7 +160,7 @@ def test_11_a_chain_that_runs_in_a_circle_is_refused() -> None:
     anchors = [anchor_of(ANCHOR_KEY, ANCHOR, CARE, middle)]
     for chain in ([own, up, down], [leaf, about, up, down]):
         with pytest.raises(TokenProblem) as caught:
-            judge(chain, anchors, max_depth=3)
+            judge(chain, anchors)
         assert "circle" in caught.value.private
 
 

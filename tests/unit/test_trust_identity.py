@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.domain.identity import Anchor, Jwk, host_of, is_within, parse_entity_id
+from gateway.domain.identity import Anchor, Jwk, host_of, is_within, parse_entity_id, parse_prefix
 from gateway.edges.keys import new_agreement_key, new_signing_key
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.jwks import jwk_object, jwk_set, parse_jwk, parse_verification_keys
@@ -145,3 +145,25 @@ def test_a_key_set_for_verifying_holds_nothing_else() -> None:
     for value in (None, [], {}, {"keys": {}}, {"keys": [None]}):
         with pytest.raises(TokenProblem):
             parse_verification_keys(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("https://care.example", True),
+        ("https://nl.care.example/agencies", True),
+        ("https://example", False),
+        ("https://evilexample", False),
+        ("https://care.example.evil", False),
+    ],
+)
+def test_a_prefix_may_be_every_host_below_one(name: str, inside: bool) -> None:
+    assert is_within(parse_entity_id(name), parse_prefix("https://*.example")) is inside
+
+
+@pytest.mark.parametrize("text", ["https://*", "https://*.", "https://*.example/nl", "https://care.*.example", "*"])
+def test_nothing_else_is_a_prefix(text: str) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        parse_prefix(text)
+    with pytest.raises(ValueError, match="is no"):
+        parse_entity_id("https://*.example")

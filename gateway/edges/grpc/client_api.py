@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
 from gateway.api.client.v1 import tokens_pb2 as tok
-from gateway.domain.caller import Caller, Rights
+from gateway.domain.caller import Caller
 from gateway.domain.computation import Computation, Role, State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.result import Table
 from gateway.domain.session import Failure
 from gateway.edges.grpc import convert
-from gateway.edges.keys import SigningKey
-from gateway.edges.tokens import sign
 from gateway.flows.discover import Discover
 from gateway.flows.drive import Drive, Stopped
+from gateway.flows.sign_in import SigningIn
 from gateway.flows.submit import Submit
-from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener, Watchers
+from gateway.ports import ComputationStore, Documents, Federation, Opener, Watchers
 from gateway.rules.access import OPERATE
 from gateway.rules.lifecycle import LIVE, Event, next_state
+from gateway.rules.oidc import TokenType
 
 PAGE = 50
-TOKEN_LIFETIME = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,50 +156,35 @@ class ComputationService:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """What configuration lets one client do."""
-
-    scopes: tuple[str, ...]
-    rights: Rights
-
-
-@dataclass(frozen=True, slots=True)
 class TokenService:
-    """The built-in issuer: PKI mutual TLS as client authentication (RFC 8705 section 2.1)."""
+    """The holder of a certificate gets tokens: PKI mutual TLS as client authentication (RFC 8705 section 2.1)."""
 
-    entity: str
-    key: SigningKey
-    clock: Clock
-    ids: Ids
-    grants: Mapping[str, Grant]
-    # Raises IsthmusError(REVOKED) when `key` is one that nobody believes any more.
-    usable: Callable[[], None]
+    signing_in: SigningIn
 
     async def issue_token(self, request: tok.IssueTokenRequest, caller: Caller) -> tok.IssueTokenResponse:
-        self.usable()
-        grant = self.grants[caller.id]
-        now = self.clock.now()
-        claims = {
-            "iss": self.entity,
-            "sub": caller.id,
-            "aud": self.entity,
-            "client_id": caller.id,
-            "iat": now,
-            "exp": now + TOKEN_LIFETIME,
-            "jti": self.ids.fresh(),
-            "scope": " ".join(grant.scopes),
-            "cnf": {"x5t#S256": caller.certificate},
-            "authorization_details": [
-                {
-                    "type": "isthmus",
-                    "datasets": list(grant.rights.datasets),
-                    "statistics": list(grant.rights.statistics),
-                    "purposes": list(grant.rights.purposes),
-                }
-            ],
-        }
-        token = sign("at+jwt", claims, self.key)
-        return tok.IssueTokenResponse(access_token=token, expire_time=now + TOKEN_LIFETIME)
+        issued = self.signing_in.issue(caller)
+        return tok.IssueTokenResponse(access_token=issued.token, expire_time=issued.expires)
+
+    async def exchange_token(self, request: tok.ExchangeTokenRequest, caller: Caller) -> tok.ExchangeTokenResponse:
+        if request.HasField("subject_token"):
+            given = request.subject_token
+            issued = await self.signing_in.exchange(caller, given.token, _TOKEN_TYPES[given.token_type])
+        else:
+            code = request.authorization_code
+            issued = await self.signing_in.redeem(caller, code.code, code.code_verifier)
+        return tok.ExchangeTokenResponse(
+            access_token=issued.token,
+            expire_time=issued.expires,
+            subject=issued.subject,
+            scopes=issued.grant.scopes,
+            sign_in_expire_time=issued.ends,
+        )
+
+
+_TOKEN_TYPES = {
+    tok.SUBJECT_TOKEN_TYPE_ID_TOKEN: TokenType.ID_TOKEN,
+    tok.SUBJECT_TOKEN_TYPE_ACCESS_TOKEN: TokenType.ACCESS_TOKEN,
+}
 
 
 def _outline(message: comp.Computation) -> comp.Computation:

@@ -2,29 +2,34 @@
 
 Invariants: nobody gets past without a certificate of a CA that is pinned for the entity it names; a client
 brings an `at+jwt` bound to that certificate, a gateway an `isthmus-request+jwt` over the very bytes that
-came; every refusal is in the audit log with its private reason and leaves with its public text alone.
+came; whom a client acts for is what `act` says, one deep, and a token that grants more than configuration does at
+this moment is refused; every refusal is in the audit log with its private reason and leaves with its public text
+alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc
 
 from gateway.domain.audit import Fact
-from gateway.domain.caller import Caller, CallerKind, Rights
+from gateway.domain.caller import Caller, CallerKind
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.identity import EntityId
+from gateway.domain.identity import Entity, EntityId
+from gateway.domain.sign_in import Grant
 from gateway.edges.certificates import CertificateHolder, Role, claimed_uri, entity_in, holder_of
-from gateway.edges.federation import Federation
+from gateway.edges.federation import Federation, admit_pushed
 from gateway.edges.tokens import Verifier
 from gateway.ports import AuditLog, Clock
-from gateway.rules import access
+from gateway.rules import access, grants
 from gateway.rules.jose import Problem, TokenProblem, parse_compact
 from gateway.rules.tokens import PROFILES, request_hash
 
-ISSUE_TOKEN = "/isthmus.client.v1.TokenService/IssueToken"  # noqa: S105  (a method's name)
+# They ask for a token, so that they bring none.
+_FOR_HOLDERS = frozenset(rpc for rpc, entry in access.TABLE.items() if entry.kind is CallerKind.HOLDER)
 LEAST_SECONDS = 0.001
 MAX_TOKEN = PROFILES["isthmus-request+jwt"].max_bytes
 
@@ -39,15 +44,17 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Everything that is known about who may come in."""
+    """Everything that is known about who may come in. `clients` are the configured grants by client ID, `standing` what
+    configuration may grant a person now."""
 
     entity: EntityId
-    own_ca: bytes
+    own_ca: Callable[[], bytes]
     trust: Federation
     verifier: Verifier
     audit: AuditLog
     clock: Clock
-    known_clients: frozenset[str]
+    clients: Mapping[str, Grant]
+    standing: Callable[[str], Sequence[Grant]]
     # Streams that are open now, to be cut when what let them in is revoked.
     streams: set[Stream] = field(default_factory=set)
 
@@ -60,7 +67,7 @@ class Gate:
             subject = _subject(holder)
             if holder.role is Role.GATEWAY:
                 self.trust.saw(holder.entity_id, holder.kid)
-            caller = await self._caller(rpc, received, holder, _token(context))
+            caller = await self._caller(rpc, received, holder, bearer(context))
             access.allow(rpc, caller)
             return caller
         except IsthmusError as problem:
@@ -82,7 +89,7 @@ class Gate:
 
     def _still(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         self._holder(context)
-        if (text := _token(context)) is not None:
+        if (text := bearer(context)) is not None:
             token = parse_compact(text, MAX_TOKEN)
             issuer, jti = str(token.claims.get("iss")), str(token.claims.get("jti"))
             if self.trust.token_revoked(issuer, jti) or self.trust.standing.key(issuer, token.kid) is not None:
@@ -96,10 +103,10 @@ class Gate:
         certificate = bytes(presented[0])
         claimed = entity_in(claimed_uri(certificate))
         if claimed == self.entity:
-            return self._confirmed(certificate, self.entity, self.own_ca)
+            return self._confirmed(certificate, self.entity, self.own_ca())
+        peer = self.trust.entity(claimed) or self._introduced(claimed, bearer(context))
         if (withdrawn := self.trust.withdrawn(claimed)) is not None:
             raise TokenProblem(Problem.REVOKED, withdrawn.public)
-        peer = self.trust.entity(claimed)
         if peer is None:
             raise TokenProblem(Problem.BINDING, f"certificate of {claimed!r:.200}, which is not believed here")
         return self._confirmed(certificate, peer.entity_id, peer.tls_ca.encode())
@@ -110,6 +117,12 @@ class Gate:
 
         return holder_of(certificate, entity, authorities, self.clock.now(), revoked)
 
+    def _introduced(self, claimed: str, token: str | None) -> Entity | None:
+        """Whom a pushed chain makes known. What the connection proved is still to be checked against it."""
+        if token is not None:
+            admit_pushed(self.trust, token, claimed)
+        return self.trust.entity(claimed)
+
     async def _caller(self, rpc: str, received: bytes, holder: CertificateHolder, token: str | None) -> Caller:
         if holder.role is Role.AGENT and holder.entity_id == self.entity:
             return Caller(CallerKind.AGENT, self.entity, certificate=holder.thumbprint)
@@ -118,6 +131,7 @@ class Gate:
         if holder.role is Role.GATEWAY and holder.entity_id != self.entity:
             if token is None:
                 raise TokenProblem(Problem.MALFORMED, "no isthmus-request+jwt came with the call")
+            admit_pushed(self.trust, token, holder.entity_id)  # a key that its statement gained meanwhile
             await self.verifier.verify(
                 token,
                 "isthmus-request+jwt",
@@ -130,9 +144,10 @@ class Gate:
         raise TokenProblem(Problem.BINDING, f"a {holder.role} of {holder.entity_id} has nothing to ask here")
 
     async def _client(self, rpc: str, holder: CertificateHolder, token: str | None) -> Caller:
-        if holder.client_id not in self.known_clients:
+        configured = self.clients.get(holder.client_id)
+        if configured is None:
             raise TokenProblem(Problem.BINDING, f"client {holder.client_id} is not configured here")
-        if rpc == ISSUE_TOKEN:
+        if rpc in _FOR_HOLDERS:
             return Caller(CallerKind.HOLDER, holder.client_id, certificate=holder.thumbprint)
         if token is None:
             raise TokenProblem(Problem.MALFORMED, "no at+jwt came with the call")
@@ -142,11 +157,14 @@ class Gate:
         claims = verified.claims
         if claims["client_id"] != holder.client_id:
             raise TokenProblem(Problem.BINDING, f"a token of {claims['client_id']!r:.100} came from {holder.client_id}")
+        person = grants.check_actor(claims)
+        grant = grants.grant_in(claims)
+        grants.check_not_widened(grant, configured, self.standing(person) if person else None)
         return Caller(
             CallerKind.CLIENT,
-            holder.client_id,
-            scopes=frozenset(str(claims.get("scope", "")).split()),
-            rights=_rights(claims.get("authorization_details", [])),
+            person or holder.client_id,
+            scopes=frozenset(grant.scopes),
+            rights=grant.rights,
             certificate=holder.thumbprint,
         )
 
@@ -163,7 +181,7 @@ def seconds_allowed(rpc: str, remaining: float | None, *, streams: bool) -> floa
     return max(LEAST_SECONDS, min(remaining, longest))
 
 
-def _token(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
+def bearer(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
     """The bearer token; two `authorization` headers are none (THREATS row 14)."""
     values = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
     if not values:
@@ -172,17 +190,6 @@ def _token(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
     if len(values) > 1 or not value.startswith("Bearer "):
         raise TokenProblem(Problem.MALFORMED, f"{len(values)} authorization headers, or no bearer token")
     return value.removeprefix("Bearer ")
-
-
-def _rights(details: object) -> Rights:
-    """The one `isthmus` entry of RFC 9396 authorization_details; anything else grants nothing."""
-    entries = [item for item in details if item.get("type") == "isthmus"] if isinstance(details, list) else []
-    if len(entries) != 1:
-        return Rights((), (), ())
-    lists = [entries[0].get(name, []) for name in ("datasets", "statistics", "purposes")]
-    if not all(isinstance(item, list) and all(isinstance(value, str) for value in item) for item in lists):
-        return Rights((), (), ())
-    return Rights(*(tuple(item) for item in lists))
 
 
 def _subject(holder: CertificateHolder) -> str:

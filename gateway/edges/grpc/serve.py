@@ -1,4 +1,4 @@
-"""From service descriptors to a listening server: one port, mutual TLS, the gate in front of every rpc.
+"""From service descriptors to a listening server: one port, TLS, the gate in front of every rpc.
 
 Invariants: requests reach the gate as the bytes that came, and are parsed and validated once, after it; an
 implementation is called with a message and a caller and returns a message (or yields them); whatever it
@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import protovalidate
@@ -25,10 +25,13 @@ from grpc_reflection.v1alpha import reflection
 
 from gateway.domain.caller import Caller
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.certificates import Credentials
 from gateway.edges.grpc.errors import to_status
-from gateway.edges.grpc.gate import Gate, seconds_allowed
+from gateway.edges.grpc.gate import Stream, seconds_allowed
+from gateway.ports import Clock
 
 MAX_MESSAGE = 5 * 1024 * 1024
+CLOCK_METADATA = "isthmus-clock"  # seconds since 1970, beside a refusal of credentials
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
@@ -46,17 +49,62 @@ log = structlog.get_logger()
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-def handlers(service: ServiceDescriptor, implementation: object, gate: Gate) -> grpc.GenericRpcHandler[Any, Any]:
+class Gatekeeper(Protocol):
+    """Decides who gets past: a gateway's `Gate`, or an anchor's."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def streams(self) -> set[Stream]:
+        """Calls that go on now."""
+        ...
+
+    async def admit(self, rpc: str, received: bytes, context: _Context) -> Caller: ...
+
+    async def refused(self, rpc: str, subject: str, problem: IsthmusError) -> None: ...
+
+
+def handlers(service: ServiceDescriptor, implementation: object, gate: Gatekeeper) -> grpc.GenericRpcHandler[Any, Any]:
     """A handler for every rpc of `service`; `implementation` has a method of the same name in snake case."""
     methods = {method.name: _handler(method, implementation, gate) for method in service.methods}
     return grpc.method_handlers_generic_handler(service.full_name, methods)
 
 
+class PortTls:
+    """What the port shows and asks for in a handshake, which may change while it listens.
+
+    gRPC asks from threads of its own: it is handed one finished value, replaced whole.
+    """
+
+    def __init__(self, own: Credentials, roots: bytes | None) -> None:
+        """`roots` None: no client certificate is asked for."""
+        self._known = (own, roots)
+        self._made = _certificate_configuration(own, roots)
+
+    def present(self, own: Credentials, roots: bytes) -> None:
+        """From the next handshake on. `roots` is PEM of every CA whose clients may connect."""
+        if (own, roots) != self._known:
+            self._made, self._known = _certificate_configuration(own, roots), (own, roots)
+
+    def credentials(self) -> grpc.ServerCredentials:
+        asks = self._known[1] is not None
+        return grpc.dynamic_ssl_server_credentials(self._made, lambda: self._made, require_client_authentication=asks)
+
+
+def _certificate_configuration(own: Credentials, roots: bytes | None) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(own.key_pem, own.certificate_pem)], roots)
+
+
 async def listen(
-    address: str, certificate: bytes, key: bytes, roots: bytes, services: Sequence[grpc.GenericRpcHandler[Any, Any]]
+    address: str,
+    tls: PortTls,
+    services: Sequence[grpc.GenericRpcHandler[Any, Any]],
+    *,
+    options: Sequence[tuple[str, int]] = OPTIONS,
 ) -> tuple[grpc.aio.Server, int]:
     """A started server and its port. Raises IsthmusError(CONFIGURATION) when the address cannot be bound."""
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers(tuple(services))
     # Health and reflection ask for a certificate, as the whole port does, and for no token: they say that this
     # is a gateway which serves, and show the protos that are public anyway.
@@ -65,9 +113,8 @@ async def listen(
     await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
     names = [service.service_name() for service in services]  # type: ignore[attr-defined]
     reflection.enable_server_reflection(names, server)
-    credentials = grpc.ssl_server_credentials([(key, certificate)], roots, require_client_auth=True)
     try:
-        port = server.add_secure_port(address, credentials)
+        port = server.add_secure_port(address, tls.credentials())
     except RuntimeError:
         port = 0
     if port == 0:
@@ -81,7 +128,7 @@ async def listen(
     return server, port
 
 
-def _handler(method: MethodDescriptor, implementation: object, gate: Gate) -> grpc.RpcMethodHandler[Any, Any]:
+def _handler(method: MethodDescriptor, implementation: object, gate: Gatekeeper) -> grpc.RpcMethodHandler[Any, Any]:
     rpc = f"/{method.containing_service.full_name}/{method.name}"
     call = getattr(implementation, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
     request_type = GetMessageClass(method.input_type)
@@ -98,22 +145,22 @@ def _handler(method: MethodDescriptor, implementation: object, gate: Gate) -> gr
     )
 
 
-def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+def _unary_unary(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gatekeeper) -> Callable[..., Any]:
     async def handle(received: bytes, context: _Context) -> Any:
         async with _Refusals(rpc, gate, context) as refusals:
-            seconds = seconds_allowed(rpc, context.time_remaining(), streams=False)
             caller = refusals.caller = await gate.admit(rpc, received, context)
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=False)
             async with asyncio.timeout(seconds):
                 return await call(parse(kind, received), caller)
 
     return handle
 
 
-def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gatekeeper) -> Callable[..., Any]:
     async def handle(received: bytes, context: _Context) -> AsyncIterator[Any]:
         async with _Refusals(rpc, gate, context) as refusals:
-            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             caller = refusals.caller = await gate.admit(rpc, received, context)
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             async with refusals.streaming(seconds):
                 async for message in call(parse(kind, received), caller):
                     yield message
@@ -121,13 +168,13 @@ def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate:
     return handle
 
 
-def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gate) -> Callable[..., Any]:
+def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate: Gatekeeper) -> Callable[..., Any]:
     async def handle(requests: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
         async with _Refusals(rpc, gate, context) as refusals:
-            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             async with asyncio.timeout(FIRST_MESSAGE_WITHIN):
                 first = await anext(aiter(requests), b"")
             caller = refusals.caller = await gate.admit(rpc, first, context)
+            seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
 
             async def messages() -> AsyncIterator[Any]:
                 async for received in requests:
@@ -165,7 +212,7 @@ def parse(kind: type[Message], received: bytes) -> Any:
 class _Refusals:
     """Turns what a handler raises into a status. gRPC's own cancellation passes through."""
 
-    def __init__(self, rpc: str, gate: Gate, context: _Context) -> None:
+    def __init__(self, rpc: str, gate: Gatekeeper, context: _Context) -> None:
         self._rpc, self._gate, self.context = rpc, gate, context
         self.caller: Caller | None = None
         self._deadline = asyncio.timeout(None)
@@ -195,19 +242,33 @@ class _Refusals:
             return
         if isinstance(problem, TimeoutError):
             late = IsthmusError(Reason.DEADLINE_EXCEEDED, "the call took too long", advice="Allow it more time")
-            refusal = self._cut or late
-            if self._cut is not None and self.caller is not None:
-                await self._gate.refused(self._rpc, self.caller.id, refusal)
+            refusal = late if self._cut is None else await self._written(self._cut)
         elif isinstance(problem, IsthmusError):
-            refusal = problem
-            if self.caller is not None:  # the gate has written what it refused itself
-                await self._gate.refused(self._rpc, self.caller.id, refusal)
+            refusal = await self._written(problem)
         else:
-            log.error("call failed", rpc=self._rpc, error=repr(problem), where=_where(problem))
-            refusal = IsthmusError(
-                Reason.INTERNAL, "something went wrong here", advice="The operator finds the reason in the log"
-            )
-        await self.context.abort_with_status(to_status(refusal))  # type: ignore[attr-defined]
+            where = f"{type(problem).__name__} at {_where(problem)}"
+            log.error("call failed", rpc=self._rpc, error=repr(problem), where=where)
+            advice = "The operator finds the reason in the log"
+            bug = IsthmusError(Reason.INTERNAL, "something went wrong here", private=where, advice=advice)
+            refusal = await self._written(bug)
+        status: Any = to_status(refusal)
+        if self.caller is None and refusal.reason is Reason.UNAUTHENTICATED:
+            # Clocks that differ make tokens fail, and whoever was refused could not ask for the time
+            # (as in RFC 4120 section 5.9.1).
+            told = (CLOCK_METADATA, str(self._gate.clock.now()))
+            status = status._replace(trailing_metadata=(*status.trailing_metadata, told))
+        await self.context.abort_with_status(status)  # type: ignore[attr-defined]
+
+    async def _written(self, refusal: IsthmusError) -> IsthmusError:
+        """The refusal, once it is in the audit log; where it cannot be written, that is what the caller hears."""
+        if self.caller is None:  # the gate has written what it refused itself
+            return refusal
+        try:
+            await self._gate.refused(self._rpc, self.caller.id, refusal)
+        except IsthmusError as lost:
+            log.error("a refusal is not in the audit log", rpc=self._rpc, refused=refusal, problem=lost)
+            return lost
+        return refusal
 
 
 def _where(problem: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""One database behind five ports, for a gateway and for an agent alike.
+"""One database behind the stored ports, for a gateway, an agent and an anchor alike.
 
 Invariant: what `open` returns has the schema of this release.
 """
@@ -15,7 +15,9 @@ from gateway.edges.store.approvals import StoredApprovals
 from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
+from gateway.edges.store.members import StoredChains, StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
+from gateway.edges.store.sign_ins import StoredSignIns
 
 
 class Database:
@@ -28,6 +30,10 @@ class Database:
         self.audit = StoredAuditLog(connections)
         self.approvals = StoredApprovals(connections)
         self.beliefs = StoredBeliefs(connections)
+        self.sign_ins = StoredSignIns(connections)
+        self.members = StoredMembers(connections)
+        self.invitations = StoredInvitations(connections)
+        self.chains = StoredChains(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0002"
+REVISION = "0004"
 
 metadata = MetaData()
 
@@ -88,6 +88,25 @@ beliefs = Table(
     Column("position", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
 )
+# What the login page gave out, by the hash of the code.
+codes = Table(
+    "codes",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("expires", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index("codes_expires", codes.c.expires)
+
+# Inbound tokens, by the jti of what was issued for them.
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("jti", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index("evidence_digest", evidence.c.digest)
 
 facts = Table(
     "facts",
@@ -105,6 +124,34 @@ tree = Table(
     Column("size", BigInteger, nullable=False),
     # Roots of the perfect subtrees in hex, largest first, a space between two.
     Column("frontier", Text, nullable=False),
+)
+
+# Of an anchor: those for whom it vouches, and those it has invited.
+members = Table(
+    "members",
+    metadata,
+    Column("entity", Text, primary_key=True),
+    # Counts the changes of all members, so that whoever has seen one asks for what came after it.
+    Column("version", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index("members_version", members.c.version, unique=True)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("record", Text, nullable=False),
+)
+
+# Of a gateway: the statements of everybody it believes, so that a restart does not need the anchor.
+chains = Table(
+    "chains",
+    metadata,
+    Column("entity", Text, primary_key=True),
+    Column("chain", Text, nullable=False),
 )
 
 # As alembic makes it; apart, because alembic leaves its own table out when it compares.

@@ -1,5 +1,6 @@
 # Generated from proto/ by `make proto`; a test compares.
 from gateway.api.buf.validate import validate_pb2 as _validate_pb2
+from gateway.api.peer.v1 import examination_pb2 as _examination_pb2
 from gateway.api.peer.v1 import peer_pb2 as _peer_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -10,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ConnectRequest(_message.Message):
-    __slots__ = ("number", "hello", "checked", "proposed", "ran", "done", "refused")
+    __slots__ = ("number", "hello", "checked", "proposed", "ran", "done", "refused", "opened")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CHECKED_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +19,7 @@ class ConnectRequest(_message.Message):
     RAN_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
     number: int
     hello: Hello
     checked: _peer_pb2.CheckDraftResponse
@@ -25,33 +27,38 @@ class ConnectRequest(_message.Message):
     ran: _peer_pb2.RunResponse
     done: Done
     refused: _peer_pb2.Refusal
-    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., checked: _Optional[_Union[_peer_pb2.CheckDraftResponse, _Mapping]] = ..., proposed: _Optional[_Union[_peer_pb2.ProposeResponse, _Mapping]] = ..., ran: _Optional[_Union[_peer_pb2.RunResponse, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., refused: _Optional[_Union[_peer_pb2.Refusal, _Mapping]] = ...) -> None: ...
+    opened: _examination_pb2.ListOpenDatasetsResponse
+    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., checked: _Optional[_Union[_peer_pb2.CheckDraftResponse, _Mapping]] = ..., proposed: _Optional[_Union[_peer_pb2.ProposeResponse, _Mapping]] = ..., ran: _Optional[_Union[_peer_pb2.RunResponse, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., refused: _Optional[_Union[_peer_pb2.Refusal, _Mapping]] = ..., opened: _Optional[_Union[_examination_pb2.ListOpenDatasetsResponse, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("offer",)
+    __slots__ = ("offer", "process")
     OFFER_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
     offer: str
-    def __init__(self, offer: _Optional[str] = ...) -> None: ...
+    process: str
+    def __init__(self, offer: _Optional[str] = ..., process: _Optional[str] = ...) -> None: ...
 
 class Done(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("number", "check", "propose", "run", "stop", "believe")
+    __slots__ = ("number", "check", "propose", "run", "stop", "believe", "open_to")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     PROPOSE_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
     BELIEVE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_TO_FIELD_NUMBER: _ClassVar[int]
     number: int
     check: _peer_pb2.CheckDraftRequest
     propose: _peer_pb2.ProposeRequest
     run: _peer_pb2.RunRequest
     stop: Stop
     believe: Believe
-    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., believe: _Optional[_Union[Believe, _Mapping]] = ...) -> None: ...
+    open_to: OpenTo
+    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., believe: _Optional[_Union[Believe, _Mapping]] = ..., open_to: _Optional[_Union[OpenTo, _Mapping]] = ...) -> None: ...
 
 class Believe(_message.Message):
     __slots__ = ("chains", "revocations")
@@ -60,6 +67,12 @@ class Believe(_message.Message):
     chains: _containers.RepeatedCompositeFieldContainer[_peer_pb2.Chain]
     revocations: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, chains: _Optional[_Iterable[_Union[_peer_pb2.Chain, _Mapping]]] = ..., revocations: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class OpenTo(_message.Message):
+    __slots__ = ("space",)
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    space: str
+    def __init__(self, space: _Optional[str] = ...) -> None: ...
 
 class Stop(_message.Message):
     __slots__ = ("session", "failure")

@@ -23,19 +23,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gateway.api.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"gateway/api/client/v1/tokens.proto\x12\x11isthmus.client.v1\"\x13\n\x11IssueTokenRequest\"?\n\x12IssueTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x13\n\x0b\x65xpire_time\x18\x02 \x01(\x03\x32i\n\x0cTokenService\x12Y\n\nIssueToken\x12$.isthmus.client.v1.IssueTokenRequest\x1a%.isthmus.client.v1.IssueTokenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"gateway/api/client/v1/tokens.proto\x12\x11isthmus.client.v1\x1a\x1b\x62uf/validate/validate.proto\"\x13\n\x11IssueTokenRequest\"?\n\x12IssueTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x13\n\x0b\x65xpire_time\x18\x02 \x01(\x03\"\xa4\x01\n\x14\x45xchangeTokenRequest\x12\x38\n\rsubject_token\x18\x01 \x01(\x0b\x32\x1f.isthmus.client.v1.SubjectTokenH\x00\x12\x42\n\x12\x61uthorization_code\x18\x02 \x01(\x0b\x32$.isthmus.client.v1.AuthorizationCodeH\x00\x42\x0e\n\x05grant\x12\x05\xbaH\x02\x08\x01\"o\n\x0cSubjectToken\x12\x1a\n\x05token\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\x12\x43\n\ntoken_type\x18\x02 \x01(\x0e\x32#.isthmus.client.v1.SubjectTokenTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"v\n\x11\x41uthorizationCode\x12(\n\x04\x63ode\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[A-Za-z0-9_-]{43}$\x12\x37\n\rcode_verifier\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Za-z0-9._~-]{43,128}$\"\x80\x01\n\x15\x45xchangeTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x13\n\x0b\x65xpire_time\x18\x02 \x01(\x03\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x1b\n\x13sign_in_expire_time\x18\x05 \x01(\x03*|\n\x10SubjectTokenType\x12\"\n\x1eSUBJECT_TOKEN_TYPE_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSUBJECT_TOKEN_TYPE_ID_TOKEN\x10\x01\x12#\n\x1fSUBJECT_TOKEN_TYPE_ACCESS_TOKEN\x10\x02\x32\xcd\x01\n\x0cTokenService\x12Y\n\nIssueToken\x12$.isthmus.client.v1.IssueTokenRequest\x1a%.isthmus.client.v1.IssueTokenResponse\x12\x62\n\rExchangeToken\x12\'.isthmus.client.v1.ExchangeTokenRequest\x1a(.isthmus.client.v1.ExchangeTokenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.api.client.v1.tokens_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ISSUETOKENREQUEST']._serialized_start=57
-  _globals['_ISSUETOKENREQUEST']._serialized_end=76
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=78
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=141
-  _globals['_TOKENSERVICE']._serialized_start=143
-  _globals['_TOKENSERVICE']._serialized_end=248
+  _globals['_EXCHANGETOKENREQUEST'].oneofs_by_name['grant']._loaded_options = None
+  _globals['_EXCHANGETOKENREQUEST'].oneofs_by_name['grant']._serialized_options = b'\272H\002\010\001'
+  _globals['_SUBJECTTOKEN'].fields_by_name['token']._loaded_options = None
+  _globals['_SUBJECTTOKEN'].fields_by_name['token']._serialized_options = b'\272H\010r\006\020\001\030\200\200\001'
+  _globals['_SUBJECTTOKEN'].fields_by_name['token_type']._loaded_options = None
+  _globals['_SUBJECTTOKEN'].fields_by_name['token_type']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_AUTHORIZATIONCODE'].fields_by_name['code']._loaded_options = None
+  _globals['_AUTHORIZATIONCODE'].fields_by_name['code']._serialized_options = b'\272H\027r\0252\023^[A-Za-z0-9_-]{43}$'
+  _globals['_AUTHORIZATIONCODE'].fields_by_name['code_verifier']._loaded_options = None
+  _globals['_AUTHORIZATIONCODE'].fields_by_name['code_verifier']._serialized_options = b'\272H\035r\0332\031^[A-Za-z0-9._~-]{43,128}$'
+  _globals['_SUBJECTTOKENTYPE']._serialized_start=703
+  _globals['_SUBJECTTOKENTYPE']._serialized_end=827
+  _globals['_ISSUETOKENREQUEST']._serialized_start=86
+  _globals['_ISSUETOKENREQUEST']._serialized_end=105
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=107
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=170
+  _globals['_EXCHANGETOKENREQUEST']._serialized_start=173
+  _globals['_EXCHANGETOKENREQUEST']._serialized_end=337
+  _globals['_SUBJECTTOKEN']._serialized_start=339
+  _globals['_SUBJECTTOKEN']._serialized_end=450
+  _globals['_AUTHORIZATIONCODE']._serialized_start=452
+  _globals['_AUTHORIZATIONCODE']._serialized_end=570
+  _globals['_EXCHANGETOKENRESPONSE']._serialized_start=573
+  _globals['_EXCHANGETOKENRESPONSE']._serialized_end=701
+  _globals['_TOKENSERVICE']._serialized_start=830
+  _globals['_TOKENSERVICE']._serialized_end=1035
 # @@protoc_insertion_point(module_scope)

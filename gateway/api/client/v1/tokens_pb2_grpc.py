@@ -40,6 +40,11 @@ class TokenServiceStub:
                 request_serializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.IssueTokenRequest.SerializeToString,
                 response_deserializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.IssueTokenResponse.FromString,
                 _registered_method=True)
+        self.ExchangeToken = channel.unary_unary(
+                '/isthmus.client.v1.TokenService/ExchangeToken',
+                request_serializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.ExchangeTokenRequest.SerializeToString,
+                response_deserializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.ExchangeTokenResponse.FromString,
+                _registered_method=True)
 
 
 class TokenServiceServicer:
@@ -54,6 +59,16 @@ class TokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExchangeToken(self, request, context):
+        """An access token for a person or service that signed in, bound to the certificate of this connection, with the
+        caller as the actor (RFC 8693) and the rights that both have.
+        Callers: whoever holds a client certificate of this space that its configuration knows. Discloses: as whom the
+        gateway knows the person that the grant is of, and with which scopes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TokenServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +76,11 @@ def add_TokenServiceServicer_to_server(servicer, server):
                     servicer.IssueToken,
                     request_deserializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.IssueTokenRequest.FromString,
                     response_serializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.IssueTokenResponse.SerializeToString,
+            ),
+            'ExchangeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExchangeToken,
+                    request_deserializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.ExchangeTokenRequest.FromString,
+                    response_serializer=gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.ExchangeTokenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +110,33 @@ class TokenService:
             '/isthmus.client.v1.TokenService/IssueToken',
             gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.IssueTokenRequest.SerializeToString,
             gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.IssueTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExchangeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.client.v1.TokenService/ExchangeToken',
+            gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.ExchangeTokenRequest.SerializeToString,
+            gateway_dot_api_dot_client_dot_v1_dot_tokens__pb2.ExchangeTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import grpc
-import pytest
 
 from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.client import Client, Profile, load_query
@@ -18,17 +16,8 @@ from gateway.rules.contract import audience
 from gateway.rules.jose import parse_compact
 from gateway.rules.records import to_plain
 from gateway.rules.tokens import payload_digest
-from tests.attacks.port import OK, Port
-from tests.e2e.shell import QUERIES, Shell
-
-DENIED, UNAUTHENTICATED = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED
-
-
-@pytest.fixture
-def port(shell: Shell) -> Iterator[Port]:
-    port = Port(shell)
-    yield port
-    assert port.still_serves()
+from tests.attacks.port import DENIED, OK, UNAUTHENTICATED, Port
+from tests.e2e.shell import QUERIES
 
 
 def contract_of(port: Port, space: str) -> Contract:

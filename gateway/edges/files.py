@@ -1,0 +1,34 @@
+"""A small file that somebody may replace while a process runs.
+
+Invariant: what is returned was parsed from the file as it is now; a file that cannot be read or parsed raises, it is
+never answered for by what it said before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Watched(Generic[T]):
+    """Parsed when it is first read, and again whenever the file is another or was written to."""
+
+    def __init__(self, path: Path, parse: Callable[[bytes], T], read: Callable[[Path], bytes] | None = None) -> None:
+        self._path = path
+        self._parse = parse
+        self._read = read or Path.read_bytes
+        self._seen: tuple[int, int, int, int] | None = None
+        self._value: T
+
+    def read(self) -> T:
+        """Raises OSError, and what parsing raises."""
+        state = self._path.stat()
+        seen = (state.st_ino, state.st_mtime_ns, state.st_ctime_ns, state.st_size)
+        if seen != self._seen:
+            self._seen = None
+            self._value = self._parse(self._read(self._path))
+            self._seen = seen
+        return self._value
