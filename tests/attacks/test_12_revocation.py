@@ -188,4 +188,4 @@ def _offer(lone: Lone) -> str:
     from gateway.edges.documents import Writer
 
     contract = keys.load_signing_key(lone.home / "agent" / "contract.pem")
-    return Writer(CARE, contract, SystemClock(), SystemIds()).offer(Offer((), (), 0, "mpyc 0.11", 1))
+    return Writer(CARE, lambda: contract, SystemClock(), SystemIds()).offer(Offer((), (), 0, "mpyc 0.11", 1))

@@ -57,7 +57,7 @@ class World:
     def contract(self, request: str = "1") -> str:
         """What `home` proposes now."""
         body = examples.contract(session=request * 32, not_before=self.clock.at, expires=self.clock.at + 600)
-        return Writer(HOME, self.spaces[HOME].tokens, self.clock, FakeIds()).contract(body)
+        return Writer(HOME, lambda: self.spaces[HOME].tokens, self.clock, FakeIds()).contract(body)
 
     async def propose(self, token: str = "") -> Approval | Refusal:
         return await self.agent.propose(token or self.contract(), [])
@@ -74,7 +74,7 @@ def opened(database: Database, clock: FakeClock, anchor: SigningKey, contracts: 
     offer = known[POLICE].offer
     own = OwnPart(POLICE, offer, {dataset.name: ("*",) for dataset in offer.datasets})
     reader = Reader(Verifier(trust, clock.now))
-    writer = Writer(POLICE, contracts, clock, FakeIds())
+    writer = Writer(POLICE, lambda: contracts, clock, FakeIds())
     return Agent(own, {}, trust, revocations, reader, writer, database, cast(PartyPool, None), cast(Clock, clock))
 
 
@@ -118,7 +118,7 @@ async def test_an_agent_looks_again_before_it_runs(world: World) -> None:
     contract = await world.agent.reader.contract(token)
 
     def approval(entity: str) -> str:
-        writer = Writer(entity, world.spaces[entity].contracts, world.clock, FakeIds())
+        writer = Writer(entity, lambda: world.spaces[entity].contracts, world.clock, FakeIds())
         return writer.approval(contract.body, ApprovalBody(contract.digest, ()))
 
     approvals = [own.token if entity == POLICE else approval(entity) for entity in contract.body.entities()]

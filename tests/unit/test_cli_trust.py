@@ -11,17 +11,19 @@ import pytest
 from gateway.cli.init import Wanted as Space
 from gateway.cli.init import lay_out
 from gateway.cli.revoking import Wanted, revoke_it
+from gateway.cli.trust_init import found
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges import keys
 from gateway.edges.certificates import kid_of
 from gateway.edges.revoking import read_file
+from gateway.rules.jwks import jwk_object
 
 CARE = "https://care.example"
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    space = Space.checked(CARE, "127.0.0.1:9", "", "NL", "https://anchor.example")
+    space = Space.checked(CARE, "127.0.0.1:9", "", "NL")
     lay_out(tmp_path / "space", space, int(time.time()))
     return tmp_path / "space" / "gateway.toml"
 
@@ -32,13 +34,15 @@ def test_a_key_is_named_by_its_thumbprint_or_by_a_file_that_holds_it(config: Pat
     for named in (token, str(home / "keys" / "token.pem")):
         done = revoke_it(config, Wanted(key=named), "it was copied")
         assert (done.kind, done.id, done.name) == ("key", token, "token")
-    contract = json.loads((home / "keys" / "contract.jwk.json").read_text())["kid"]
-    assert revoke_it(config, Wanted(key=str(home / "keys" / "contract.jwk.json")), "").id == contract
+    contract = keys.load_signing_key(home / "agent" / "contract.pem")
+    (home / "contract.jwk.json").write_text(json.dumps(jwk_object(contract.jwk)))
+    by_jwk = revoke_it(config, Wanted(key=str(home / "contract.jwk.json")), "")
+    assert (by_jwk.id, by_jwk.name) == (contract.kid, "contract")
     certificate = (home / "tls" / "ca.pem").read_bytes()
     ca = revoke_it(config, Wanted(key=str(home / "tls" / "ca.pem")), "")
     assert (ca.id, ca.name) == (kid_of(certificate), "tls.ca")
     assert "No certificate of this CA counts" in ca.said()
-    assert [entry.id for entry in read_file(home / "revoked.toml")] == [token, contract, ca.id]
+    assert [entry.id for entry in read_file(home / "revoked.toml")] == [token, contract.kid, ca.id]
     assert read_file(home / "revoked.toml")[0].reason == "it was copied"
 
 
@@ -70,3 +74,15 @@ def test_what_no_list_could_say_is_refused_and_nothing_is_written(config: Path, 
     assert caught.value.reason is reason
     assert caught.value.advice
     assert not (config.parent / "revoked.toml").exists()
+
+
+def test_an_anchor_revokes_whom_it_may_vouch_for(tmp_path: Path) -> None:
+    found(tmp_path / "anchor", "https://anchor.example", "127.0.0.1:9", ["https://*.example"], int(time.time()))
+    config = tmp_path / "anchor" / "anchor.toml"
+    assert revoke_it(config, Wanted(entity=CARE), "").new
+    federation = next((tmp_path / "anchor").rglob("federation.pem"))
+    assert revoke_it(config, Wanted(key=str(federation)), "").name == "federation"
+    with pytest.raises(IsthmusError) as caught:
+        revoke_it(config, Wanted(entity="https://care.elsewhere"), "")
+    assert caught.value.field == "entity"
+    assert [entry.kind for entry in read_file(tmp_path / "anchor" / "revoked.toml")] == ["entity", "key"]
