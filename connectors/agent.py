@@ -2,7 +2,8 @@
 
 Invariants: the same contract always gets the same approval; a contract's digest is consumed once, durably,
 before its session starts; session keys live in this process's memory alone; what is refused is in the audit
-log with its reason.
+log with its reason; new sessions need fresh revocation lists of everybody concerned, and what is revoked ends here
+whatever the gateway does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from connectors.engine import programs
 from connectors.engine.cost import Shape
 from connectors.engine.wire import ELEMENT_BYTES
@@ -22,7 +25,7 @@ from connectors.holdings import Holding, read_rows
 from connectors.launch.subprocesses import PartyPool
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
 from connectors.session import Session, SessionKeys
-from gateway.domain.approval import ApprovalBody, SeatKey, SignedContract
+from gateway.domain.approval import ApprovalBody, SeatKey, SignedApproval, SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
@@ -31,6 +34,7 @@ from gateway.domain.plan import Decision, Verdict
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
 from gateway.edges.documents import Reader, Writer
 from gateway.edges.federation import Federation, operator_of
+from gateway.edges.revocations import Revocations
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules import queries, sealing
@@ -39,6 +43,7 @@ from gateway.rules.records import from_bytes
 from gateway.rules.roster import roster
 
 MAX_WAITING_OF_ONE = 128
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -46,14 +51,16 @@ class Agent:
     own: OwnPart
     holdings: Mapping[str, Holding]
     trust: Federation
+    revocations: Revocations
     reader: Reader
     writer: Writer
     database: Database
     pool: PartyPool
     clock: Clock
     # Session keys of approvals that have not run yet, by contract digest, with who initiated.
-    _waiting: dict[str, tuple[str, SessionKeys]] = field(default_factory=dict)
-    _sessions: dict[str, Session] = field(default_factory=dict)
+    _waiting: dict[str, tuple[SignedContract, SessionKeys]] = field(default_factory=dict)
+    # What runs, and the approvals that it runs under, by session.
+    _sessions: dict[str, tuple[Session, Sequence[SignedApproval]]] = field(default_factory=dict)
     _proposing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def offer(self) -> str:
@@ -92,9 +99,10 @@ class Agent:
         """A signed approval with fresh session keys, or the veto with its reason."""
         about = "contract"
         try:
-            operators = self.believe(chains)
+            operators = await self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
+            self._check_revocations(contract)
             async with self._proposing:
                 if (known := await self.database.approvals.get(contract.digest)) is not None:
                     return Approval(known)
@@ -113,11 +121,12 @@ class Agent:
         """
         about = "contract"
         try:
-            operators = self.believe(chains)
+            operators = await self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
-            check_proposal(contract.body, self.own, operators, self.clock.now())
             signed = [await self.reader.approval(approval, contract) for approval in approvals]
+            self._check_revocations(contract, signed)
+            check_proposal(contract.body, self.own, operators, self.clock.now())
             keys = roster(contract, signed)
             own = await self.database.approvals.get(contract.digest)
             if own is None or own not in approvals:
@@ -164,7 +173,9 @@ class Agent:
             spend=lambda: self._note("session.output", contract, "output shares leave for the recipients"),
             receipt=lambda outputs, summary: self._receipt(contract, outputs, summary),
         )
-        self._sessions[contract.body.session] = session
+        self._sessions[contract.body.session] = (session, signed)
+        # Something may have been revoked since it was checked, before anybody could find this session.
+        self.look_again()
         return session
 
     async def run(self, session: Session) -> AsyncGenerator[RunEvent, None]:
@@ -182,16 +193,44 @@ class Agent:
     def stop(self, session: str, failure: Failure) -> None:
         """The initiator, or the gateway, says that the session has ended."""
         if (running := self._sessions.get(session)) is not None:
-            running.stop(failure)
+            running[0].stop(failure)
 
-    def believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
+    async def hear(self, chains: Sequence[Sequence[str]], lists: Sequence[str]) -> None:
+        """What the gateway passes on of others. What does not hold is left out, and noted; the rest is believed."""
+        for chain in chains:
+            try:
+                await self.believe([chain])
+            except IsthmusError as problem:
+                await self._refused("chain.refused", "chain", problem)
+        try:
+            await self.revocations.hear(lists, self.own.entity)
+        except IsthmusError as problem:  # the store: without it nothing is believed, and sessions fail closed
+            log.error("revocations cannot be kept", problem=problem.public, why=problem.private)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Hold what runs and waits against what is revoked now; it ends here even if the gateway does nothing."""
+        for session, signed in list(self._sessions.values()):
+            if (problem := self.revocations.revoked(session.contract, signed)) is not None:
+                session.stop(Failure(problem.reason.value, problem.space, "session", problem.public, problem.advice))
+        for digest, (contract, _) in list(self._waiting.items()):
+            if self.revocations.revoked(contract, ()) is not None:
+                del self._waiting[digest]
+
+    def _check_revocations(self, contract: SignedContract, signed: Sequence[SignedApproval] = ()) -> None:
+        """Fresh lists of everybody concerned, and nothing of it revoked. Raises IsthmusError."""
+        self.revocations.check(contract.body)
+        if (problem := self.revocations.revoked(contract, signed)) is not None:
+            raise problem
+
+    async def believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
         """Admit the pushed chains, verified against this agent's own anchors; the operators they prove.
 
         A chain older than the one already believed is passed over: the newer one counts.
         """
         for chain in chains:
             try:
-                self.trust.admit(chain)
+                await self.trust.believe(chain)
             except TokenProblem as problem:
                 if problem.problem is not Problem.OLDER:
                     raise
@@ -211,12 +250,12 @@ class Agent:
         now = self.clock.now()
         fact = Fact(now, "contract.approved", self.own.entity, contract.digest, f"session {contract.body.session}")
         private = SessionKeys({pid: pair[0] for pid, pair in seats.items()}, provider[0])
-        self._waiting[contract.digest] = (contract.body.initiator, private)
+        self._waiting[contract.digest] = (contract, private)
         return Approval(await self.database.approvals.keep(contract.digest, token, [fact]))
 
     def _make_room(self, initiator: str) -> None:
         """An initiator that proposes and does not run loses its own oldest keys, and nobody else's."""
-        own = [digest for digest, (asked, _) in self._waiting.items() if asked == initiator]
+        own = [digest for digest, (asked, _) in self._waiting.items() if asked.body.initiator == initiator]
         if len(own) >= MAX_WAITING_OF_ONE:
             del self._waiting[own[0]]
 

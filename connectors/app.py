@@ -34,10 +34,10 @@ from gateway.edges.federation import Federation
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
 from gateway.edges.parent import stop_when_parent_ends
+from gateway.edges.revocations import Revocations
 from gateway.edges.secrecy import keep_to_itself
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
-from gateway.rules.jose import TokenProblem
 
 SERVICE = "/isthmus.agent.v1.AgentService/"
 # What a session is spoken in: the runtime, and the version of the codec of `engine/wire.py`.
@@ -71,7 +71,9 @@ class Line:
             try:
                 async for message in stream:
                     if message.WhichOneof("message") == "believe":
-                        self._believe(message.believe)
+                        # Before anything that was asked after it: what is asked may need it.
+                        chains = convert.chains_from(message.believe.chains)
+                        await self._agent.hear(chains, tuple(message.believe.revocations))
                     else:
                         self._spawn(self._answer(message, channel))
                 if self._superseded:
@@ -107,12 +109,6 @@ class Line:
                 await asyncio.sleep(KEYS_EVERY)
                 if self._agent.writer.signer().kid != kid:
                     break
-
-    def _believe(self, message: pb.Believe) -> None:
-        try:
-            self._agent.believe(convert.chains_from(message.chains))
-        except TokenProblem as problem:
-            log.warning("a chain from the own gateway does not hold", problem=problem.private)
 
     def _lost(self) -> Failure:
         text = "the agent lost its gateway"
@@ -231,10 +227,21 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         stack.push_async_callback(pool.close)
         holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets)
         clock, ids = SystemClock(), SystemIds()
-        trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
         database = await stack.enter_async_context(await Database.open(database_url(settings.database, path.parent)))
+        trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
         reader = Reader(Verifier(trust, clock.now))
         rings = AgentKeys(settings, trust, clock)
+        revocations = Revocations(
+            settings.entity,
+            trust,
+            database.beliefs,
+            database.audit,
+            clock,
+            grace=60 * settings.revocation.grace_minutes,
+            own_keys=lambda: {rings.contract.kid: "contract"},
+        )
+        await revocations.restore()
+        await trust.restore()
         writer = Writer(settings.entity, rings.contract.active, clock, ids)
         offer = Offer(
             datasets=tuple(holdings[name].dataset for name in sorted(holdings)),
@@ -247,7 +254,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             codec=CODEC,
         )
         own = OwnPart(settings.entity, offer, {name: holding.spaces for name, holding in holdings.items()})
-        agent = Agent(own, holdings, trust, reader, writer, database, pool, clock)
+        agent = Agent(own, holdings, trust, revocations, reader, writer, database, pool, clock)
         channels = Channels(rings.target)
         stack.push_async_callback(channels.close)
         process = ids.fresh()

@@ -5,7 +5,7 @@ Invariant: secrets come by path; a path is relative to the file that names it.
 
 from __future__ import annotations
 
-from gateway.config import AnchorConfig, Beside, Entity, LogConfig, Strict
+from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
 
 
@@ -33,6 +33,7 @@ class AgentConfig(Strict):
     tls: AgentTls
     anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
+    revocation: RevocationConfig = RevocationConfig()
     log: LogConfig = LogConfig()
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,23 +25,28 @@ from gateway.domain.identity import EntityId, host_of
 from gateway.domain.session import Failure
 from gateway.edges.agents import AgentLine
 from gateway.edges.anchors import AnchorLine, AnchorPoll, located
+from gateway.edges.certificates import kid_of
 from gateway.edges.channels import Target
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.doctor import Doctor, spoken_by
 from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
-from gateway.edges.federation import Federation
+from gateway.edges.federation import Federation, News
 from gateway.edges.grpc import serve
 from gateway.edges.grpc.client_api import CatalogueService, ComputationService, TokenService
 from gateway.edges.grpc.examination_api import DiagnosticsService, ExaminationService
 from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
 from gateway.edges.grpc.serve import PortTls
+from gateway.edges.herald import Herald
+from gateway.edges.keys import SigningKey
 from gateway.edges.logging import configure_logging
 from gateway.edges.own_chain import OwnChain
 from gateway.edges.own_statement import own_statement
 from gateway.edges.own_tokens import SignedTokens
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
+from gateway.edges.revocations import Revocations
+from gateway.edges.revoking import FILE, OwnList
 from gateway.edges.secrecy import keep_to_itself
 from gateway.edges.space_keys import SpaceKeys
 from gateway.edges.spaces import Spaces
@@ -54,6 +60,7 @@ from gateway.flows.drive import Drive, Stopped
 from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
+from gateway.flows.withdraw import Withdraw
 from gateway.rules.jose import TokenProblem
 from gateway.rules.lifecycle import Event
 
@@ -68,14 +75,15 @@ class Running:
 
     port: int
     spaces: Spaces
+    revocations: Revocations
 
 
 @asynccontextmanager
-async def running(path: Path) -> AsyncIterator[Running]:
+async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator[Running]:
     """A gateway with all its parts, listening; stopped and drained on the way out."""
     settings = config.load(config.GatewayConfig, path)
     entity = settings.entity
-    clock, ids = SystemClock(), SystemIds()
+    clock, ids = clock or SystemClock(), SystemIds()
     trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
     keys = SpaceKeys(settings.keys, settings.tls, entity, trust, clock)
 
@@ -90,8 +98,28 @@ async def running(path: Path) -> AsyncIterator[Running]:
         database = await stack.enter_async_context(
             await Database.open(config.database_url(settings.database, path.parent))
         )
+        trust.keep_in(database.beliefs)
+        revocations = Revocations(
+            entity,
+            trust,
+            database.beliefs,
+            database.audit,
+            clock,
+            grace=60 * settings.revocation.grace_minutes,
+            own_keys=lambda: {keys.token.kid: "token"},
+        )
+        await revocations.restore()
+        # The own ones too: what runs over them ends here as it does at those who know them from outside.
+        for credentials in (keys.server.active(), keys.client.active()):
+            trust.saw(entity, kid_of(credentials.certificate_pem))
+
+        def token_key() -> SigningKey:
+            """The key that signs now. Raises IsthmusError(REVOKED): with one that was revoked nothing is signed."""
+            revocations.check_own_keys()
+            return keys.token.active()
+
         verifier = Verifier(trust, clock.now, ReplayStore(database.once))
-        documents = Desk(Reader(verifier), Writer(entity, keys.token.active, clock, ids))
+        documents = Desk(Reader(verifier), Writer(entity, token_key, clock, ids))
         addresses: dict[str, str] = {peer.entity: peer.address for peer in settings.peers if peer.address}
 
         def dial(peer: EntityId) -> PeerLine:
@@ -99,10 +127,10 @@ async def running(path: Path) -> AsyncIterator[Running]:
                 address = addresses.get(peer) or trust.endpoint(peer)
                 return Target(address, host_of(peer), trust.authorities(peer), keys.client.active())
 
-            return PeerLine(entity, peer, target, keys.token.active, clock, ids)
+            return PeerLine(entity, peer, target, token_key, clock, ids)
 
         listed = frozenset(str(peer.entity) for peer in settings.peers) if settings.admit == "listed" else None
-        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, database.chains, listed)
+        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, database.chains, revocations, listed)
         for peer in settings.peers:
             if peer.chain is not None:
                 spaces.believe(tuple(json.loads(peer.chain.read_text())))
@@ -116,16 +144,17 @@ async def running(path: Path) -> AsyncIterator[Running]:
             await agent.stop(session, failure)
 
         tunnel = Tunnel(entity, spaces.tunnel, tunnel_failed)
-        agent = AgentLine(entity, tunnel, spaces.offered, own_chain)
+        agent = AgentLine(entity, tunnel, spaces.offered, own_chain, lambda: (trust.chains(), revocations.all()))
         watchers = LocalWatchers()
         store = database.computations
         account = Account(entity, clock, store, watchers)
         take_part = TakePart(account, agent, documents, tunnel)
         spaces.take_part_as(take_part)
         recipient = keys.recipients()
-        drive = Drive(account, spaces, documents, recipient)
-        submit = Submit(entity, clock, ids, store, spaces, documents, recipient, drive.start)
-        tokens = SignedTokens(entity, keys.token.active, verifier)
+        drive = Drive(account, spaces, documents, recipient, revocations)
+        submit = Submit(entity, clock, ids, store, spaces, documents, recipient, revocations, drive.start)
+        withdraw = Withdraw(account, documents, revocations, agent, tunnel, drive.stop)
+        tokens = SignedTokens(entity, token_key, verifier)
         signing_in = sign_in.build(settings, database, tokens, clock, ids)
         gate = Gate(
             entity, keys.authorities, trust, verifier, database.audit, clock, signing_in.clients, signing_in.standing
@@ -146,7 +175,7 @@ async def running(path: Path) -> AsyncIterator[Running]:
             trust=trust,
             reader=documents.reader,
             credentials=keys.client.active,
-            signer=keys.token.active,
+            signer=token_key,
             own_chain=own_chain,
             addresses=dialled,
             spoken=spoken,
@@ -162,7 +191,9 @@ async def running(path: Path) -> AsyncIterator[Running]:
             tokens_pb2.DESCRIPTOR: TokenService(signing_in),
             diagnostics_pb2.DESCRIPTOR: DiagnosticsService(doctor),
             examination_pb2.DESCRIPTOR: ExaminationService(doctor, agent.open_to, database.audit),
-            peer_pb2.DESCRIPTOR: PeerService(take_part, agent, tunnel, own_chain, spaces.admit),
+            peer_pb2.DESCRIPTOR: PeerService(
+                take_part, agent, tunnel, own_chain, spaces.admit, revocations.hear, spaces.lists
+            ),
             agent_pb2.DESCRIPTOR: agent,
         }
         handlers = [
@@ -170,6 +201,17 @@ async def running(path: Path) -> AsyncIterator[Running]:
             for file, implementation in services.items()
             for service in file.services_by_name.values()
         ]
+        own_list = OwnList(entity, keys.revocation.active, database.beliefs, path.parent / FILE, clock, ids)
+        herald = Herald(own_list, revocations, spaces.refresh)
+        await herald.look()
+        revoked = asyncio.Event()
+
+        def hear(news: News) -> None:
+            agent.tell(news.chains, news.lists)
+            if news.revokes:
+                revoked.set()
+
+        trust.follow(hear)
         recover = Recover(account, tunnel)
         await recover.end_what_is_left()
         tls = PortTls(keys.server.active(), trust.roots())
@@ -182,12 +224,13 @@ async def running(path: Path) -> AsyncIterator[Running]:
 
         polls = [
             AnchorPoll(
-                AnchorLine(entity, located(anchor), keys.token.active, clock, ids),
+                AnchorLine(entity, located(anchor), token_key, clock, ids),
                 own_chain,
                 settings.statement,
                 trust,
                 spaces,
                 clock,
+                revocations=partial(_from_anchor, revocations, str(anchor.entity)),
                 rotations=keys.rotations,
             )
             for anchor in settings.anchors
@@ -203,12 +246,14 @@ async def running(path: Path) -> AsyncIterator[Running]:
         tasks = [
             asyncio.create_task(spaces.refresh_for_ever()),
             asyncio.create_task(_sweep(recover, database, clock)),
+            asyncio.create_task(herald.look_for_ever()),
+            asyncio.create_task(_withdraw(withdraw, gate, revoked)),
             asyncio.create_task(_watch_keys(keys, own_chain, tls, trust, own_statement_changed)),
             *(asyncio.create_task(poll.for_ever()) for poll in polls),
         ]
         stack.push_async_callback(_cancelled, tasks)
         log.info("gateway listens", entity=entity, port=port)
-        yield Running(port, spaces)
+        yield Running(port, spaces, revocations)
 
 
 async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
@@ -287,6 +332,21 @@ async def _watch_keys(
             task = asyncio.ensure_future(changed())
             telling.add(task)
             task.add_done_callback(telling.discard)
+
+
+async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event) -> None:
+    """Whenever something was revoked, end what runs under it: computations first, so that all say why."""
+    while True:
+        await revoked.wait()
+        revoked.clear()
+        with suppress(IsthmusError):
+            await withdraw.look_again()
+        gate.look_again()
+
+
+async def _from_anchor(revocations: Revocations, anchor: str, token: str) -> None:
+    """What is wrong with an anchor's list is in the audit log; the anchor is asked on."""
+    await revocations.hear([token], anchor)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -222,6 +222,12 @@ class EmbeddedAgent(Strict):
     config: Beside
 
 
+class RevocationConfig(Strict):
+    """How much older than five minutes a list may be before new sessions are refused."""
+
+    grace_minutes: int = Field(default=0, ge=0, le=60)
+
+
 class LogConfig(Strict):
     level: str = "info"
 
@@ -249,6 +255,7 @@ class GatewayConfig(Strict):
     providers: Annotated[tuple[ProviderConfig, ...], AfterValidator(_distinct)] = ()
     login: LoginConfig | None = None
     agent: EmbeddedAgent | None = None
+    revocation: RevocationConfig = RevocationConfig()
     log: LogConfig = LogConfig()
 
 

@@ -5,18 +5,20 @@ Each adapter raises IsthmusError alone. `tests/ports` has one suite per port tha
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.computation import Computation, Receipt, SealedShare, State
 from gateway.domain.contract import Contract
+from gateway.domain.errors import IsthmusError
 from gateway.domain.identity import Entity
 from gateway.domain.membership import Invitation, Member, Pins
 from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.result import Table
+from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
 from gateway.domain.sign_in import ClaimRule, Code, Evidence, Grant, Inbound
 from gateway.rules.oidc import TokenType
@@ -78,6 +80,24 @@ class Once(Protocol):
     async def forget(self, now: int) -> int:
         """Drop what expired before `now`; returns how many."""
         ...
+
+
+class Beliefs(Protocol):
+    """What was last believed of each issuer, by kind: an older one never replaces a newer one, restarts and
+    replicas included."""
+
+    async def keep(self, kind: str, belief: Belief) -> Belief:
+        """Store `belief` unless one of its issuer with the same or a greater order is stored; the one that counts."""
+        ...
+
+    async def renew(self, kind: str, issuer: str, make: Callable[[Belief | None], Belief]) -> Belief:
+        """Replace what is stored of `issuer` by what `make` makes of it, with nobody in between; returns that.
+
+        `make` may be called again when somebody was faster. It returns what it was given to leave it so.
+        """
+        ...
+
+    async def all(self, kind: str) -> Sequence[Belief]: ...
 
 
 class AuditLog(Protocol):
@@ -230,6 +250,22 @@ class Agent(Protocol):
     def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]: ...
 
     async def stop(self, session: str, failure: Failure) -> None: ...
+
+
+class Revocations(Protocol):
+    """What is known to be revoked, and whether that is fresh enough to begin anything."""
+
+    def check(self, contract: Contract) -> None:
+        """Whether a session of `contract` may begin. Raises IsthmusError(REVOCATION_STALE or REVOKED)."""
+        ...
+
+    def revoked(self, contract: SignedContract, approvals: Sequence[SignedApproval]) -> IsthmusError | None:
+        """What of a session, waiting or running, was revoked, if anything."""
+        ...
+
+    def severed(self) -> Mapping[str, IsthmusError]:
+        """By entity: that a TLS key under which it spoke to this space was revoked, since this was last asked."""
+        ...
 
 
 class Federation(Protocol):

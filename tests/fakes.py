@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,11 +26,13 @@ from gateway.domain.identity import EntityId
 from gateway.domain.offer import Space as KnownSpace
 from gateway.domain.plan import Decision, Verdict
 from gateway.domain.query import Query
+from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Completed, Failure, Frame, Heartbeat, Progress, Refusal, RunEvent
 from gateway.edges.documents import Desk, Reader, Writer
 from gateway.edges.federation import Federation as Trust
-from gateway.edges.keys import new_signing_key
+from gateway.edges.keys import SigningKey, new_signing_key
 from gateway.edges.opener import RecipientKeys
+from gateway.edges.revocations import Revocations
 from gateway.edges.spaces import OwnLine
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
@@ -41,10 +43,12 @@ from gateway.flows.drive import Drive
 from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
+from gateway.flows.withdraw import Withdraw
 from gateway.ports import Chains, SpaceLine
 from gateway.rules import release, sealing
 from gateway.rules.lifecycle import LIVE
 from gateway.rules.records import from_bytes
+from gateway.rules.revocation import next_seq, plain
 from gateway.rules.roster import Roster, roster
 from tests import examples
 from tests.unit import trust_kit
@@ -66,6 +70,30 @@ class FakeIds:
 
     def fresh(self) -> str:
         return f"{next(self.numbers):032x}"
+
+
+@dataclass
+class MemoryBeliefs:
+    """Port `Beliefs` in memory."""
+
+    kept: dict[tuple[str, str], Belief] = field(default_factory=dict)
+
+    async def keep(self, kind: str, belief: Belief) -> Belief:
+        def newer(before: Belief | None) -> Belief:
+            return belief if before is None or belief.order > before.order else before
+
+        return await self.renew(kind, belief.issuer, newer)
+
+    async def renew(self, kind: str, issuer: str, make: Callable[[Belief | None], Belief]) -> Belief:
+        before = self.kept.get((kind, issuer))
+        made = make(before)
+        if before is not None and made != before and made.order <= before.order:
+            raise IsthmusError(Reason.INTERNAL, "an older belief would replace a newer one")
+        self.kept[kind, issuer] = made
+        return made
+
+    async def all(self, kind: str) -> Sequence[Belief]:
+        return [belief for (of, _), belief in sorted(self.kept.items()) if of == kind]
 
 
 @dataclass
@@ -234,6 +262,8 @@ class Node:
     submit: Submit
     federation: FakeFederation
     watchers: LocalWatchers
+    revocations: Revocations
+    withdraw: Withdraw
 
     @property
     def recover(self) -> Recover:
@@ -267,6 +297,26 @@ class Node:
 class World:
     clock: FakeClock
     nodes: dict[str, Node]
+    # Revocation keys of spaces and anchor, and everything else that spaces sign with.
+    signers: dict[str, SigningKey]
+    keyring: dict[str, trust_kit.Space]
+
+    async def list_all(self) -> None:
+        """A fresh list of everybody reaches everybody; nothing more is revoked."""
+        for issuer in self.signers:
+            await self.revoke(issuer)
+
+    async def revoke(self, issuer: str, **revoked: list[str]) -> None:
+        """A new list of `issuer`, which keeps what was revoked for good, reaches every space."""
+        before = self.home.agent.trust.list_of(issuer)
+        final = {} if before is None else plain(before.revoked)
+        said = {name: sorted({*final.get(name, []), *revoked.get(name, [])}) for name in {*final, *revoked}}
+        at = self.clock.now()
+        seq = {"seq": next_seq(0 if before is None else before.seq, at)}
+        token = trust_kit.revocation_list(EntityId(issuer), self.signers[issuer], at, claims=seq, **said)
+        for node in self.nodes.values():
+            await node.revocations.admit(token)
+            await node.withdraw.look_again()
 
     @property
     def home(self) -> Node:
@@ -302,14 +352,31 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
             federation = FakeFederation(entity, dict(known), nodes)
             private = bytes([number + 1]) * 32
             opener = RecipientKeys(partial(bytes, private), partial(list, [private]))
-            drive = Drive(account, federation, documents, opener)
+            revocations = Revocations(entity, trust, MemoryBeliefs(), database.audit, clock)
+            drive = Drive(account, federation, documents, opener, revocations)
             store = database.computations
-            submit = Submit(entity, clock, ids, store, federation, documents, opener, drive.start)
+            submit = Submit(entity, clock, ids, store, federation, documents, opener, revocations, drive.start)
             take_part = TakePart(account, agent, documents, tunnel)
+            withdraw = Withdraw(account, documents, revocations, agent, tunnel, drive.stop)
             nodes[entity] = Node(
-                entity, agent, database, account, documents, tunnel, take_part, drive, submit, federation, watchers
+                entity,
+                agent,
+                database,
+                account,
+                documents,
+                tunnel,
+                take_part,
+                drive,
+                submit,
+                federation,
+                watchers,
+                revocations,
+                withdraw,
             )
-        yield World(clock, nodes)
+        signers = {entity: item.revocations for entity, item in keyring.items()}
+        made = World(clock, nodes, {**signers, trust_kit.ANCHOR: trust_kit.ANCHOR_REVOCATIONS}, keyring)
+        await made.list_all()
+        yield made
         for node in nodes.values():
             while tasks := {*node.drive._tasks, *node.take_part._tasks}:
                 await asyncio.wait(tasks)

@@ -17,13 +17,15 @@ from gateway.config import database_url, load
 from gateway.domain.errors import IsthmusError
 from gateway.edges import keys
 from gateway.edges.certificates import Credentials
-from gateway.edges.clock import SystemClock
+from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import ReplayStore
 from gateway.edges.grpc import serve
 from gateway.edges.grpc.anchor_api import AnchorService
 from gateway.edges.grpc.anchor_gate import AnchorGate
+from gateway.edges.herald import Shelf
 from gateway.edges.logging import configure_logging
 from gateway.edges.parent import stop_when_parent_ends
+from gateway.edges.revoking import FILE, OwnList
 from gateway.edges.store.database import Database
 from gateway.edges.tokens import signature_holds
 from gateway.edges.vouching import AnchorDesk
@@ -84,7 +86,11 @@ async def running(path: Path) -> AsyncIterator[int]:
         office = await stack.enter_async_context(opened(path))
         settings, database, clock = office.settings, office.database, SystemClock()
         gate = AnchorGate(office.vouch, ReplayStore(database.once), database.audit, clock)
-        service = AnchorService(office.vouch, office.desk)
+        key = keys.load_signing_key(settings.keys.revocation)
+        own_list = OwnList(settings.entity, lambda: key, database.beliefs, path.parent / FILE, clock, SystemIds())
+        shelf = Shelf(own_list)
+        await shelf.look()
+        service = AnchorService(office.vouch, office.desk, shelf)
         handlers = [
             serve.handlers(descriptor, service, gate) for descriptor in anchor_pb2.DESCRIPTOR.services_by_name.values()
         ]
@@ -94,6 +100,8 @@ async def running(path: Path) -> AsyncIterator[int]:
         stack.push_async_callback(server.stop, 1.0)
         forgetting = asyncio.create_task(_forget_for_ever(database, clock))
         stack.callback(forgetting.cancel)
+        looking = asyncio.create_task(shelf.look_for_ever())
+        stack.callback(looking.cancel)
         log.info("anchor listens", entity=settings.entity, port=port)
         yield port
 

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 import typer.core
 
-from gateway.cli import catalogue, computations, operate, people, questions, sign_in, trust, trust_rotate
+from gateway.cli import catalogue, computations, operate, people, questions, sign_in, trust, trust_revoke, trust_rotate
 from gateway.cli.output import AsJson, answering, not_installed
 
 # Name, where it is (a typer app or a function), and its line in the list of commands.
@@ -152,6 +152,11 @@ _register(
         "certify",
         trust_rotate.certify,
         "isthmus trust certify analyst --config space/gateway.toml --out space/client-2",
+    ),
+    (
+        "revoke",
+        trust_revoke.revoke,
+        "isthmus trust revoke --config space/gateway.toml --key space/tls/to-peers.pem",
     ),
     ("keys", trust_rotate.keys, "isthmus trust keys --config space/gateway.toml"),
     ("init", trust.init, "isthmus trust init anchor --entity https://anchor.example --listen 0.0.0.0:8444"),

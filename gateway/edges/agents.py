@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from gateway.ports import Chains
 
 ANSWER_WITHIN = 30.0
 WAITING_EVENTS = 256
+BELIEVED_AT_ONCE = 16
 
 Answer = pb.ConnectRequest | None
 
@@ -73,12 +74,17 @@ class AgentLine:
         tunnel: Tunnel,
         offered: Callable[[str], Awaitable[None]],
         own_chain: Callable[[], tuple[str, ...]],
+        believed: Callable[[], tuple[Chains, Sequence[str]]] = lambda: ((), ()),
     ) -> None:
-        """`offered(token)` verifies the signed offer that a connecting agent brings; it raises to refuse it."""
+        """`offered(token)` verifies the signed offer that a connecting agent brings; it raises to refuse it.
+
+        `believed()` are the chains and revocation lists that a connecting agent is told of first.
+        """
         self._entity = entity
         self._tunnel = tunnel
         self._offered = offered
         self._own_chain = own_chain
+        self._believed = believed
         self._line: _Line | None = None
         self._numbers = itertools.count(1)
 
@@ -136,6 +142,13 @@ class AgentLine:
         if self._line is not None:
             self._line.outgoing.put_nowait(self._believe())
 
+    def tell(self, chains: Chains, lists: Sequence[str]) -> None:
+        """Tell the agent what was heard, before anything that is asked of it from now on; who connects later hears
+        of it then."""
+        if self._line is not None:
+            for message in _heard(chains, lists):
+                self._line.outgoing.put_nowait(message)
+
     # The service that the agent dials.
 
     async def connect(
@@ -150,6 +163,7 @@ class AgentLine:
         elif self._line is not None:
             self._line.broken()
         self._line = line
+        self.tell(*self._believed())
         ended: set[asyncio.Task[Any]] = {
             asyncio.create_task(self._read(line, rest)),
             asyncio.create_task(line.gone.wait()),
@@ -238,6 +252,15 @@ class AgentLine:
         return IsthmusError(
             Reason.PROTOCOL_VIOLATION, "the agent answered something else than it was asked", space=self._entity
         )
+
+
+def _heard(chains: Chains, lists: Sequence[str]) -> Iterator[pb.ConnectResponse]:
+    """In messages that stay well below what gRPC carries at once: chains first, since lists are verified by them."""
+    for start in range(0, len(chains), BELIEVED_AT_ONCE):
+        some = convert.chains_to(chains[start : start + BELIEVED_AT_ONCE])
+        yield pb.ConnectResponse(believe=pb.Believe(chains=some))
+    for token in lists:
+        yield pb.ConnectResponse(believe=pb.Believe(revocations=[token]))
 
 
 def _may_be_missed(message: pb.ConnectRequest) -> bool:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,20 +24,22 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, b64url, host_of
-from gateway.edges.keys import pem_of, public_jwk, read_secret, write_secret
+from gateway.edges.keys import pem_of, read_secret, write_secret
 from gateway.rules.jose import Problem, TokenProblem
 
 EARLY = timedelta(minutes=5)
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=90)
 MAX_CLIENT_ID = 64  # also X.520's bound on a common name
+_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+IsRevoked = Callable[[str], bool]  # of a key, by its thumbprint
 _CLIENT_ID = re.compile(rf"[A-Za-z0-9_~-][A-Za-z0-9._~-]{{0,{MAX_CLIENT_ID - 1}}}")
 
 
@@ -88,12 +92,16 @@ class Credentials:
 
 @dataclass(frozen=True)
 class CertificateHolder:
-    """Whom a client certificate names. `client_id` is empty unless the role is CLIENT."""
+    """Whom a client certificate names. `client_id` is empty unless the role is CLIENT.
+
+    `thumbprint` is the certificate's, `kid` that of its public key.
+    """
 
     entity_id: EntityId
     role: Role
     client_id: str
     thumbprint: str
+    kid: str
 
 
 def create_authority(entity_id: EntityId, now: int) -> Authority:
@@ -149,11 +157,11 @@ def thumbprint(certificate: bytes) -> str:
 
 
 def kid_of(certificate: bytes) -> str:
-    """The RFC 7638 thumbprint of the key in a certificate, by which it is revoked and found in its ring."""
-    public = _load(certificate).public_key()
-    if not isinstance(public, ec.EllipticCurvePublicKey | Ed25519PublicKey):
-        raise TokenProblem(Problem.KEY, "a certificate's key is neither P-256 nor Ed25519")
-    return public_jwk(public).kid
+    """The RFC 7638 thumbprint of the key in a certificate, by which it is revoked and found in its ring.
+
+    Raises TokenProblem for a kind of key that no JWK describes.
+    """
+    return _kid_of(_load(certificate).public_key())
 
 
 def expiry(certificate: bytes) -> int:
@@ -171,12 +179,62 @@ def issued_by(certificate: bytes, authorities_pem: bytes, now: int, purpose: Pur
         return False
 
 
-def holder_of(certificate: bytes, entity_id: EntityId, authorities_pem: bytes, now: int) -> CertificateHolder:
-    """Whom of `entity_id` a client certificate names. Raises TokenProblem unless that entity's CA says so."""
-    if not issued_by(certificate, authorities_pem, now, Purpose.CLIENT):
-        raise TokenProblem(Problem.BINDING, f"certificate not issued by {entity_id}'s CA, or not valid now")
+def holder_of(
+    certificate: bytes, entity_id: EntityId, authorities_pem: bytes, now: int, revoked: IsRevoked
+) -> CertificateHolder:
+    """Whom of `entity_id` a client certificate names. Raises TokenProblem unless that entity's CA says so.
+
+    A certificate whose own key, or whose CA's key, was revoked names nobody.
+    """
+    kid = kid_of(certificate)
+    if revoked(kid):
+        raise TokenProblem(Problem.REVOKED, f"the key {kid} of a certificate of {entity_id}")
+    standing = without_revoked(authorities_pem, revoked)
+    if not issued_by(certificate, standing, now, Purpose.CLIENT):
+        raise TokenProblem(Problem.BINDING, f"certificate not issued by {entity_id}'s CA, revoked, or not valid now")
     role, client_id = _role_of(claimed_uri(certificate), entity_id)
-    return CertificateHolder(entity_id, role, client_id, thumbprint(certificate))
+    return CertificateHolder(entity_id, role, client_id, thumbprint(certificate), kid)
+
+
+def keys_of(authorities_pem: bytes) -> list[str]:
+    """The thumbprints of the CAs' keys in a PEM text; none if it cannot be read."""
+    try:
+        return [_kid_of(authority.public_key()) for authority in x509.load_pem_x509_certificates(authorities_pem)]
+    except (ValueError, x509.InvalidVersion, TokenProblem):
+        return []
+
+
+def without_revoked(authorities_pem: bytes, revoked: IsRevoked) -> bytes:
+    """The CAs of a PEM text whose keys stand; the text as it is if all do, nothing if it cannot be read."""
+    try:
+        authorities = x509.load_pem_x509_certificates(authorities_pem)
+        gone = [authority for authority in authorities if revoked(_kid_of(authority.public_key()))]
+    except (ValueError, x509.InvalidVersion, TokenProblem):
+        return b""
+    if not gone:
+        return authorities_pem
+    return b"".join(kept.public_bytes(Encoding.PEM) for kept in authorities if kept not in gone)
+
+
+def _kid_of(key: object) -> str:
+    """RFC 7638 section 3.2 with the members of RFC 7518 section 6 and RFC 8037 section 2."""
+    members: dict[str, str] = {}
+    match key:
+        case ec.EllipticCurvePublicKey() if key.curve.name in _CURVES:
+            point, size = key.public_numbers(), (key.curve.key_size + 7) // 8
+            x, y = (b64url(coordinate.to_bytes(size, "big")) for coordinate in (point.x, point.y))
+            members = {"crv": _CURVES[key.curve.name], "kty": "EC", "x": x, "y": y}
+        case Ed25519PublicKey():
+            x = b64url(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+            members = {"crv": "Ed25519", "kty": "OKP", "x": x}
+        case rsa.RSAPublicKey():
+            numbers = key.public_numbers()
+            e, n = (b64url(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.e, numbers.n))
+            members = {"e": e, "kty": "RSA", "n": n}
+        case _:
+            raise TokenProblem(Problem.BINDING, "a certificate with a key of an unknown kind")
+    canonical = json.dumps(members, sort_keys=True, separators=(",", ":"))
+    return b64url(hashlib.sha256(canonical.encode("ascii")).digest())
 
 
 def claimed_uri(certificate: bytes) -> str:

@@ -1,28 +1,39 @@
 """Signs statements, verifies chains with the pinned anchors, and keeps whose keys are believed now.
 
 Invariants: a key is in the directory for its entity's own issuer, its own kinds of token, and until its chain
-expires; an entity only enters through a verified chain; an older statement never replaces a newer one; while one
+expires, unless it was revoked; an entity only enters through a verified chain, and leaves when a key that signed it
+is revoked; an older statement never replaces a newer one; while one
 anchor's word of an entity is believed, another's cannot change its contract or revocation keys, so that what the
 one pins is not got round by way of the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.domain.identity import Anchor, Entity, EntityId, Jwk
+from gateway.domain.errors import IsthmusError
+from gateway.domain.identity import Anchor, Entity, EntityId, Jwk, KeyUse
 from gateway.domain.offer import Operator
+from gateway.domain.revocation import Belief, RevocationList, Revoked
+from gateway.edges.certificates import keys_of, without_revoked
 from gateway.edges.keys import SigningKey
 from gateway.edges.tokens import Clock, sign, signature_holds
+from gateway.ports import Beliefs
 from gateway.rules.gateway_metadata import ENTITY_TYPE, GatewayMetadata
-from gateway.rules.jose import MAX_CHAIN_BYTES, Problem, TokenProblem, parse_compact
+from gateway.rules.jose import MAX_CHAIN_BYTES, CompactJws, Problem, TokenProblem, parse_compact
 from gateway.rules.jwks import jwk_set
+from gateway.rules.revocation import Standing, revoked_error
 from gateway.rules.tokens import DAY, profile_of
 from gateway.rules.trust import LEAF_LIFETIME, STATEMENT, verify_chain
 from gateway.rules.verification import read_token
 
 SUBORDINATE_LIFETIME = 30 * DAY
+MAX_CHANNELS = 16  # TLS keys that are remembered of one entity
+CHAINS = "chain"  # the kind under which chains are stored
 
 
 def entity_configuration(
@@ -72,26 +83,76 @@ def _claims(issuer: EntityId, subject: EntityId, keys: Sequence[Jwk], now: int, 
     }
 
 
+@dataclass(frozen=True)
+class News:
+    """What has just been believed; `revokes` where a list says otherwise than its issuer's last one did."""
+
+    chains: tuple[tuple[str, ...], ...] = ()
+    lists: tuple[str, ...] = ()
+    revokes: bool = False
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An entity as its chain describes it, with who signed the chain by which key."""
+
+    entity: Entity
+    chain: tuple[str, ...]
+    signers: tuple[tuple[str, str], ...]
+
+
 class Federation:
     """The entities that are believed, this space's own among them; a `KeyDirectory` for the verifier."""
 
-    def __init__(self, anchors: Sequence[Anchor], clock: Clock) -> None:
-        self._anchors = tuple(anchors)
+    def __init__(self, anchors: Sequence[Anchor], clock: Clock, beliefs: Beliefs | None = None) -> None:
+        self.anchors = tuple(anchors)
         self._clock = clock
-        self._entities: dict[str, Entity] = {}
-        self._superiors: dict[str, str] = {}  # who vouches directly for each
+        self._beliefs = beliefs
+        self._known: dict[str, _Known] = {}
         self._parted: set[tuple[str, str]] = set()
+        self._lists: dict[str, RevocationList] = {}
+        # As they are shown: without what was revoked. Made when asked for, dropped when a list says something new.
+        self._shown: dict[str, Entity] = {}
+        self._followers: list[Callable[[News], None]] = []
+        # TLS keys over which entities speak to this space, and those of them that were revoked since somebody asked.
+        self._channels: dict[str, dict[str, None]] = {}
+        self._severed: dict[str, IsthmusError] = {}
+        self.standing = Standing(self.anchors, self._lists)
 
-    @property
-    def anchors(self) -> tuple[Anchor, ...]:
-        return self._anchors
+    def keep_in(self, beliefs: Beliefs) -> None:
+        """From now on what `believe` admits is kept there."""
+        self._beliefs = beliefs
+
+    def follow(self, hear: Callable[[News], None]) -> None:
+        """`hear` is called for all that is believed from now on."""
+        self._followers.append(hear)
+
+    async def restore(self) -> None:
+        """What was believed before the process started, as far as it still holds."""
+        for belief in [] if self._beliefs is None else await self._beliefs.all(CHAINS):
+            with suppress(TokenProblem):
+                self.admit(json.loads(belief.body))
+
+    async def believe(self, chain: Sequence[str]) -> Entity:
+        """As `admit`, durably: an older chain does not replace a newer one after a restart either."""
+        known = self._known.get(_subject(chain))
+        if self._beliefs is None or (known is not None and known.chain == tuple(chain)):
+            return self.admit(chain)
+        entity = self.check(chain)
+        body = json.dumps(list(chain))
+        kept = await self._beliefs.keep(CHAINS, Belief(entity.entity_id, entity.issued_at, body))
+        if kept.order > entity.issued_at:  # another replica was told a newer one
+            self.admit(json.loads(kept.body))
+        return self.admit(chain)
 
     def check(self, chain: Sequence[str], subject: str | None = None) -> Entity:
         """The entity that a pushed chain proves, as `admit` would have it; nothing is believed by it."""
-        entity = verify_chain(chain, self._anchors, self._clock(), signature_holds, subject=subject)
+        entity = verify_chain(
+            chain, self.anchors, self._clock(), signature_holds, subject=subject, revoked_by=self.standing.key
+        )
         if (entity.entity_id, superior_of(chain)) in self._parted:
             raise TokenProblem(Problem.CHAIN, f"{entity.entity_id} is suspended by {superior_of(chain)}")
-        known = self._entities.get(entity.entity_id)
+        known = self.last_known(entity.entity_id)
         if known is not None and entity.issued_at < known.issued_at:
             raise TokenProblem(Problem.OLDER, f"{entity.entity_id}'s statement is older than the one already believed")
         if known is not None and self._clock() < known.expires_at and not _agree(known, entity):
@@ -108,13 +169,21 @@ class Federation:
         Raises TokenProblem.
         """
         entity = self.check(chain, subject)
-        self._entities[entity.entity_id] = entity
-        self._superiors[entity.entity_id] = superior_of(chain)
+        known = self._known.get(entity.entity_id)
+        if known is not None and known.chain == tuple(chain):
+            return entity
+        signers = tuple((token.claims["iss"], token.kid) for token in map(_parsed, chain))
+        self._known[entity.entity_id] = _Known(entity, tuple(chain), signers)
+        self._shown.pop(entity.entity_id, None)
+        for kid in keys_of(entity.tls_ca.encode()):
+            self.saw(entity.entity_id, kid)
+        self._tell(News(chains=(tuple(chain),)))
         return entity
 
     def last_known(self, entity_id: str) -> Entity | None:
         """The entity as it was believed last, expired or not: for finding out what is wrong, never to trust."""
-        return self._entities.get(entity_id)
+        known = self._known.get(entity_id)
+        return None if known is None else known.entity
 
     def part_with(self, entity_id: str, superior: str) -> None:
         """Believe `entity_id` no longer on the word of `superior`, who takes it back, until `rejoin`.
@@ -122,24 +191,69 @@ class Federation:
         What another superior says of it counts as before: nobody can take away whom they do not vouch for.
         """
         self._parted.add((entity_id, superior))
-        if self._superiors.get(entity_id) == superior:
-            self._entities.pop(entity_id, None)
+        known = self._known.get(entity_id)
+        if known is not None and superior_of(known.chain) == superior:
+            del self._known[entity_id]
+            self._shown.pop(entity_id, None)
 
     def rejoin(self, entity_id: str, superior: str) -> None:
         self._parted.discard((entity_id, superior))
 
+    def take(self, given: RevocationList) -> None:
+        """From now on `given` is its issuer's list; who calls has verified it."""
+        before = self._lists.get(given.issuer)
+        self._lists[given.issuer] = given
+        revokes = given.revoked != (Revoked() if before is None else before.revoked)
+        if revokes:
+            self._shown.clear()
+            self._sever()
+        self._tell(News(lists=(given.token,), revokes=revokes))
+
+    def saw(self, entity_id: str, kid: str) -> None:
+        """`entity_id` speaks over a connection under this TLS key, its own or its CA's."""
+        kids = self._channels.setdefault(entity_id, {})
+        kids[kid] = None
+        if len(kids) > MAX_CHANNELS:
+            del kids[next(iter(kids))]
+
+    def severed(self) -> dict[str, IsthmusError]:
+        """Entities of which a TLS key that they were speaking under was revoked, since this was last asked."""
+        severed, self._severed = self._severed, {}
+        return severed
+
+    def list_of(self, issuer: str) -> RevocationList | None:
+        return self._lists.get(issuer)
+
+    def lists(self) -> list[RevocationList]:
+        return [self._lists[issuer] for issuer in sorted(self._lists)]
+
+    def chains(self) -> list[tuple[str, ...]]:
+        """The chains of all that are believed now, by entity ID."""
+        return [self._known[entity.entity_id].chain for entity in self.entities()]
+
     def entity(self, entity_id: str) -> Entity | None:
-        """The entity, if its chain has not expired."""
-        entity = self._entities.get(entity_id)
-        return entity if entity is not None and self._clock() < entity.expires_at else None
+        """The entity, without its revoked keys and CAs, if its chain has not expired and it still stands."""
+        known = self._known.get(entity_id)
+        if known is None or self._clock() >= known.entity.expires_at or self.withdrawn(entity_id) is not None:
+            return None
+        if entity_id not in self._shown:
+            self._shown[entity_id] = self._without_revoked(known.entity)
+        return self._shown[entity_id]
 
     def entities(self) -> list[Entity]:
         """All that are believed now, by entity ID."""
-        now = self._clock()
-        return sorted(
-            (entity for entity in self._entities.values() if now < entity.expires_at),
-            key=lambda entity: entity.entity_id,
-        )
+        return [entity for entity in map(self.entity, sorted(self._known)) if entity is not None]
+
+    def withdrawn(self, entity_id: str) -> IsthmusError | None:
+        """That the entity, or a key that signed its chain, was revoked."""
+        if (by := self.standing.entity(entity_id)) is not None:
+            return revoked_error(entity_id, entity_id, by)
+        known = self._known.get(entity_id)
+        for issuer, kid in () if known is None else known.signers:
+            if (by := self.standing.key(issuer, kid)) is not None:
+                whose = f"of {issuer}" if issuer == entity_id else f"of {issuer}, which vouches for {entity_id},"
+                return revoked_error(f"the federation key {kid} {whose}", entity_id, by)
+        return None
 
     def endpoint(self, entity_id: str) -> str:
         """Where an entity says that its port is (host:port), empty if it is not believed."""
@@ -156,10 +270,69 @@ class Federation:
         return b"".join(entity.tls_ca.encode() for entity in self.entities())
 
     def keys(self, issuer: str, kid: str, typ: str) -> list[Jwk]:
-        entity, use = self.entity(issuer), profile_of(typ).signed_with
-        if entity is None or use is None:
-            return []
-        return [key for key in entity.keys(use) if key.kid == kid]
+        use = profile_of(typ).signed_with
+        if use is KeyUse.REVOCATIONS:
+            found = self._revocation_keys(issuer, kid)
+        else:
+            entity = self.entity(issuer)
+            found = [] if entity is None or use is None else [key for key in entity.keys(use) if key.kid == kid]
+        if not found:
+            if (by := self.standing.key(issuer, kid)) is not None:
+                raise TokenProblem(Problem.REVOKED, f"key {kid} of {issuer}, by {by}")
+            if use is not KeyUse.REVOCATIONS and (withdrawn := self.withdrawn(issuer)) is not None:
+                raise TokenProblem(Problem.REVOKED, withdrawn.public)
+        return found
+
+    def token_revoked(self, issuer: str, jti: str) -> bool:
+        return self.standing.token(issuer, jti) is not None
+
+    def _revocation_keys(self, issuer: str, kid: str) -> list[Jwk]:
+        """An anchor's are pinned. A space that was revoked, or whose federation key was, still revokes: it may have
+        more to take back, and the anchor pins these keys of it."""
+        pinned = [key for anchor in self.anchors if anchor.entity_id == issuer for key in anchor.revocation_keys]
+        known = self._known.get(issuer)
+        if known is not None and self._clock() < known.entity.expires_at:
+            pinned += known.entity.revocation_keys
+        found = {key for key in pinned if key.kid == kid and self.standing.key(issuer, kid) is None}
+        return list(found)
+
+    def _without_revoked(self, entity: Entity) -> Entity:
+        def stands(kid: str) -> bool:
+            return self.standing.key(entity.entity_id, kid) is None
+
+        def standing(keys: tuple[Jwk, ...]) -> tuple[Jwk, ...]:
+            return tuple(key for key in keys if stands(key.kid))
+
+        if not any(given.revoked.kids for given in self.standing.over(entity.entity_id)):
+            return entity
+        return replace(
+            entity,
+            federation_keys=standing(entity.federation_keys),
+            token_keys=standing(entity.token_keys),
+            contract_keys=standing(entity.contract_keys),
+            revocation_keys=standing(entity.revocation_keys),
+            tls_ca=without_revoked(entity.tls_ca.encode(), lambda kid: not stands(kid)).decode(),
+        )
+
+    def _sever(self) -> None:
+        for entity_id, kids in self._channels.items():
+            for kid in list(kids):
+                if (by := self.standing.key(entity_id, kid)) is not None:
+                    del kids[kid]
+                    self._severed[entity_id] = revoked_error(f"the TLS key {kid} of {entity_id}", entity_id, by)
+
+    def _tell(self, news: News) -> None:
+        for hear in self._followers:
+            hear(news)
+
+
+def _parsed(statement: str) -> CompactJws:
+    return parse_compact(statement, MAX_CHAIN_BYTES)
+
+
+def _subject(chain: Sequence[str]) -> str:
+    """Whom a chain says it is about, before it is verified."""
+    return str(_parsed(chain[0]).claims.get("sub")) if chain else ""
 
 
 def admit_pushed(trust: Federation, compact: str, entity_id: str) -> None:

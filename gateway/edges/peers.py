@@ -64,10 +64,9 @@ class PeerLine:
     async def close(self) -> None:
         await self._channels.close()
 
-    async def describe(self, chain: Sequence[str]) -> pb.DescribeResponse:
-        answer: pb.DescribeResponse = await self._call(
-            "Describe", pb.DescribeRequest(chain=chain), pb.DescribeResponse, attempts=1
-        )
+    async def describe(self, chain: Sequence[str], lists: Sequence[str]) -> pb.DescribeResponse:
+        request = pb.DescribeRequest(chain=chain, revocations=lists)
+        answer: pb.DescribeResponse = await self._call("Describe", request, pb.DescribeResponse, attempts=1)
         return answer
 
     async def check(self, draft: bytes) -> Verdict:

@@ -23,6 +23,7 @@ from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
 from gateway.edges.documents import Reader
 from gateway.edges.federation import Federation, operator_of
 from gateway.edges.peers import PeerLine
+from gateway.edges.revocations import Revocations
 from gateway.flows.take_part import TakePart
 from gateway.ports import Chains, Clock, SpaceLine
 from gateway.rules.jose import MAX_CHAIN_BYTES, Problem, TokenProblem, parse_compact
@@ -70,10 +71,12 @@ class Spaces:
         own_chain: Callable[[], tuple[str, ...]],
         dial: Callable[[EntityId], PeerLine],
         kept: KeptChains,
+        revocations: Revocations,
         listed: frozenset[str] | None = None,
     ) -> None:
         """`dial` makes the line to a peer. `listed` are the only ones that may be peers; None: whoever is believed."""
         self._entity, self._trust, self._reader, self._clock = entity, trust, reader, clock
+        self._revocations = revocations
         self._own_chain, self._dial = own_chain, dial
         self._kept, self._listed = kept, listed
         self._chains: dict[str, tuple[str, ...]] = {}
@@ -117,12 +120,16 @@ class Spaces:
         if not chain or parse_compact(chain[0], MAX_CHAIN_BYTES).claims.get("sub") != caller:
             raise IsthmusError(Reason.UNAUTHENTICATED, "the chain is another entity's", field="chain")
         try:
-            self._trust.admit(chain)
+            await self._trust.believe(chain)
         except TokenProblem as problem:
             if problem.problem is not Problem.OLDER:
                 raise
             return
         self._is_peer(caller, chain)
+
+    def lists(self) -> list[str]:
+        """What peers are told of revocations: this space's own list and the anchors'."""
+        return self._revocations.held((self._entity, *(anchor.entity_id for anchor in self._trust.anchors)))
 
     def believe(self, chain: tuple[str, ...]) -> str:
         """A chain that came from elsewhere than its entity: an anchor, the configuration, the store. Its entity.
@@ -203,8 +210,9 @@ class Spaces:
 
     async def _refresh(self, entity: str) -> None:
         try:
-            answer = await self._peer(entity).describe(self._own_chain())
+            answer = await self._peer(entity).describe(self._own_chain(), self.lists())
             await self.admit(entity, tuple(answer.chain))
+            await self._revocations.hear(tuple(answer.revocations), entity)
             believed = self._trust.entity(entity)
             if believed is None or not answer.offer:
                 raise IsthmusError(Reason.AGENT_UNREACHABLE, "the space's agent is not connected", space=entity)
@@ -225,8 +233,10 @@ class Spaces:
 
     def _peer(self, entity: str) -> PeerLine:
         if entity not in self._peers:
+            if (withdrawn := self._trust.withdrawn(entity)) is not None:
+                raise withdrawn
             believed = self._trust.entity(entity)
-            if believed is None or entity not in self._chains:
+            if believed is None or entity not in self._chains or not believed.tls_ca:
                 raise IsthmusError(
                     Reason.PEER_UNREACHABLE,
                     "this space is no peer of ours, or its statement has expired",

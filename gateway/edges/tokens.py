@@ -1,7 +1,7 @@
 """Signs tokens and verifies them: the only code that knows PyJWT, and the only verifier in the house.
 
 Invariants:
-- the order is DESIGN section 4's: all of `gateway.rules.verification.judge`, then channel, request, replay;
+- the order is DESIGN section 4's: all of `gateway.rules.verification.judge`, then channel, request, revocation, replay;
   nothing is skipped for want of an argument;
 - the signature is checked over the bytes that were parsed: PyJWT's own, more lenient parser never sees a
   token;
@@ -35,7 +35,15 @@ Clock = Callable[[], int]  # whole seconds since the epoch
 
 class KeyDirectory(Protocol):
     def keys(self, issuer: str, kid: str, typ: str) -> Sequence[Jwk]:
-        """The keys, still believed, with which `issuer` signs `typ` and whose thumbprint is `kid`."""
+        """The keys, still believed, with which `issuer` signs `typ` and whose thumbprint is `kid`.
+
+        Raises TokenProblem(REVOKED) for one that would be among them, had it not been revoked.
+        """
+        ...
+
+    def token_revoked(self, issuer: str, jti: str) -> bool:
+        """Whether `issuer` has taken back its token `jti`."""
+        ...
 
 
 class ReplayStore(Protocol):
@@ -118,6 +126,8 @@ class Verifier:
             raise TokenProblem(Problem.ISSUER, f"issued by {verified.issuer!r:.200}, not by {issuer!r:.200}")
         channel = Channel(certificate_thumbprint, request_hash, method)
         check_binding(profile, verified.claims, channel, issuer_named=issuer is not None)
+        if profile.has_jti and self._directory.token_revoked(verified.issuer, verified.claims["jti"]):
+            raise TokenProblem(Problem.REVOKED, f"token {verified.claims['jti']} of {verified.issuer!r:.200}")
         if profile.once:
             claims = verified.claims
             await self._consume(verified.issuer, typ, claims["jti"], claims["exp"] + LEEWAY)

@@ -20,7 +20,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import Completed, Failure, Progress, Refusal, RunEvent, ViewSample
 from gateway.flows.account import Account, ending_of
 from gateway.flows.approve import Approve
-from gateway.ports import Documents, Federation, Opener
+from gateway.ports import Documents, Federation, Opener, Revocations
 from gateway.rules import release
 from gateway.rules.lifecycle import ENDINGS, Event
 
@@ -63,6 +63,7 @@ class Drive:
     federation: Federation
     documents: Documents
     opener: Opener
+    revocations: Revocations
     _stops: dict[str, asyncio.Future[Stopped]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -140,6 +141,9 @@ class Drive:
         agreed = tuple(SpaceStatus(entity, "APPROVED") for entity in contract.body.entities())
         tokens = tuple(approval.token for approval in approvals)
         computation = await advance(computation, Event.AGREE, "computation.agreed", spaces=agreed, approvals=tokens)
+        # Between the answers of the others and now; from here on `Withdraw` sees the approvals in the store.
+        if (revoked := self.revocations.revoked(contract, approvals)) is not None:
+            raise revoked
         computation = await advance(computation, Event.START, "session.started")
         began = asyncio.get_running_loop().time()
         session = _Session({status.space: status for status in agreed})

@@ -20,7 +20,7 @@ from gateway.domain.contract import Contract, Recipient
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision, Plan, Verdict
 from gateway.domain.query import Query
-from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener
+from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener, Revocations
 from gateway.rules import access, planning
 from gateway.rules.records import to_bytes
 
@@ -36,6 +36,7 @@ class Submit:
     federation: Federation
     documents: Documents
     opener: Opener
+    revocations: Revocations
     # Starts what `create` wrote; the driver owns the computation from then on.
     start: Callable[[Computation, SignedContract], None]
 
@@ -90,7 +91,9 @@ class Submit:
             else Recipient(f"gateway {self.entity}", "gateway", self.opener.key())
         )
         request = planning.Request(self.entity, caller.id, recipient, self.ids.fresh(), self.clock.now())
-        return planning.draft_contract(asked, self.federation.spaces(), request)
+        draft = planning.draft_contract(asked, self.federation.spaces(), request)
+        self.revocations.check(draft)
+        return draft
 
     async def _verdicts(self, draft: Contract) -> list[Verdict]:
         asked = to_bytes(draft)

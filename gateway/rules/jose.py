@@ -57,6 +57,9 @@ class Problem(StrEnum):
     CHAIN = "CHAIN"
     OLDER = "OLDER"  # a chain that holds, and a newer one of its entity is believed already
     POLICY = "POLICY"
+    REVOKED = "REVOKED"
+    OVERTAKEN = "OVERTAKEN"  # a list that was on its way while a newer one of its issuer arrived
+    TAKEN_BACK = "TAKEN_BACK"  # a revocation list in which something is missing, or that is one of two by a number
 
 
 class TokenProblem(IsthmusError):

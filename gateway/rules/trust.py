@@ -14,7 +14,7 @@ Section numbers are those of OpenID Federation 1.0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NoReturn
@@ -38,9 +38,15 @@ LEAF_LIFETIME = DAY
 MAX_AUTHORITY_HINTS = 8
 MAX_DEPTH = 3  # statements above the leaf: at most two intermediates under an anchor
 
+# Of an issuer and a kid: who revoked that key, or None.
+RevokedBy = Callable[[str, str], EntityId | None]
 # Section 3.1: claims of a configuration alone, and of a statement about a subordinate alone.
 _OF_CONFIGURATIONS = frozenset({"authority_hints"})
 _OF_SUBORDINATES = frozenset({"metadata_policy", "metadata_policy_crit", "constraints"})
+
+
+def _nobody(issuer: str, kid: str) -> EntityId | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,12 @@ def verify_chain(
     signature_holds: SignatureCheck,
     *,
     subject: str | None = None,
+    revoked_by: RevokedBy = _nobody,
 ) -> Entity:
     """The entity at the bottom of `chain`, until its first statement expires. Raises TokenProblem.
 
-    `subject` is whose chain it must be, where the caller knows that.
+    `subject` is whose chain it must be, where the caller knows that. A statement that is signed with a revoked key
+    breaks the chain.
     """
     if not 2 <= len(chain) <= 1 + MAX_DEPTH:
         _refuse(f"a chain of {len(chain)} statements; 2 to {1 + MAX_DEPTH} are allowed")
@@ -80,6 +88,9 @@ def verify_chain(
     _check_leaf(leaf, superiors[0])
     _check_links(statements)
     anchor_keys = _pinned_keys(statements, anchors)
+    for statement in statements:
+        if (by := revoked_by(statement.issuer, statement.token.kid)) is not None:
+            raise TokenProblem(Problem.REVOKED, f"key {statement.token.kid} of {statement.issuer}, by {by}")
     _check_signatures(statements, anchor_keys, signature_holds)
     policy: Policy = {}
     for index, statement in reversed(list(enumerate(superiors))):

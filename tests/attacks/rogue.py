@@ -49,7 +49,7 @@ from gateway.rules.tokens import payload_digest
 from gateway.sandbox import processes
 from gateway.sandbox.anchor import ANCHOR
 from gateway.sandbox.layout import SPACES, SpaceSpec, lay_out
-from tests.unit.trust_kit import forge
+from tests.unit.trust_kit import forge, revocation_list
 
 CARE, POLICE, REGISTRY, NEUTRAL, BRANCH, SISTER = (
     EntityId(f"https://{name}.example") for name in ("care", "police", "registry", "neutral", "branch", "sister")
@@ -79,10 +79,15 @@ OVERLAP = replace(
     COUNT, sources=(Source(NG), Source(PFNCA)), statistic=Statistic(overlap=Overlap()), limits=Wished(minimum_cell=0)
 )
 ANSWER_WITHIN = 40.0
+START_WITHIN = 90.0
+TELL_EVERY = 60.0
 
 
 class OpenGate:
     """Every check patched out: whoever dials is the agent."""
+
+    def __init__(self) -> None:
+        self.streams: set[object] = set()
 
     async def admit(self, rpc: str, received: bytes, context: object) -> Caller:
         return Caller(CallerKind.AGENT, CARE)
@@ -104,6 +109,8 @@ class World:
     injected: list[Frame] = field(default_factory=list)
     offer: Offer | None = None
     agent: asyncio.subprocess.Process | None = None
+    # Whether an agent that connects is told of everybody, as any gateway would.
+    tells: bool = True
 
     # What the attacker has.
 
@@ -138,6 +145,25 @@ class World:
 
     def chains(self, contract: Contract) -> list[tuple[str, ...]]:
         return [self.chain(entity) for entity in dict.fromkeys([*contract.entities(), contract.initiator])]
+
+    def revocation_key(self, issuer: str) -> keys.SigningKey:
+        home = self.folder / "anchor" if issuer == ANCHOR else self.home(issuer) / "keys"
+        return keys.load_signing_key(home / "revocation.pem")
+
+    def list_of(self, issuer: str, **said: Any) -> str:
+        """What `issuer` revokes now: by default nothing."""
+        return revocation_list(EntityId(issuer), self.revocation_key(issuer), int(time.time()), **said)
+
+    def believed(self) -> tuple[list[tuple[str, ...]], list[str]]:
+        """Everybody's chains and lists, honest and fresh."""
+        everybody = [spec.entity for spec in EVERYBODY] if self.tells else []
+        return [self.chain(entity) for entity in everybody], [self.list_of(issuer) for issuer in (ANCHOR, *everybody)]
+
+    async def tell_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TELL_EVERY)
+            if self.tells:
+                self.line.tell([], self.believed()[1])
 
     def vouched(self, entity: str, anchor: keys.SigningKey, by: EntityId = ANCHOR) -> str:
         """What `anchor` would say of `entity`."""
@@ -214,7 +240,7 @@ class World:
         config = self.home(CARE) / "agent.toml"
         command = (sys.executable, "-m", "gateway", "agent", "serve", "--config", str(config), "--embedded")
         self.agent = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
-        async with asyncio.timeout(ANSWER_WITHIN):
+        async with asyncio.timeout(START_WITHIN):
             token = await self.offered.get()
         self.offer = await Reader(Verifier(self.trust, SystemClock().now)).offer(token, CARE)
 
@@ -247,7 +273,8 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
         world.offered.put_nowait(token)
 
     tunnel = Tunnel(CARE, dial, failed)
-    world = World(folder, trust, AgentLine(CARE, tunnel, offered, tuple), tunnel)
+    line = AgentLine(CARE, tunnel, offered, tuple, lambda: world.believed())
+    world = World(folder, trust, line, tunnel)
     ports = _lay_out(folder)
     edit(world.home(CARE))
     anchor = parse_jwk(json.loads((folder / "anchor" / "anchor.jwk.json").read_text()))
@@ -264,10 +291,12 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
         ),
         handlers,
     )
+    telling = asyncio.create_task(world.tell_for_ever())
     try:
         await world.start_agent()
         yield world
     finally:
+        telling.cancel()
         await world.stop_agent()
         await server.stop(None)
 

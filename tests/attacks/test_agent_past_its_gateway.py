@@ -422,15 +422,37 @@ async def test_22_the_same_contract_gets_the_very_same_approval(world: World) ->
     assert await world.line.propose(again, chains) == first
 
 
-async def test_an_agent_that_was_pushed_no_chain_believes_nobody(world: World) -> None:
-    await world.restart_agent()
+async def test_an_agent_that_was_told_of_nobody_believes_nobody(world: World) -> None:
     contract = world.contract()
-    refused = await world.line.propose(world.sign(contract), [])
-    assert isinstance(refused, Refusal)
-    assert refused.reason == "UNAUTHENTICATED"
-    refused = await world.line.propose(world.sign(contract), [world.chain(CARE)])
-    assert isinstance(refused, Refusal)
-    assert (refused.reason, refused.space) == ("SEATS_REFUSED", POLICE)
-    refused = await world.line.propose(world.sign(contract), [world.chain(entity) for entity in (POLICE, NEUTRAL)])
-    assert isinstance(refused, Refusal)
-    assert (refused.reason, refused.space) == ("CONTRACT_INVALID", REGISTRY)
+    everybody, lists = world.believed()
+    world.tells = False
+    await world.stop_agent()
+    for file in world.home(CARE).glob("agent.db*"):
+        file.unlink()
+    try:
+        await world.start_agent()
+        refused = await world.line.propose(world.sign(contract), [])
+        assert isinstance(refused, Refusal)
+        assert refused.reason == "UNAUTHENTICATED"
+        refused = await world.line.propose(world.sign(contract), [world.chain(CARE)])
+        assert isinstance(refused, Refusal)
+        assert (refused.reason, refused.space) == ("REVOCATION_STALE", CARE)
+        # Lists of spaces that it knows no chain of prove nothing to it.
+        world.line.tell([], lists)
+        refused = await world.line.propose(world.sign(contract), [world.chain(CARE)])
+        assert isinstance(refused, Refusal)
+        assert (refused.reason, refused.space) == ("REVOCATION_STALE", POLICE)
+        world.line.tell(everybody, lists)
+        assert isinstance(await world.line.propose(world.sign(contract), []), Approval)
+    finally:
+        world.tells = True
+
+
+async def test_an_agent_that_is_started_again_knows_everybody_before_its_gateway_says_a_word(world: World) -> None:
+    world.tells = False
+    try:
+        await world.restart_agent()
+        contract = world.contract()
+        assert isinstance(await world.line.propose(world.sign(contract), []), Approval)
+    finally:
+        world.tells = True

@@ -189,7 +189,7 @@ class Site:
         )
         # No examination proposes or runs anything.
         nothing = cast(Any, None)
-        peers = PeerService(nothing, cast(Any, self.agent), nothing, self.chain, self.admit)
+        peers = PeerService(nothing, cast(Any, self.agent), nothing, self.chain, self.admit, _heard, list)
         handlers = [serve.handlers(service_of(peer_pb2), peers, gate)]
         if examines:
             examination = ExaminationService(self.doctor(), self.agent.open_to, self.audit)
@@ -278,3 +278,7 @@ def holds(found: Diagnosis, step: Step, cause: Cause, actor: Actor, way: Way = W
         if way is Way.THERE:
             (back,) = found.way(Way.BACK)
             assert back.outcome is Outcome.NOT_TRIED
+
+
+async def _heard(lists: Sequence[str], by: str) -> None:
+    """Nobody's lists are kept here."""

@@ -363,6 +363,9 @@ async def test_a_receipt_of_before_verifies_against_the_history_of_the_ring(tmp_
         def keys(self, issuer: str, kid: str, typ: str) -> list[Jwk]:
             return [e.jwk for e in ringfiles.read(path).entries if e.kid == kid and e.jwk is not None]
 
+        def token_revoked(self, issuer: str, jti: str) -> bool:
+            return False
+
     verified = await Verifier(History(), lambda: now).verify(receipt, "isthmus-receipt+jwt", claims["aud"])
     assert verified.kid == old.kid
     assert old.kid not in {entry.kid for entry in published(ringfiles.read(path), now)}

@@ -39,6 +39,12 @@ from gateway.rules.jose import TokenProblem
 from tests.unit.trust_kit import CARE, NOW, POLICE
 
 TODAY = int(datetime.now(UTC).timestamp())  # the handshake itself asks the machine's clock
+
+
+def _stands(kid: str) -> bool:
+    return False
+
+
 CARE_CA = create_authority(CARE, TODAY)
 POLICE_CA = create_authority(POLICE, TODAY)
 DAY = 86400
@@ -54,7 +60,7 @@ DAY = 86400
 )
 def test_a_client_certificate_names_its_holder(role: Role, client_id: str, uri: str) -> None:
     pem = client_certificate(CARE_CA, CARE, role, TODAY, client_id=client_id).certificate_pem
-    holder = holder_of(pem, CARE, CARE_CA.certificate_pem, TODAY)
+    holder = holder_of(pem, CARE, CARE_CA.certificate_pem, TODAY, _stands)
     assert claimed_uri(pem) == uri
     assert entity_in(uri) == CARE
     assert (holder.entity_id, holder.role, holder.client_id) == (CARE, role, client_id)
@@ -64,16 +70,16 @@ def test_a_client_certificate_names_its_holder(role: Role, client_id: str, uri: 
 def test_another_spaces_ca_certifies_no_name_of_ours() -> None:
     forged = client_certificate(POLICE_CA, CARE, Role.AGENT, TODAY).certificate_pem
     with pytest.raises(TokenProblem):
-        holder_of(forged, CARE, CARE_CA.certificate_pem, TODAY)  # police is not our CA
+        holder_of(forged, CARE, CARE_CA.certificate_pem, TODAY, _stands)  # police is not our CA
     with pytest.raises(TokenProblem):
-        holder_of(forged, POLICE, POLICE_CA.certificate_pem, TODAY)  # and we are not police
+        holder_of(forged, POLICE, POLICE_CA.certificate_pem, TODAY, _stands)  # and we are not police
 
 
 def test_a_name_that_merely_begins_like_ours_is_not_ours() -> None:
     for name in ("https://care.example.evil", "https://care.examples", "https://care.example/other"):
         pem = client_certificate(CARE_CA, parse_entity_id(name), Role.AGENT, TODAY).certificate_pem
         with pytest.raises(TokenProblem):
-            holder_of(pem, CARE, CARE_CA.certificate_pem, TODAY)
+            holder_of(pem, CARE, CARE_CA.certificate_pem, TODAY, _stands)
 
 
 def test_during_a_rotation_either_ca_counts() -> None:
@@ -139,7 +145,7 @@ def test_a_certificate_that_names_no_one_part_of_its_entity_is_refused(uris: lis
     pem = certificate.public_bytes(Encoding.PEM)
     assert issued_by(pem, CARE_CA.certificate_pem, TODAY, Purpose.CLIENT)
     with pytest.raises(TokenProblem):
-        holder_of(pem, CARE, CARE_CA.certificate_pem, TODAY)
+        holder_of(pem, CARE, CARE_CA.certificate_pem, TODAY, _stands)
 
 
 def _certificate(
@@ -250,7 +256,7 @@ async def test_grpc_shakes_hands_over_these_certificates_both_ways() -> None:
     async with serving(CARE_CA.certificate_pem + POLICE_CA.certificate_pem) as port:
         presented = await call(port, CARE_CA.certificate_pem, client)
     assert thumbprint(presented) == thumbprint(client.certificate_pem)
-    assert holder_of(presented, POLICE, POLICE_CA.certificate_pem, TODAY).role is Role.GATEWAY
+    assert holder_of(presented, POLICE, POLICE_CA.certificate_pem, TODAY, _stands).role is Role.GATEWAY
 
 
 async def test_no_connection_without_a_certificate_or_with_a_foreign_ca() -> None:

@@ -23,7 +23,7 @@ from gateway.domain.identity import Anchor, EntityId, Jwk, b64url, parse_entity_
 from gateway.edges.certificates import Authority, create_authority
 from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
 from gateway.edges.keys import SigningKey, new_signing_key
-from gateway.edges.tokens import Verified, Verifier
+from gateway.edges.tokens import Verified, Verifier, sign
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jose import TokenProblem
 from gateway.rules.tokens import request_hash
@@ -34,6 +34,9 @@ CARE = parse_entity_id("https://care.example")
 POLICE = parse_entity_id("https://police.example")
 SESSION = "urn:isthmus:session:0197"
 METHOD = "/isthmus.peer.v1.PeerService/Propose"
+
+
+ANCHOR_REVOCATIONS = new_signing_key()
 
 
 @dataclass
@@ -97,7 +100,24 @@ def chain_of(space: Space, anchor_key: SigningKey, now: int = NOW) -> list[str]:
 
 
 def anchor_of(key: SigningKey, *prefixes: EntityId) -> Anchor:
-    return Anchor(ANCHOR, (key.jwk,), prefixes or (CARE, POLICE))
+    return Anchor(ANCHOR, (key.jwk,), prefixes or (CARE, POLICE), (ANCHOR_REVOCATIONS.jwk,))
+
+
+def revocation_list(
+    issuer: EntityId, key: SigningKey, at: int = NOW, *, claims: Mapping[str, Any] | None = None, **revoked: list[str]
+) -> str:
+    """A list made at `at`, with that as its number; `revoked` are kids, jtis, entities, contracts."""
+    said = {
+        "iss": issuer,
+        "sub": issuer,
+        "iat": at,
+        "exp": at + 300,
+        "jti": "list",
+        "seq": at,
+        "revoked": revoked,
+        **(claims or {}),
+    }
+    return sign("isthmus-revocation+jwt", said, key)
 
 
 @dataclass
@@ -204,6 +224,9 @@ class FixedDirectory:
 
     def keys(self, issuer: str, kid: str, typ: str) -> Sequence[Jwk]:
         return self.answer
+
+    def token_revoked(self, issuer: str, jti: str) -> bool:
+        return False
 
 
 THUMBPRINT = b64url(hashlib.sha256(b"certificate").digest())

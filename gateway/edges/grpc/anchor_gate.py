@@ -20,7 +20,7 @@ from gateway.domain.caller import Caller, CallerKind
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Entity, Jwk
 from gateway.edges.documents import ReplayStore
-from gateway.edges.grpc.gate import bearer
+from gateway.edges.grpc.gate import Stream, bearer
 from gateway.edges.grpc.serve import parse
 from gateway.edges.grpc.throttle import Throttle, address_of
 from gateway.edges.tokens import Verifier
@@ -50,6 +50,9 @@ class _Only:
             return []
         return [key for key in self.entity.keys(use) if key.kid == kid]
 
+    def token_revoked(self, issuer: str, jti: str) -> bool:
+        return False  # an anchor holds no member's list; a request token is good for one use in any case
+
 
 @dataclass(frozen=True, slots=True)
 class AnchorGate:
@@ -57,6 +60,7 @@ class AnchorGate:
     replay: ReplayStore
     audit: AuditLog
     clock: Clock
+    streams: set[Stream] = field(default_factory=set)
     joins: Throttle = field(default_factory=lambda: Throttle(JOINS_OF_ONE, JOINS, time.monotonic))
     records: Throttle = field(default_factory=lambda: Throttle(RECORDS_OF_ONE, RECORDS, time.monotonic))
 

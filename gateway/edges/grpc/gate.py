@@ -10,8 +10,8 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import grpc
 
@@ -25,12 +25,21 @@ from gateway.edges.federation import Federation, admit_pushed
 from gateway.edges.tokens import Verifier
 from gateway.ports import AuditLog, Clock
 from gateway.rules import access, grants
-from gateway.rules.jose import Problem, TokenProblem
-from gateway.rules.tokens import request_hash
+from gateway.rules.jose import Problem, TokenProblem, parse_compact
+from gateway.rules.tokens import PROFILES, request_hash
 
 # They ask for a token, so that they bring none.
 _FOR_HOLDERS = frozenset(rpc for rpc, entry in access.TABLE.items() if entry.kind is CallerKind.HOLDER)
 LEAST_SECONDS = 0.001
+MAX_TOKEN = PROFILES["isthmus-request+jwt"].max_bytes
+
+
+class Stream(Protocol):
+    """A call that goes on: what it came with, and how it is ended."""
+
+    context: grpc.aio.ServicerContext[Any, Any]
+
+    def cut(self, problem: IsthmusError) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,8 @@ class Gate:
     clock: Clock
     clients: Mapping[str, Grant]
     standing: Callable[[str], Sequence[Grant]]
+    # Streams that are open now, to be cut when what let them in is revoked.
+    streams: set[Stream] = field(default_factory=set)
 
     async def admit(self, rpc: str, received: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
         """The caller, or IsthmusError with the refusal written to the audit log. `received` is the request
@@ -54,6 +65,8 @@ class Gate:
         try:
             holder = self._holder(context)
             subject = _subject(holder)
+            if holder.role is Role.GATEWAY:
+                self.trust.saw(holder.entity_id, holder.kid)
             caller = await self._caller(rpc, received, holder, bearer(context))
             access.allow(rpc, caller)
             return caller
@@ -66,6 +79,22 @@ class Gate:
         detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
         await self.audit.append([Fact(self.clock.now(), "call.refused", subject, rpc, detail[:1000])])
 
+    def look_again(self) -> None:
+        """Cut every open stream whose certificate or token was revoked since it was let in."""
+        for stream in list(self.streams):
+            try:
+                self._still(stream.context)
+            except TokenProblem as problem:
+                stream.cut(problem)
+
+    def _still(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self._holder(context)
+        if (text := bearer(context)) is not None:
+            token = parse_compact(text, MAX_TOKEN)
+            issuer, jti = str(token.claims.get("iss")), str(token.claims.get("jti"))
+            if self.trust.token_revoked(issuer, jti) or self.trust.standing.key(issuer, token.kid) is not None:
+                raise TokenProblem(Problem.REVOKED, f"token {jti} of {issuer}, or its key {token.kid}")
+
     def _holder(self, context: grpc.aio.ServicerContext[Any, Any]) -> CertificateHolder:
         """Whom the connection's certificate names, confirmed by that entity's own CA."""
         presented = list(context.auth_context().get("x509_pem_cert", ()))
@@ -74,11 +103,19 @@ class Gate:
         certificate = bytes(presented[0])
         claimed = entity_in(claimed_uri(certificate))
         if claimed == self.entity:
-            return holder_of(certificate, self.entity, self.own_ca(), self.clock.now())
+            return self._confirmed(certificate, self.entity, self.own_ca())
         peer = self.trust.entity(claimed) or self._introduced(claimed, bearer(context))
+        if (withdrawn := self.trust.withdrawn(claimed)) is not None:
+            raise TokenProblem(Problem.REVOKED, withdrawn.public)
         if peer is None:
             raise TokenProblem(Problem.BINDING, f"certificate of {claimed!r:.200}, which is not believed here")
-        return holder_of(certificate, peer.entity_id, peer.tls_ca.encode(), self.clock.now())
+        return self._confirmed(certificate, peer.entity_id, peer.tls_ca.encode())
+
+    def _confirmed(self, certificate: bytes, entity: EntityId, authorities: bytes) -> CertificateHolder:
+        def revoked(kid: str) -> bool:
+            return self.trust.standing.key(entity, kid) is not None
+
+        return holder_of(certificate, entity, authorities, self.clock.now(), revoked)
 
     def _introduced(self, claimed: str, token: str | None) -> Entity | None:
         """Whom a pushed chain makes known. What the connection proved is still to be checked against it."""

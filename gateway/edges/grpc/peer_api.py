@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -25,10 +25,15 @@ class PeerService:
     own_chain: Callable[[], tuple[str, ...]]
     # Believes a caller's pushed chain from now on; raises when it does not hold or is another entity's.
     admit: Callable[[str, tuple[str, ...]], Awaitable[None]]
+    # Believes the revocation lists that a caller brings; what is wrong with its own one, if anything.
+    hear: Callable[[Sequence[str], str], Awaitable[IsthmusError | None]]
+    lists: Callable[[], Sequence[str]]
 
     async def describe(self, request: pb.DescribeRequest, caller: Caller) -> pb.DescribeResponse:
         await self.admit(caller.id, tuple(request.chain))
-        return pb.DescribeResponse(chain=self.own_chain(), offer=self.agent.offer() or "")
+        if (problem := await self.hear(tuple(request.revocations), caller.id)) is not None:
+            raise problem
+        return pb.DescribeResponse(chain=self.own_chain(), offer=self.agent.offer() or "", revocations=self.lists())
 
     async def check_draft(self, request: pb.CheckDraftRequest, caller: Caller) -> pb.CheckDraftResponse:
         return convert.checked_to(await self.take_part.check(request.draft, caller=caller.id))

@@ -11,6 +11,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +28,7 @@ from gateway.domain.caller import Caller
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.certificates import Credentials
 from gateway.edges.grpc.errors import to_status
-from gateway.edges.grpc.gate import seconds_allowed
+from gateway.edges.grpc.gate import Stream, seconds_allowed
 from gateway.ports import Clock
 
 MAX_MESSAGE = 5 * 1024 * 1024
@@ -54,6 +55,11 @@ class Gatekeeper(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def streams(self) -> set[Stream]:
+        """Calls that go on now."""
+        ...
 
     async def admit(self, rpc: str, received: bytes, context: _Context) -> Caller: ...
 
@@ -170,7 +176,7 @@ def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate:
         async with _Refusals(rpc, gate, context) as refusals:
             caller = refusals.caller = await gate.admit(rpc, received, context)
             seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
-            async with asyncio.timeout(seconds):
+            async with refusals.streaming(seconds):
                 async for message in call(parse(kind, received), caller):
                     yield message
 
@@ -189,7 +195,7 @@ def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate
                 async for received in requests:
                     yield parse(kind, received)
 
-            async with asyncio.timeout(None if seconds == float("inf") else seconds):
+            async with refusals.streaming(seconds):
                 async for message in call(parse(kind, first), messages(), caller):
                     yield message
 
@@ -222,8 +228,26 @@ class _Refusals:
     """Turns what a handler raises into a status. gRPC's own cancellation passes through."""
 
     def __init__(self, rpc: str, gate: Gatekeeper, context: _Context) -> None:
-        self._rpc, self._gate, self._context = rpc, gate, context
+        self._rpc, self._gate, self.context = rpc, gate, context
         self.caller: Caller | None = None
+        self._deadline = asyncio.timeout(None)
+        self._cut: IsthmusError | None = None
+
+    @asynccontextmanager
+    async def streaming(self, seconds: float) -> AsyncIterator[None]:
+        """For at most so many seconds, and until what let the call in is revoked."""
+        self._deadline = asyncio.timeout(None if seconds == float("inf") else seconds)
+        self._gate.streams.add(self)
+        try:
+            async with self._deadline:
+                yield
+        finally:
+            self._gate.streams.discard(self)
+
+    def cut(self, problem: IsthmusError) -> None:
+        """End the stream now, with this refusal."""
+        self._cut = problem
+        self._deadline.reschedule(asyncio.get_running_loop().time())
 
     async def __aenter__(self) -> _Refusals:
         return self
@@ -232,7 +256,8 @@ class _Refusals:
         if problem is None or isinstance(problem, asyncio.CancelledError | GeneratorExit | grpc.aio.AbortError):
             return
         if isinstance(problem, TimeoutError):
-            refusal = IsthmusError(Reason.DEADLINE_EXCEEDED, "the call took too long", advice="Allow it more time")
+            late = IsthmusError(Reason.DEADLINE_EXCEEDED, "the call took too long", advice="Allow it more time")
+            refusal = late if self._cut is None else await self._written(self._cut)
         elif isinstance(problem, IsthmusError):
             refusal = await self._written(problem)
         else:
@@ -247,7 +272,7 @@ class _Refusals:
             # (as in RFC 4120 section 5.9.1).
             told = (CLOCK_METADATA, str(self._gate.clock.now()))
             status = status._replace(trailing_metadata=(*status.trailing_metadata, told))
-        await self._context.abort_with_status(status)  # type: ignore[attr-defined]
+        await self.context.abort_with_status(status)  # type: ignore[attr-defined]
 
     async def _written(self, refusal: IsthmusError) -> IsthmusError:
         """The refusal, once it is in the audit log; where it cannot be written, that is what the caller hears."""

@@ -12,6 +12,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.audit import StoredAuditLog
 from gateway.edges.store import schema
 from gateway.edges.store.approvals import StoredApprovals
+from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
 from gateway.edges.store.members import StoredChains, StoredInvitations, StoredMembers
@@ -28,6 +29,7 @@ class Database:
         self.once = StoredOnce(connections)
         self.audit = StoredAuditLog(connections)
         self.approvals = StoredApprovals(connections)
+        self.beliefs = StoredBeliefs(connections)
         self.sign_ins = StoredSignIns(connections)
         self.members = StoredMembers(connections)
         self.invitations = StoredInvitations(connections)

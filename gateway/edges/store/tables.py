@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0003"
+REVISION = "0004"
 
 metadata = MetaData()
 
@@ -80,6 +80,14 @@ approvals = Table(
     Column("approval", Text, nullable=False),
 )
 
+beliefs = Table(
+    "beliefs",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
 # What the login page gave out, by the hash of the code.
 codes = Table(
     "codes",

@@ -61,10 +61,12 @@ class ConnectResponse(_message.Message):
     def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., believe: _Optional[_Union[Believe, _Mapping]] = ..., open_to: _Optional[_Union[OpenTo, _Mapping]] = ...) -> None: ...
 
 class Believe(_message.Message):
-    __slots__ = ("chains",)
+    __slots__ = ("chains", "revocations")
     CHAINS_FIELD_NUMBER: _ClassVar[int]
+    REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
     chains: _containers.RepeatedCompositeFieldContainer[_peer_pb2.Chain]
-    def __init__(self, chains: _Optional[_Iterable[_Union[_peer_pb2.Chain, _Mapping]]] = ...) -> None: ...
+    revocations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, chains: _Optional[_Iterable[_Union[_peer_pb2.Chain, _Mapping]]] = ..., revocations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OpenTo(_message.Message):
     __slots__ = ("space",)

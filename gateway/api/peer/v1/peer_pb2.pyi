@@ -9,18 +9,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DescribeRequest(_message.Message):
-    __slots__ = ("chain",)
+    __slots__ = ("chain", "revocations")
     CHAIN_FIELD_NUMBER: _ClassVar[int]
+    REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
     chain: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, chain: _Optional[_Iterable[str]] = ...) -> None: ...
+    revocations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, chain: _Optional[_Iterable[str]] = ..., revocations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DescribeResponse(_message.Message):
-    __slots__ = ("chain", "offer")
+    __slots__ = ("chain", "offer", "revocations")
     CHAIN_FIELD_NUMBER: _ClassVar[int]
     OFFER_FIELD_NUMBER: _ClassVar[int]
+    REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
     chain: _containers.RepeatedScalarFieldContainer[str]
     offer: str
-    def __init__(self, chain: _Optional[_Iterable[str]] = ..., offer: _Optional[str] = ...) -> None: ...
+    revocations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, chain: _Optional[_Iterable[str]] = ..., offer: _Optional[str] = ..., revocations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CheckDraftRequest(_message.Message):
     __slots__ = ("draft",)

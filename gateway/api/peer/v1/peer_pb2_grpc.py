@@ -71,7 +71,7 @@ class PeerServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Describe(self, request, context):
-        """Exchanges statements and offers.
+        """Exchanges statements, offers and revocation lists.
         Callers: gateways of the federation. Discloses: what this space offers in public.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

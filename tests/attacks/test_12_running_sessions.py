@@ -1,0 +1,101 @@
+"""Row 12 while a federation computes: what is revoked ends running sessions at every space, and begins no new one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from gateway.api.peer.v1 import peer_pb2 as peer
+from gateway.client import Client, load_query
+from gateway.domain.computation import State
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.certificates import kid_of
+from gateway.edges.revoking import FILE, Entry, add_entry
+from tests.attacks.lone import HEARD_WITHIN, until
+from tests.attacks.port import OK, Port
+from tests.e2e.shell import QUERIES, Shell
+from tests.faults.federated import in_mid_session
+
+# The gateway looks into its file twice a second; the list then ends sessions within two seconds.
+TOLD_WITHIN = 0.5 + 2.0
+QUERY = load_query(QUERIES / "form_year.yaml").query
+UA = grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A sandbox of this module alone: keys that were revoked do not come back."""
+    with Shell.with_sandbox(tmp_path_factory.mktemp("revoked")) as shell:
+        yield shell
+
+
+def revoke(shell: Shell, space: str, kind: str, id: str) -> None:
+    home = shell.folder / "anchor" if space == "anchor" else shell.folder / "spaces" / space
+    assert add_entry(home / FILE, Entry(kind, id, int(time.time()), "a test"))
+
+
+def refusal(shell: Shell) -> IsthmusError:
+    with Client(shell.profile()) as client, pytest.raises(IsthmusError) as caught:
+        client.create(QUERY, recipient="gateway")
+    return caught.value
+
+
+async def ended_by(shell: Shell, revoker: str, kind: str, id: str = "") -> tuple[set[tuple[State, str, str]], set[str]]:
+    """How a running session ends at every space when `revoker` revokes in its middle; `id` empty is its contract."""
+    (held,) = shell.sandbox.process_ids()["party"]["neutral"]
+    async with in_mid_session(shell) as (_, created, ends):
+        os.kill(held, signal.SIGSTOP)  # so that the session lasts until it is ended
+        began = time.monotonic()
+        revoke(shell, revoker, kind, id or created.contract_digest)
+        accounts = await ends()
+    assert max(account.at for account in accounts) - began < TOLD_WITHIN
+    texts = {account.computation.ending.text for account in accounts if account.computation.ending is not None}
+    return {account.told for account in accounts}, texts
+
+
+async def test_12_a_revoked_contract_ends_at_every_space(own: Shell) -> None:
+    told, texts = await ended_by(own, "police", "contract")
+    assert told == {(State.FAILED, Reason.REVOKED.value, "https://police.example")}
+    assert texts == {"the contract was revoked by https://police.example"}
+    # The next question is another contract.
+    done = own("run", QUERIES / "form_year.yaml")
+    assert done.code == 0, done
+
+
+async def test_12_an_entity_that_the_anchor_revokes_is_out_everywhere_until_it_comes_back(own: Shell) -> None:
+    port, entity = Port(own), "https://registry.example"
+    describe = peer.DescribeRequest(chain=port.chain("registry"))
+    assert port.as_peer("registry", "Describe", describe).code is OK
+    told, texts = await ended_by(own, "anchor", "entity", entity)
+    assert told == {(State.FAILED, Reason.REVOKED.value, entity)}
+    assert texts == {f"{entity} was revoked by https://anchor.example"}
+    assert port.as_peer("registry", "Describe", describe).code is UA
+    assert refusal(own).space == entity
+    (own.folder / "anchor" / FILE).write_text("")
+    back = peer.DescribeRequest(chain=port.chain("registry"))
+    assert until(lambda: port.as_peer("registry", "Describe", back).code is OK, HEARD_WITHIN)
+
+
+async def test_12_a_revoked_tls_key_ends_what_runs_over_it_and_opens_nothing_more(own: Shell) -> None:
+    certificate = (own.folder / "spaces" / "neutral" / "tls" / "to-peers.pem").read_bytes()
+    told, texts = await ended_by(own, "neutral", "key", kid_of(certificate))
+    assert told == {(State.FAILED, Reason.REVOKED.value, "https://neutral.example")}
+    assert texts == {f"the TLS key {kid_of(certificate)} of https://neutral.example was revoked by itself"}
+    port = Port(own)
+    assert port.as_peer("neutral", "Describe", peer.DescribeRequest(chain=port.chain("neutral"))).code is UA
+
+
+async def test_12_a_revoked_token_key_signs_nothing_more(own: Shell) -> None:
+    port = Port(own, "police")
+    describe = peer.DescribeRequest(chain=port.chain("care"))
+    assert port.as_peer("care", "Describe", describe).code is OK
+    revoke(own, "care", "key", Port(own).key("care").kid)
+    # Neither peers nor clients take anything that it signs; other spaces go on among themselves.
+    assert until(lambda: port.as_peer("care", "Describe", describe).code is UA, HEARD_WITHIN)
+    assert refusal(own).reason in (Reason.UNAUTHENTICATED, Reason.REVOKED)
+    assert port.still_serves()
