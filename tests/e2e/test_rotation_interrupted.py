@@ -34,10 +34,10 @@ async def test_a_restart_in_mid_rotation_and_a_peer_that_slept_through_it_cost_n
             kit.tell_clients_of_ca(folder / "users", home, "care")
             latest = {key: ringfiles.read(ring(home, key)).latest for key in ROTATED}
             await until(min(entry.publish for entry in latest.values()) + 2)
+            kit.give_clients_certificates(folder / "users", home, "care")
             await federation._stop(gateways["care"])  # published, not yet in use
             gateways["care"] = await start(folder, "care", log.fileno())
             await seen(sandbox, "care", "neutral")
-            kit.give_clients_certificates(folder / "users", home, "care")
             await until(max(entry.use for entry in latest.values()) + OVERLAP + 2)
             await seen(sandbox, "care", "neutral")
             # The old keys are gone, and police has heard of nothing.
