@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from connectors.config import AgentConfig
 from gateway.domain.identity import KeyUse, host_of
 from gateway.edges import ringfiles
@@ -19,6 +21,7 @@ from gateway.edges.keys import SigningKey
 from gateway.edges.space_keys import believed, leaves
 from gateway.ports import Clock
 
+log = structlog.get_logger()
 WATCH_EVERY = 0.5
 
 
@@ -46,6 +49,9 @@ class AgentKeys:
         """Read again what changed, for ever."""
         while True:
             await asyncio.sleep(WATCH_EVERY)
-            self.contract.refresh()
-            self.ca.refresh()
-            self.agent.refresh()
+            try:
+                self.contract.refresh()
+                self.ca.refresh()
+                self.agent.refresh()
+            except Exception as bug:  # nobody would look at the rings again
+                log.error("rings of keys", exc_info=bug)

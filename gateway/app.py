@@ -164,6 +164,12 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
             offered = spaces.spaces().get(entity)
             return spoken_by(offered.offer if offered is not None and agent.offer() is not None else None)
 
+        def dialled() -> dict[str, str]:
+            stated: dict[str, str] = {
+                peer.entity_id: peer.endpoint for peer in trust.entities() if peer.entity_id != entity
+            }
+            return {**stated, **addresses}
+
         doctor = Doctor(
             own=entity,
             trust=trust,
@@ -171,7 +177,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
             credentials=keys.client.active,
             signer=token_key,
             own_chain=own_chain,
-            addresses=lambda: addresses,
+            addresses=dialled,
             spoken=spoken,
             clock=clock,
             milliseconds=clock.milliseconds,
@@ -224,7 +230,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
                 trust,
                 spaces,
                 clock,
-                revocations=partial(_from_anchor, revocations, str(anchor.entity)),
+                revocations=partial(herald.heard, str(anchor.entity)),
                 rotations=keys.rotations,
             )
             for anchor in settings.anchors
@@ -313,9 +319,13 @@ async def _watch_keys(
     telling: set[asyncio.Task[None]] = set()
     while True:
         await asyncio.sleep(KEYS_EVERY)
-        keys.refresh()
-        told = own_chain.refresh()
-        tls.present(keys.server.active(), trust.roots())
+        told = False
+        try:
+            keys.refresh()
+            told = own_chain.refresh()
+            tls.present(keys.server.active(), trust.roots())
+        except Exception as bug:  # nobody would look at the rings again
+            log.error("rings of keys", exc_info=bug)
         if told:
             log.info("own statement changed")
             # Beside the watch: a peer that does not answer must not hold up the next change.
@@ -332,11 +342,6 @@ async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event) -> N
         with suppress(IsthmusError):
             await withdraw.look_again()
         gate.look_again()
-
-
-async def _from_anchor(revocations: Revocations, anchor: str, token: str) -> None:
-    """What is wrong with an anchor's list is in the audit log; the anchor is asked on."""
-    await revocations.hear([token], anchor)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

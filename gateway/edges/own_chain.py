@@ -39,7 +39,7 @@ class OwnChain:
                 field="statement",
                 advice="Join an anchor: isthmus trust join INVITATION --config gateway.toml",
             )
-        self._refused = ""
+        self._warned = ""
         self._said: object = None
         self._chain: tuple[str, ...] = ()
         self._at = 0
@@ -55,29 +55,41 @@ class OwnChain:
 
     def refresh(self) -> bool:
         """Make the chain anew if it has to be; whether what it says has changed. Raises TokenProblem at first only."""
-        fresh = _read(self._file)
-        kept = self._superior
-        if fresh not in ("", self._superior, self._refused):
+        kept, fresh = self._superior, _read(self._file)
+        if fresh not in ("", kept):
             self._superior = fresh
+            try:
+                self._make()
+                return True
+            except TokenProblem as problem:
+                self._superior = kept
+                self._warn(fresh, "the anchor's new statement does not hold, the last good one stays", problem)
         said = self._says()
-        now = self._clock.now()
-        changed = self._superior != kept or said != self._said
-        if not changed and now - self._at <= STATEMENT_EVERY:
+        if said == self._said and self._clock.now() - self._at <= STATEMENT_EVERY:
             return False
-        at = max(now, self._at + 1)
-        chain = (self._made(at), *self._superior.split())
+        changed = said != self._said
         try:
-            self._trust.admit(chain)
+            self._make()
         except TokenProblem as problem:
             if not self._chain:
                 raise
-            if self._superior != kept:
-                self._refused, self._superior = self._superior, kept
-            if said != self._said or changed:
-                log.warning("this space's new chain does not hold, the last good one stays", problem=problem.private)
+            self._warn(repr(said), "this space's new statement does not hold, the last good one stays", problem)
             return False
-        self._chain, self._at, self._said = chain, at, said
         return changed
+
+    def _make(self) -> None:
+        """A fresh chain under the present superior's statement, kept if it holds."""
+        said = self._says()
+        at = max(self._clock.now(), self._at + 1)
+        chain = (self._made(at), *self._superior.split())
+        self._trust.admit(chain)
+        self._chain, self._at, self._said = chain, at, said
+
+    def _warn(self, about: str, text: str, problem: TokenProblem) -> None:
+        """Once for one thing: what is broken is tried again with every look."""
+        if about != self._warned:
+            self._warned = about
+            log.warning(text, problem=problem.private)
 
 
 def _read(path: Path) -> str:

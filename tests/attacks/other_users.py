@@ -25,8 +25,9 @@ from gateway.domain.audit import Fact
 from gateway.domain.computation import Computation
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
-from gateway.sandbox import federation, processes
-from gateway.sandbox.layout import SPACES, lay_out
+from gateway.edges.anchors import write_statements
+from gateway.sandbox import anchor, federation, processes
+from gateway.sandbox.layout import SPACES, STATEMENT, lay_out
 from tests.attacks.port import Port, free_address
 from tests.e2e.shell import ROOT, Shell
 
@@ -34,7 +35,7 @@ from tests.e2e.shell import ROOT, Shell
 GATEWAY_USER = 40_000 + 2 * (os.getpid() % 10_000)
 AGENT_USER = GATEWAY_USER + 1
 CANARY = "Kanarienvogel"
-UP_WITHIN = 40.0
+UP_WITHIN = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,12 @@ async def broken_in() -> AsyncIterator[BrokenIn]:
     base.chmod(0o711)
     try:
         live, loot = Shell(base / "live"), Shell(base / "loot")
-        ports = {spec.name: int(free_address().rpartition(":")[2]) for spec in SPACES}
-        lay_out(live.folder, ports, int(time.time()), change=_with_canary)
+        names = (*(spec.name for spec in SPACES), anchor.NAME)
+        ports = {name: int(free_address().rpartition(":")[2]) for name in names}
+        newcomers = lay_out(live.folder, ports, int(time.time()), change=_with_canary)
+        statements = await anchor.enrol(live.folder / anchor.NAME / "anchor.toml", newcomers)
+        for spec in SPACES:
+            write_statements(live.folder / "spaces" / spec.name / STATEMENT, [statements[spec.entity]])
         _write(live.folder, ports)
         shutil.copytree(live.folder, loot.folder)
         python, environment = _installation(base / "installation")
@@ -166,7 +171,7 @@ def _separate(folder: Path) -> None:
     config = home / "gateway.toml"
     text = config.read_text().replace('[agent]\nconfig = "agent.toml"\n', "")
     config.write_text(text.replace('"agent/contract.ring.json"', '"keys/contract.ring.json"'))
-    for open_to_all in (folder.parents[1], folder.parent, folder, home.parent, agent_home.parent, folder / "anchor"):
+    for open_to_all in (folder.parents[1], folder.parent, folder, home.parent, agent_home.parent, folder / anchor.NAME):
         open_to_all.chmod(0o711)
     for own, user in ((home, GATEWAY_USER), (agent_home, AGENT_USER)):
         own.chmod(0o700)

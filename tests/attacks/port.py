@@ -17,11 +17,13 @@ from google.protobuf.message import Message
 from gateway.api.agent.v1 import agent_pb2
 from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
 from gateway.api.peer.v1 import examination_pb2, peer_pb2
+from gateway.domain.caller import CallerKind
 from gateway.domain.errors import IsthmusError
 from gateway.edges import keys
 from gateway.edges.clock import SystemIds
 from gateway.edges.grpc.errors import from_rpc_error
 from gateway.edges.tokens import sign
+from gateway.rules import access
 from gateway.rules.jose import parse_compact
 from gateway.rules.tokens import request_hash
 from gateway.sandbox.layout import STATEMENT
@@ -45,6 +47,8 @@ METHODS: dict[str, MethodDescriptor] = {
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+# The rows of the access table for this port; what an anchor answers is answered on a port of its own.
+ROWS = {rpc: entry for rpc, entry in access.TABLE.items() if entry.kind not in (CallerKind.INVITED, CallerKind.MEMBER)}
 STREAMS = {rpc for rpc, method in METHODS.items() if method.server_streaming}
 OK = grpc.StatusCode.OK
 UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED

@@ -22,9 +22,7 @@ from gateway.domain.query import Between, CountBy, Filter, Query, Source, Statis
 from gateway.domain.query import Limits as Wished
 from gateway.domain.query import Seats as Wanted
 from gateway.domain.session import Approval, Refusal
-from gateway.edges.documents import CONTRACT
 from gateway.edges.keys import new_signing_key
-from gateway.edges.tokens import sign
 from gateway.rules import planning
 from gateway.rules.records import to_plain
 from tests.attacks.rogue import (
@@ -419,8 +417,7 @@ async def test_22_the_same_contract_gets_the_very_same_approval(world: World) ->
     assert isinstance(first, Approval)
     assert await world.line.propose(token, chains) == first
     # The same payload in another envelope is the same contract.
-    claims = json.loads(_payload(token))
-    again = sign(CONTRACT, claims, world.token_key(CARE), trust_chain=world.chain(CARE))
+    again = world.signed_otherwise(token)
     assert again != token
     assert await world.line.propose(again, chains) == first
 
@@ -459,9 +456,3 @@ async def test_an_agent_that_is_started_again_knows_everybody_before_its_gateway
         assert isinstance(await world.line.propose(world.sign(contract), []), Approval)
     finally:
         world.tells = True
-
-
-def _payload(token: str) -> bytes:
-    from gateway.rules.jose import parse_compact
-
-    return parse_compact(token, 512 * 1024).payload

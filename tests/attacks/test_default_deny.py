@@ -16,7 +16,7 @@ import pytest
 from gateway.domain.caller import CallerKind
 from gateway.edges.certificates import thumbprint
 from gateway.rules import access
-from tests.attacks.port import CLIENT, DENIED, LIST, OK, UNAUTHENTICATED, Answer, Port, bearer
+from tests.attacks.port import CLIENT, DENIED, LIST, OK, ROWS, UNAUTHENTICATED, Answer, Port, bearer
 from tests.unit.trust_kit import forge, header_of
 
 CARE = "https://care.example"
@@ -68,7 +68,7 @@ CALLERS: dict[str, tuple[CallerKind | None, Callable[[Port, str], Answer]]] = {
 @pytest.mark.parametrize("who", CALLERS)
 def test_every_rpc_denies_whomever_its_row_does_not_name(port: Port, who: str) -> None:
     kind, call = CALLERS[who]
-    for rpc, entry in access.TABLE.items():
+    for rpc, entry in ROWS.items():
         if entry.kind is kind or (kind is CallerKind.CLIENT and entry.kind is CallerKind.HOLDER):
             continue  # a client may always ask for a token: then its certificate counts
         start = len(port.shell.facts())
@@ -79,9 +79,9 @@ def test_every_rpc_denies_whomever_its_row_does_not_name(port: Port, who: str) -
         assert len(facts) == 1, rpc
 
 
-@pytest.mark.parametrize("rpc", [rpc for rpc, entry in access.TABLE.items() if entry.scope])
+@pytest.mark.parametrize("rpc", [rpc for rpc, entry in ROWS.items() if entry.scope])
 def test_every_rpc_with_a_scope_denies_a_client_without_it(port: Port, rpc: str) -> None:
-    entry = access.TABLE[rpc]
+    entry = ROWS[rpc]
     others = " ".join(sorted(access.SCOPES - {entry.scope}))
     for scope in (None, "", others, entry.scope.upper(), f"{entry.scope},{others}"):
         assert asked(port, rpc, scope=scope).code is DENIED

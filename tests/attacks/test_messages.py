@@ -23,7 +23,7 @@ from gateway.domain.caller import CallerKind
 from gateway.domain.errors import Reason
 from gateway.rules import access
 from tests.attacks.forgery import of_client
-from tests.attacks.port import CLIENT, INVALID, LIST, METHODS, OK, PEER, STREAMS, Answer, Port, bearer
+from tests.attacks.port import CLIENT, INVALID, LIST, METHODS, OK, PEER, ROWS, STREAMS, Answer, Port, bearer
 
 EXAMINATION = "/isthmus.peer.v1.ExaminationService/"
 DIAGNOSE = CLIENT + "DiagnosticsService/DiagnosePeer"
@@ -173,7 +173,7 @@ def test_16_a_field_out_of_its_range_is_named(port: Port, number: int) -> None:
 def test_16_every_family_of_rpcs_has_fields_that_are_out_of_range() -> None:
     """IssueToken, ListSpaces and their like have no field; everybody else is in the table above."""
     without = {rpc for rpc, method in METHODS.items() if not method.input_type.fields}
-    assert {rpc for rpc, _, _ in OUT_OF_RANGE} | without == METHODS.keys() == access.TABLE.keys()
+    assert {rpc for rpc, _, _ in OUT_OF_RANGE} | without == METHODS.keys() == ROWS.keys()
 
 
 # 17: deadlines.

@@ -16,7 +16,6 @@ from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.domain.identity import EntityId, b64url
 from gateway.edges.certificates import Role, client_certificate, load_authority, thumbprint
 from gateway.edges.keys import new_signing_key
-from gateway.edges.tokens import sign
 from gateway.rules.gateway_metadata import ENTITY_TYPE
 from gateway.rules.jose import parse_compact
 from gateway.rules.jwks import jwk_object
@@ -24,6 +23,7 @@ from gateway.rules.tokens import request_hash
 from tests.attacks.forgery import CARE, Forger, of_client, of_peer
 from tests.attacks.port import GENERIC, LIST, OK, PEER, UNAUTHENTICATED, Port, bearer, free_address
 from tests.e2e.shell import ROOT, Shell
+from tests.unit.trust_kit import forge, header_of
 
 DESCRIBE = PEER + "Describe"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -38,7 +38,8 @@ def replicas(shell: Shell) -> Iterator[tuple[Port, Port]]:
     first = Port(shell)
     second = replace(first, replica=free_address())
     config = home / "second.toml"
-    text = (home / "gateway.toml").read_text().replace(first.address, second.address)
+    # It listens elsewhere; its peers know both under one endpoint.
+    text = (home / "gateway.toml").read_text().replace(f'listen = "{first.address}"', f'listen = "{second.address}"')
     config.write_text(text.replace('[agent]\nconfig = "agent.toml"\n', ""))
     command = (sys.executable, "-m", "gateway", "gateway", "serve", "--config", str(config), "--embedded")
     process = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT)
@@ -238,6 +239,7 @@ def test_09_a_request_token_of_a_client_is_none(port: Port) -> None:
         "exp": now + 30,
         "jti": "x-1",
     }
-    token = sign("isthmus-request+jwt", {**says, "rpc": LIST, "rqh": request_hash(b"")}, key)
+    claims = {**says, "rpc": LIST, "rqh": request_hash(b"")}
+    token = forge(header_of("isthmus-request+jwt", key), claims, key.secret)
     with port.audits(LIST, "UNAUTHENTICATED"):
         assert port.call(LIST, b"", port.client("police"), bearer(token)).code is UNAUTHENTICATED

@@ -18,8 +18,6 @@ from gateway.domain.approval import SeatKey
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import Approval, Failure, Frame, Progress, RunEvent
-from gateway.edges.documents import CONTRACT
-from gateway.edges.tokens import sign
 from gateway.rules.jose import parse_compact
 from tests.attacks.rogue import ANSWER_WITHIN, CARE, COUNT, NEUTRAL, POLICE, REGISTRY, SISTER, World, digest_of
 
@@ -218,8 +216,7 @@ async def test_21_a_contract_runs_once_whatever_comes_in_between(world: World) -
     found = await refusal(world, agreed.token, approvals, agreed.chains)
     assert found.reason is Reason.CONTRACT_CONSUMED
     # The same payload under another header is the same contract.
-    claims = parse_compact(agreed.token, 512 * 1024).claims
-    again = sign(CONTRACT, claims, world.token_key(CARE), trust_chain=world.chain(CARE))
+    again = world.signed_otherwise(agreed.token)
     assert (await refusal(world, again, approvals, agreed.chains)).reason is Reason.CONTRACT_CONSUMED
     await world.restart_agent()
     assert (await refusal(world, agreed.token, approvals, agreed.chains)).reason is Reason.CONTRACT_CONSUMED

@@ -1,4 +1,4 @@
-"""A small federation in which one space rotates its keys under a stream of computations, and its anchor played."""
+"""A small federation in which one space rotates its keys under a stream of computations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,14 @@ from pathlib import Path
 from gateway.cli import rings
 from gateway.client import AsyncClient, Profile
 from gateway.domain.computation import Computation, State
-from gateway.domain.identity import Jwk
 from gateway.domain.query import CountBy, Limits, Query, Source, Statistic
 from gateway.edges import certificates, keys, ringfiles
+from gateway.edges.anchors import write_statements
 from gateway.edges.certificates import Role
-from gateway.edges.federation import subordinate_statement
-from gateway.edges.tokens import signature_holds
-from gateway.rules.gateway_metadata import ENTITY_TYPE
-from gateway.rules.jose import MAX_CHAIN_BYTES, parse_compact
-from gateway.rules.jwks import jwk_set, parse_jwk
 from gateway.rules.keyring import Ring
+from gateway.sandbox.anchor import enrol
 from gateway.sandbox.federation import PORTS_FILE, Sandbox, _free_ports, running
-from gateway.sandbox.layout import ANCHOR, CLIENTS, SPACES, SpaceSpec, lay_out
+from gateway.sandbox.layout import CLIENTS, SPACES, STATEMENT, SpaceSpec, lay_out
 
 SEATS = 3
 ROWS = 12
@@ -45,19 +41,22 @@ QUERY = Query(
 )
 
 
-def lay_out_small(folder: Path) -> None:
-    """Three spaces with a dozen rows each."""
+async def lay_out_small(folder: Path) -> None:
+    """Three spaces with a dozen rows each, members of their anchor."""
     ports = _free_ports(SMALL)
-    lay_out(folder, ports, int(time.time()), spaces=SMALL, change=_cut)
+    joining = lay_out(folder, ports, int(time.time()), spaces=SMALL, change=_cut)
     (folder / PORTS_FILE).write_text(json.dumps(ports))
     for file in folder.glob("spaces/*/datasets/*.toml"):
         file.write_text(re.sub(r"row_bound = \d+", "row_bound = 16", file.read_text()))
+    statements = await enrol(folder / "anchor" / "anchor.toml", joining)
+    for spec in SMALL:
+        write_statements(folder / "spaces" / spec.name / STATEMENT, [statements[spec.entity]])
 
 
 @asynccontextmanager
 async def federation(folder: Path, log: int) -> AsyncIterator[Sandbox]:
     """It runs, and every gateway sees every space."""
-    lay_out_small(folder)
+    await lay_out_small(folder)
     async with running(folder, spaces=SMALL, log=log) as sandbox:
         yield sandbox
 
@@ -143,62 +142,6 @@ async def ask(sandbox: Sandbox, space: str, client: str) -> Asked:
         if last.state is State.RELEASED:
             await user.result(last)  # opens and checks it
     return Asked(space, began, time.time(), last)
-
-
-def renew_pins(folder: Path, home: Path) -> None:
-    """What the anchor does when a member brings its rotation tokens: pin anew, and say so in a fresh statement."""
-    signer = keys.load_signing_key(folder / "anchor" / "federation.pem")
-    file = home / "keys" / "anchor.statement.jwt"
-    claims = parse_compact(file.read_text().strip(), MAX_CHAIN_BYTES).claims
-    policy = claims["metadata_policy"][ENTITY_TYPE]
-    pins: dict[str, list[Jwk]] = {
-        "federation": _jwks(claims["jwks"]),
-        "contracts": _jwks(policy["contract_jwks"]["value"]),
-        "revocations": _jwks(policy["revocation_jwks"]["value"]),
-    }
-    before = {use: list(pinned) for use, pinned in pins.items()}
-    for ring in ("keys/federation", "keys/revocation", "agent/contract"):
-        for compact in ringfiles.read(home / f"{ring}.ring.json").latest.rotations:
-            token = parse_compact(compact, MAX_CHAIN_BYTES)
-            use, now = token.claims["use"], int(time.time())
-            signing = [key for key in pins[use] if key.kid == token.kid]
-            if signing and token.claims["nbf"] <= now and token.claims["aud"] == ANCHOR:
-                assert signature_holds(token, signing[0])
-                pins[use] = _jwks(token.claims["jwks"])
-    if pins != before:
-        pinned = {
-            "contract_jwks": {"value": jwk_set(tuple(pins["contracts"]))},
-            "revocation_jwks": {"value": jwk_set(tuple(pins["revocations"]))},
-        }
-        statement = subordinate_statement(
-            ANCHOR, claims["sub"], pins["federation"], signer, int(time.time()), metadata_policy=pinned
-        )
-        fresh = file.with_suffix(".new")
-        fresh.write_text(statement)
-        fresh.replace(file)
-
-
-def _jwks(value: object) -> list[Jwk]:
-    assert isinstance(value, dict)
-    return [parse_jwk(key) for key in value["keys"]]
-
-
-@asynccontextmanager
-async def anchored(folder: Path, *homes: Path) -> AsyncIterator[None]:
-    """The anchor at work: it looks at what its members bring, twice a second."""
-
-    async def at_work() -> None:
-        while True:
-            for home in homes:
-                renew_pins(folder, home)
-            await asyncio.sleep(0.5)
-
-    task = asyncio.create_task(at_work())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def rotate(home: Path, key: str, ahead: int, overlap: int) -> rings.Rotated:

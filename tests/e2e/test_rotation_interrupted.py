@@ -14,47 +14,50 @@ from gateway.sandbox.federation import Sandbox
 from tests.e2e import rotation_kit as kit
 
 AHEAD, OVERLAP = 8, 6
-ROTATED = ("federation", "token", "contract", "revocation")
+ROTATED = ("federation", "token", "contract", "revocation", "tls-ca")
 
 
 async def test_a_restart_in_mid_rotation_and_a_peer_that_slept_through_it_cost_no_trust(tmp_path: Path) -> None:
     with (tmp_path / "log").open("ab") as log:
         folder = tmp_path / "federation"
-        kit.lay_out_small(folder)
+        await kit.lay_out_small(folder)
         gateways = {spec.name: await start(folder, spec.name, log.fileno()) for spec in kit.SMALL}
-        sandbox = federation.attached(folder, 0)
+        gateways["anchor"] = await federation._start("trust", folder / "anchor" / "anchor.toml", log.fileno())
+        sandbox = Sandbox(folder, 0, kit.SMALL, {})
         home = folder / "spaces" / "care"
         try:
             await seen(sandbox, "care", "police", "neutral")
             assert (await kit.ask(sandbox, "care", "analyst")).computation.state is State.RELEASED
-            async with kit.anchored(folder, home):
-                await federation._stop(gateways["police"])
-                for key in ROTATED:
-                    kit.rotate(home, key, AHEAD, OVERLAP)
-                latest = {key: ringfiles.read(ring(home, key)).latest for key in ROTATED}
-                await until(min(entry.publish for entry in latest.values()) + 2)
-                await federation._stop(gateways["care"])  # published, not yet in use
-                gateways["care"] = await start(folder, "care", log.fileno())
-                await seen(sandbox, "care", "neutral")
-                await until(max(entry.use for entry in latest.values()) + OVERLAP + 2)
-                await seen(sandbox, "care", "neutral")
-                # The old keys are gone, and police has heard of nothing.
-                gateways["police"] = await start(folder, "police", log.fileno())
-                for space in ("care", "police", "neutral"):
-                    await seen(sandbox, space, "care", "police", "neutral")
-                for space in ("care", "police"):
-                    asked = await kit.ask(sandbox, space, "analyst")
-                    assert asked.computation.state is State.RELEASED, asked.computation.ending
+            await federation._stop(gateways["police"])
+            for key in ROTATED:
+                kit.rotate(home, key, AHEAD, OVERLAP)
+            kit.tell_clients_of_ca(folder / "users", home, "care")
+            latest = {key: ringfiles.read(ring(home, key)).latest for key in ROTATED}
+            await until(min(entry.publish for entry in latest.values()) + 2)
+            await federation._stop(gateways["care"])  # published, not yet in use
+            gateways["care"] = await start(folder, "care", log.fileno())
+            await seen(sandbox, "care", "neutral")
+            kit.give_clients_certificates(folder / "users", home, "care")
+            await until(max(entry.use for entry in latest.values()) + OVERLAP + 2)
+            await seen(sandbox, "care", "neutral")
+            # The old keys are gone, and police has heard of nothing.
+            gateways["police"] = await start(folder, "police", log.fileno())
+            for space in ("care", "police", "neutral"):
+                await seen(sandbox, space, "care", "police", "neutral")
+            for space in ("care", "police"):
+                asked = await kit.ask(sandbox, space, "analyst")
+                assert asked.computation.state is State.RELEASED, asked.computation.ending
         finally:
             await asyncio.gather(*(federation._stop(process) for process in gateways.values()))
 
 
 def ring(home: Path, key: str) -> Path:
-    return home / ("agent" if key == "contract" else "keys") / f"{key}.ring.json"
+    folder = {"contract": "agent", "tls-ca": "tls"}.get(key, "keys")
+    return home / folder / f"{key.removeprefix('tls-')}.ring.json"
 
 
 async def start(folder: Path, space: str, log: int) -> asyncio.subprocess.Process:
-    return await federation._start(folder / "spaces" / space / "gateway.toml", log)
+    return await federation._start("gateway", folder / "spaces" / space / "gateway.toml", log)
 
 
 async def seen(sandbox: Sandbox, asked: str, *others: str) -> None:

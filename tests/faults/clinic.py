@@ -168,7 +168,13 @@ class Site:
                 raise
 
     @asynccontextmanager
-    async def serving(self, *knows: Site, roots: bytes | None = None, examines: bool = True) -> AsyncIterator[Site]:
+    async def serving(
+        self,
+        *knows: Site,
+        roots: bytes | None = None,
+        examines: bool = True,
+        options: Sequence[tuple[str, int]] = serve.OPTIONS,
+    ) -> AsyncIterator[Site]:
         """Listens; `knows` are those whose chains it has admitted, and whose CAs it accepts unless `roots` says
         otherwise."""
         gate = Gate(
@@ -178,7 +184,8 @@ class Site:
             self.verifier,
             self.audit,
             self.clock,
-            frozenset(),
+            {},
+            lambda _: (),
         )
         # No examination proposes or runs anything.
         nothing = cast(Any, None)
@@ -192,6 +199,7 @@ class Site:
             "127.0.0.1:0",
             serve.PortTls(self.server, b"".join(accepted) if roots is None else roots),
             handlers,
+            options=options,
         )
         self.endpoint = self.endpoint or f"127.0.0.1:{port}"
         self.port = port

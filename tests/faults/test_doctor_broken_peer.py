@@ -16,6 +16,7 @@ from gateway.domain.offer import ProgramOffer
 from gateway.edges import transfers
 from gateway.edges.certificates import create_authority, server_certificate
 from gateway.edges.federation import Federation
+from gateway.edges.grpc import serve
 from gateway.edges.keys import new_signing_key
 from tests.faults.clinic import (
     ANCHOR,
@@ -94,12 +95,9 @@ async def test_11_a_path_that_swallows_long_transfers(home: Site, peer: Site, mo
     assert "late" in found.at(Step.SIZES).measured
 
 
-async def test_11_a_gateway_whose_limit_is_smaller(home: Site, peer: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gateway.edges.grpc import serve
-
+async def test_11_a_gateway_whose_limit_is_smaller(home: Site, peer: Site) -> None:
     limited = [(name, MIB if name == "grpc.max_receive_message_length" else value) for name, value in serve.OPTIONS]
-    monkeypatch.setattr(serve, "OPTIONS", tuple(limited))
-    async with federation(home, peer):
+    async with federation(home, peer, options=limited):
         found = await diagnosed(home)
     holds(found, Step.SIZES, Cause.LARGE_MESSAGES_REFUSED, Actor.PEER)
     assert "largest 64 KiB" in found.at(Step.SIZES).measured

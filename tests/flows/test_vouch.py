@@ -103,7 +103,7 @@ async def test_an_invitation_of_another_anchor_is_not_read(office: Office, tmp_p
     async with anchor_kit.office(tmp_path / "other") as elsewhere:
         foreign = await elsewhere.invited(CARE)
     problem = await refused(office.join(foreign, office.configuration(new_space(CARE))))
-    assert isinstance(problem, TokenProblem) and problem.problem is Problem.SIGNATURE
+    assert isinstance(problem, TokenProblem) and problem.problem is Problem.KEY
 
 
 async def test_nobody_outside_the_anchors_names_is_invited(office: Office) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from connectors.config import AgentConfig, DatasetConfig
 from connectors.holdings import open_holdings
@@ -241,12 +242,12 @@ def test_importing_leaves_arguments_and_logging_alone() -> None:
 
 def test_a_key_is_rotated_and_shown_from_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "space"
-    lay_out(folder, Wanted.checked(CARE, "0.0.0.0:8443", "", "NL", CARE), 1_700_000_000)
+    lay_out(folder, Wanted.checked(CARE, "0.0.0.0:8443", "", "NL"), 1_700_000_000)
     config, agent = str(folder / "gateway.toml"), str(folder / "agent" / "agent.toml")
 
     def trust(*arguments: str) -> Any:
-        done = isthmus("trust", *arguments, "--json", home=tmp_path)
-        return done.returncode, json.loads(done.stdout)
+        done = CliRunner().invoke(app, ["trust", *arguments, "--json"])
+        return done.exit_code, json.loads(done.stdout)
 
     code, told = trust("rotate", "token", "--config", config)
     assert code == 0
@@ -272,5 +273,5 @@ def test_a_key_is_rotated_and_shown_from_the_command_line(tmp_path: Path) -> Non
     assert names == ["analyst.key.pem", "analyst.pem", "ca.pem"]
     assert (tmp_path / "next" / "ca.pem").read_text().count("BEGIN CERTIFICATE") == 2
     assert trust("certify", "analyst", "--config", config, "--out", str(tmp_path / "next"))[0] == 2
-    shown = isthmus("trust", "keys", "--config", config, home=tmp_path)
+    shown = CliRunner().invoke(app, ["trust", "keys", "--config", config])
     assert "tls-server" in shown.stdout and "PRIVATE" not in shown.stdout

@@ -171,7 +171,7 @@ def test_the_page_on_access_is_the_access_table() -> None:
     ]
     text = (DOCS / "access.md").read_text()
     assert {row[0] for row in rows(text) if len(row) == 2} == SCOPES
-    assert set(re.findall(r"^\| (client|holder|peer|agent) \|", text, flags=re.M)) == set(CallerKind)
+    assert set(re.findall(r"^\| (client|holder|peer|agent|invited|member) \|", text, flags=re.M)) == set(CallerKind)
 
 
 def test_every_state_has_its_exit_code_in_the_table() -> None:

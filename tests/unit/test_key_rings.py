@@ -317,6 +317,19 @@ def test_a_statement_of_the_anchor_that_does_not_hold_changes_nothing(tmp_path: 
     assert own.trust.entity(CARE) is not None
 
 
+def test_a_broken_statement_of_the_anchor_does_not_hold_up_what_the_space_says_of_itself(tmp_path: Path) -> None:
+    own = Own(tmp_path)
+    own.file.write_text("no token")
+    rotated(own.path, KeyName.FEDERATION)
+    own.federation.refresh()
+    with structlog.testing.capture_logs() as logs:
+        assert [own.chain.refresh() for _ in range(3)] == [True, False, False]
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+    own.clock.at += 1
+    own.pin(own.space.federation.jwk)
+    assert own.chain.refresh()
+
+
 def test_a_later_statement_says_a_later_time_even_within_one_second(tmp_path: Path) -> None:
     own = Own(tmp_path)
     issued = [own.trust.admit(own.chain()).issued_at]

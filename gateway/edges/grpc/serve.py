@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,22 +75,36 @@ def handlers(service: ServiceDescriptor, implementation: object, gate: Gatekeepe
 class PortTls:
     """What the port shows and asks for in a handshake, which may change while it listens.
 
-    gRPC asks from threads of its own: it is handed one finished value, replaced whole.
+    gRPC asks from threads of its own, at every connection: it is handed one finished value, and that once. Whatever
+    it is handed it takes for new, and throws away the handshakes' common ground while others stand on it: handed the
+    same value each time, it crashes under a few connections at once.
     """
 
     def __init__(self, own: Credentials, roots: bytes | None) -> None:
         """`roots` None: no client certificate is asked for."""
         self._known = (own, roots)
-        self._made = _certificate_configuration(own, roots)
+        self._first = _certificate_configuration(own, roots)
+        self._fresh: grpc.ServerCertificateConfiguration | None = None
+        self._handing = threading.Lock()
 
     def present(self, own: Credentials, roots: bytes) -> None:
         """From the next handshake on. `roots` is PEM of every CA whose clients may connect."""
         if (own, roots) != self._known:
-            self._made, self._known = _certificate_configuration(own, roots), (own, roots)
+            made = _certificate_configuration(own, roots)
+            with self._handing:
+                self._fresh, self._known = made, (own, roots)
 
     def credentials(self) -> grpc.ServerCredentials:
         asks = self._known[1] is not None
-        return grpc.dynamic_ssl_server_credentials(self._made, lambda: self._made, require_client_authentication=asks)
+        # The stubs do not know that a fetcher may say None, for no change.
+        changed: Any = self._changed
+        return grpc.dynamic_ssl_server_credentials(self._first, changed, require_client_authentication=asks)
+
+    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """None where nothing has changed since gRPC last asked."""
+        with self._handing:
+            fresh, self._fresh = self._fresh, None
+        return fresh
 
 
 def _certificate_configuration(own: Credentials, roots: bytes | None) -> grpc.ServerCertificateConfiguration:
