@@ -230,7 +230,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
                 trust,
                 spaces,
                 clock,
-                revocations=partial(_from_anchor, revocations, str(anchor.entity)),
+                revocations=partial(herald.heard, str(anchor.entity)),
                 rotations=keys.rotations,
             )
             for anchor in settings.anchors
@@ -342,11 +342,6 @@ async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event) -> N
         with suppress(IsthmusError):
             await withdraw.look_again()
         gate.look_again()
-
-
-async def _from_anchor(revocations: Revocations, anchor: str, token: str) -> None:
-    """What is wrong with an anchor's list is in the audit log; the anchor is asked on."""
-    await revocations.hear([token], anchor)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

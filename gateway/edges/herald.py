@@ -50,6 +50,17 @@ class Herald:
         self._own, self._revocations, self._push = own, revocations, push
         self._said: Revoked | None = None
         self._problem = ""
+        self._pushing: set[asyncio.Task[None]] = set()
+
+    async def heard(self, anchor: str, token: str) -> None:
+        """An anchor's list, from the anchor itself. Peers are told at once of what it newly revokes: whoever hears of
+        it first spares the others the wait until they ask."""
+        before = self._revocations.said(anchor)
+        await self._revocations.hear([token], anchor)
+        if self._revocations.said(anchor) != before:
+            task = asyncio.ensure_future(self._push())
+            self._pushing.add(task)
+            task.add_done_callback(self._pushing.discard)
 
     async def look(self) -> bool:
         """Sign and believe what is due; whether the own list says something new."""

@@ -16,7 +16,7 @@ from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.revocation import Belief, Freshness, RevocationList
+from gateway.domain.revocation import Belief, Freshness, RevocationList, Revoked
 from gateway.edges.federation import Federation
 from gateway.edges.tokens import Verifier
 from gateway.ports import AuditLog, Beliefs, Clock
@@ -117,6 +117,11 @@ class Revocations:
         """The lists of `issuers` as they are passed on: those that another would still read."""
         lists = map(self._trust.list_of, dict.fromkeys(issuers))
         return [given.token for given in lists if given is not None and self._is(given, Freshness.FRESH)]
+
+    def said(self, issuer: str) -> Revoked:
+        """What `issuer` has revoked, as far as is known here."""
+        given = self._trust.list_of(issuer)
+        return Revoked() if given is None else given.revoked
 
     def all(self) -> list[str]:
         return self.held(given.issuer for given in self._trust.lists())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import grpc
 import pytest
@@ -16,6 +19,7 @@ from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.certificates import kid_of
 from gateway.edges.revoking import FILE, Entry, add_entry
+from gateway.sandbox.layout import SPACES
 from tests.attacks.lone import HEARD_WITHIN, until
 from tests.attacks.port import OK, Port
 from tests.e2e.shell import QUERIES, Shell
@@ -23,6 +27,8 @@ from tests.faults.federated import in_mid_session
 
 # The gateway looks into its file twice a second; the list then ends sessions within two seconds.
 TOLD_WITHIN = 0.5 + 2.0
+# Members ask their anchor every five seconds, give or take one.
+ASKED_WITHIN = 6.0
 QUERY = load_query(QUERIES / "form_year.yaml").query
 UA = grpc.StatusCode.UNAUTHENTICATED
 
@@ -45,15 +51,42 @@ def refusal(shell: Shell) -> IsthmusError:
     return caught.value
 
 
+@asynccontextmanager
+async def held_back(party: int) -> AsyncIterator[None]:
+    """A party that hardly moves, and gives a sign of life now and then: its session lasts until it is ended."""
+
+    async def hold() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                os.kill(party, signal.SIGSTOP)
+                await asyncio.sleep(2.0)
+                os.kill(party, signal.SIGCONT)
+                await asyncio.sleep(0.05)
+
+    holding = asyncio.create_task(hold())
+    try:
+        yield
+    finally:
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(party, signal.SIGCONT)
+
+
+def everybody_is_there(shell: Shell) -> bool:
+    with Client(shell.profile()) as client:
+        return sum(space.reachable for space in client.spaces()) == len(SPACES)
+
+
 async def ended_by(shell: Shell, revoker: str, kind: str, id: str = "") -> tuple[set[tuple[State, str, str]], set[str]]:
     """How a running session ends at every space when `revoker` revokes in its middle; `id` empty is its contract."""
-    (held,) = shell.sandbox.process_ids()["party"]["neutral"]
-    async with in_mid_session(shell) as (_, created, ends):
-        os.kill(held, signal.SIGSTOP)  # so that the session lasts until it is ended
+    (party,) = shell.sandbox.process_ids()["party"]["neutral"]
+    async with in_mid_session(shell) as (_, created, ends), held_back(party):
         began = time.monotonic()
         revoke(shell, revoker, kind, id or created.contract_digest)
         accounts = await ends()
-    assert max(account.at for account in accounts) - began < TOLD_WITHIN
+    within = TOLD_WITHIN + (ASKED_WITHIN if revoker == "anchor" else 0.0)
+    assert max(account.at for account in accounts) - began < within
     texts = {account.computation.ending.text for account in accounts if account.computation.ending is not None}
     return {account.told for account in accounts}, texts
 
@@ -79,6 +112,7 @@ async def test_12_an_entity_that_the_anchor_revokes_is_out_everywhere_until_it_c
     (own.folder / "anchor" / FILE).write_text("")
     back = peer.DescribeRequest(chain=port.chain("registry"))
     assert until(lambda: port.as_peer("registry", "Describe", back).code is OK, HEARD_WITHIN)
+    assert until(lambda: everybody_is_there(own))
 
 
 async def test_12_a_revoked_tls_key_ends_what_runs_over_it_and_opens_nothing_more(own: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -575,3 +576,21 @@ async def test_an_anchors_newest_list_lies_ready(tmp_path: Path) -> None:
     office.clock.at += 60
     await shelf.look()
     assert read_stored(shelf()).revoked.entities == {POLICE}
+
+
+async def test_what_an_anchor_newly_revokes_is_passed_on_at_once_and_once(desk: Desk, tmp_path: Path) -> None:
+    key, pushed = desk.bench.care.revocations, asyncio.Queue[str]()
+    own = OwnList(CARE, lambda: key, desk.beliefs, tmp_path / "revoked.toml", desk.clock, FakeIds())
+
+    async def push() -> None:
+        pushed.put_nowait("told")
+
+    herald = Herald(own, desk.opened(), push)
+    await herald.heard(ANCHOR, desk.anchor())
+    revoking = desk.anchor(entities=[POLICE], claims={"seq": NOW + 1})
+    for _ in range(2):
+        await herald.heard(ANCHOR, revoking)
+    assert await pushed.get() == "told"
+    await herald.heard(ANCHOR, desk.anchor(entities=[POLICE], claims={"seq": NOW + 2}))
+    await asyncio.sleep(0)
+    assert pushed.empty()
