@@ -84,7 +84,10 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
     settings = config.load(config.GatewayConfig, path)
     entity = settings.entity
     clock, ids = clock or SystemClock(), SystemIds()
-    trust = Federation([anchor.load() for anchor in settings.anchors], clock.now)
+    listed = frozenset(str(peer.entity) for peer in settings.peers) | {entity}
+    trust = Federation(
+        [anchor.load() for anchor in settings.anchors], clock.now, listed=listed if settings.admit == "listed" else None
+    )
     keys = SpaceKeys(settings.keys, settings.tls, entity, trust, clock)
 
     def statement(now: int) -> str:
@@ -129,14 +132,16 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
 
             return PeerLine(entity, peer, target, token_key, clock, ids)
 
-        listed = frozenset(str(peer.entity) for peer in settings.peers) if settings.admit == "listed" else None
-        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, database.chains, revocations, listed)
+        spaces = Spaces(entity, trust, documents.reader, clock, own_chain, dial, revocations)
+        await spaces.restore()
         for peer in settings.peers:
             if peer.chain is not None:
-                spaces.believe(tuple(json.loads(peer.chain.read_text())))
-        for chain in (await database.chains.all()).values():
-            with suppress(TokenProblem):  # expired meanwhile, or older than what the configuration brought
-                spaces.believe(chain)
+                try:
+                    await spaces.believe(tuple(json.loads(peer.chain.read_text())))
+                except TokenProblem as problem:  # expired, or older than what was learnt since: it introduces itself
+                    log.info(
+                        "a peer's chain in the configuration is passed over", space=peer.entity, why=problem.private
+                    )
         stack.push_async_callback(spaces.close)
 
         async def tunnel_failed(session: str, failure: Failure) -> None:

@@ -15,6 +15,7 @@ from gateway.anchor.config import AnchorProcessConfig
 from gateway.api.trust.v1 import anchor_pb2
 from gateway.config import database_url, load
 from gateway.domain.errors import IsthmusError
+from gateway.domain.identity import EntityId
 from gateway.edges import keys
 from gateway.edges.certificates import Credentials
 from gateway.edges.clock import SystemClock, SystemIds
@@ -30,6 +31,7 @@ from gateway.edges.store.database import Database
 from gateway.edges.tokens import signature_holds
 from gateway.edges.vouching import AnchorDesk
 from gateway.flows.vouch import Vouch
+from gateway.ports import Members
 from gateway.rules.invitations import AnchorCard
 
 FORGET_EVERY = 60.0
@@ -79,6 +81,22 @@ async def opened(path: Path) -> AsyncIterator[Office]:
         yield Office(settings, database, desk, vouch)
 
 
+class Suspended:
+    """The members whom the anchor does not vouch for now; each call reads what has changed since the last."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._version = 0
+        self._suspended: frozenset[EntityId] = frozenset()
+
+    async def __call__(self) -> frozenset[EntityId]:
+        while changed := await self._members.since(self._version, 500):
+            self._suspended -= {EntityId(member.entity) for member in changed if not member.suspended}
+            self._suspended |= {EntityId(member.entity) for member in changed if member.suspended}
+            self._version = changed[-1].version
+        return self._suspended
+
+
 @asynccontextmanager
 async def running(path: Path) -> AsyncIterator[int]:
     """An anchor that listens; its port."""
@@ -87,7 +105,15 @@ async def running(path: Path) -> AsyncIterator[int]:
         settings, database, clock = office.settings, office.database, SystemClock()
         gate = AnchorGate(office.vouch, ReplayStore(database.once), database.audit, clock)
         key = keys.load_signing_key(settings.keys.revocation)
-        own_list = OwnList(settings.entity, lambda: key, database.beliefs, path.parent / FILE, clock, SystemIds())
+        own_list = OwnList(
+            settings.entity,
+            lambda: key,
+            database.beliefs,
+            path.parent / FILE,
+            clock,
+            SystemIds(),
+            Suspended(database.members),
+        )
         shelf = Shelf(own_list)
         await shelf.look()
         service = AnchorService(office.vouch, office.desk, shelf)

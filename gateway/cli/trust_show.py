@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import tomllib
 from collections.abc import Callable, Coroutine, Iterable
@@ -20,7 +21,7 @@ from gateway.config import GatewayConfig, database_url, load
 from gateway.domain.identity import Entity, Jwk
 from gateway.edges.anchors import read_statements
 from gateway.edges.clock import SystemClock
-from gateway.edges.federation import Federation
+from gateway.edges.federation import CHAINS, Federation
 from gateway.edges.own_statement import own_statement
 from gateway.edges.space_keys import SpaceKeys
 from gateway.edges.store.database import Database
@@ -95,7 +96,8 @@ async def _space(config: Path) -> dict[str, Any]:
         with suppress(TokenProblem):
             superiors[trust.admit([own, *statements]).entity_id] = _issuer(statements[-1])
     async with await Database.open(database_url(settings.database, config.parent)) as database:
-        for chain in (await database.chains.all()).values():
+        for belief in await database.beliefs.all(CHAINS):
+            chain = json.loads(belief.body)
             with suppress(TokenProblem):
                 superiors[trust.admit(chain).entity_id] = _issuer(chain[-1])
     return {

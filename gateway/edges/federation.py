@@ -104,8 +104,17 @@ class _Known:
 class Federation:
     """The entities that are believed, this space's own among them; a `KeyDirectory` for the verifier."""
 
-    def __init__(self, anchors: Sequence[Anchor], clock: Clock, beliefs: Beliefs | None = None) -> None:
+    def __init__(
+        self,
+        anchors: Sequence[Anchor],
+        clock: Clock,
+        beliefs: Beliefs | None = None,
+        *,
+        listed: frozenset[str] | None = None,
+    ) -> None:
+        """`listed` are the only entities that may be believed; None: whoever a pinned anchor vouches for."""
         self.anchors = tuple(anchors)
+        self._listed = listed
         self._clock = clock
         self._beliefs = beliefs
         self._known: dict[str, _Known] = {}
@@ -150,6 +159,8 @@ class Federation:
         entity = verify_chain(
             chain, self.anchors, self._clock(), signature_holds, subject=subject, revoked_by=self.standing.key
         )
+        if self._listed is not None and entity.entity_id not in self._listed:
+            raise TokenProblem(Problem.POLICY, f"{entity.entity_id} is not among the peers that are listed here")
         if (entity.entity_id, superior_of(chain)) in self._parted:
             raise TokenProblem(Problem.CHAIN, f"{entity.entity_id} is suspended by {superior_of(chain)}")
         known = self.last_known(entity.entity_id)

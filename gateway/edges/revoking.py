@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +108,22 @@ def add_entry(path: Path, entry: Entry) -> bool:
 
 
 class OwnList:
-    """The list of `entity`, a space or an anchor. `key` gives the revocation key that is in use now."""
+    """The list of `entity`, a space or an anchor.
+
+    `key` gives the revocation key that is in use now, `suspended` the members whom an anchor does not vouch for now.
+    """
 
     def __init__(
-        self, entity: EntityId, key: Callable[[], SigningKey], beliefs: Beliefs, file: Path, clock: Clock, ids: Ids
+        self,
+        entity: EntityId,
+        key: Callable[[], SigningKey],
+        beliefs: Beliefs,
+        file: Path,
+        clock: Clock,
+        ids: Ids,
+        suspended: Callable[[], Awaitable[frozenset[EntityId]]] | None = None,
     ) -> None:
+        self._suspended = suspended
         self._entity, self._key, self._beliefs, self._file = entity, key, beliefs, file
         self._clock, self._ids = clock, ids
         self._seen: tuple[object, ...] = ()
@@ -125,10 +136,11 @@ class OwnList:
         Raises IsthmusError: CONFIGURATION if there is no list yet and the file cannot be read, REVOKED if the key is.
         """
         key, now = self._key(), self._clock.now()
-        seen = (key.kid, _state(self._file))
+        suspended: frozenset[EntityId] = frozenset() if self._suspended is None else await self._suspended()
+        seen = (key.kid, _state(self._file), suspended)
         if self._last is not None and seen == self._seen and 0 <= now - self._last.issued_at < RENEW_AFTER:
             return self._last.token
-        wanted = self._read() if seen != self._seen else self._entries
+        wanted = self._read(suspended) if seen != self._seen else self._entries
 
         def make(before: Belief | None) -> Belief:
             last = None if before is None else read_stored(before.body)
@@ -159,10 +171,11 @@ class OwnList:
         }
         return Belief(self._entity, seq, sign(REVOCATION, claims, key))
 
-    def _read(self) -> Revoked | None:
-        """What the file says; None, and what was said before goes on, if it cannot be read."""
+    def _read(self, suspended: frozenset[EntityId]) -> Revoked | None:
+        """What the file says, and who is suspended; None, and what was said before goes on, if it cannot be read."""
         try:
-            return revoked_by(read_file(self._file))
+            said = revoked_by(read_file(self._file))
+            return replace(said, entities=said.entities | suspended)
         except IsthmusError as problem:
             if self._last is None:
                 raise

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import structlog
 
@@ -31,12 +30,6 @@ from gateway.rules.jose import MAX_CHAIN_BYTES, Problem, TokenProblem, parse_com
 log = structlog.get_logger()
 REFRESH_EVERY = 20.0
 REFRESH_MISSING_EVERY = 1.0
-
-
-class KeptChains(Protocol):
-    """Where chains outlive a restart."""
-
-    async def keep(self, believed: Mapping[str, Sequence[str]], gone: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +63,12 @@ class Spaces:
         clock: Clock,
         own_chain: Callable[[], tuple[str, ...]],
         dial: Callable[[EntityId], PeerLine],
-        kept: KeptChains,
         revocations: Revocations,
-        listed: frozenset[str] | None = None,
     ) -> None:
-        """`dial` makes the line to a peer. `listed` are the only ones that may be peers; None: whoever is believed."""
+        """`dial` makes the line to a peer. Whoever is believed is one."""
         self._entity, self._trust, self._reader, self._clock = entity, trust, reader, clock
         self._revocations = revocations
         self._own_chain, self._dial = own_chain, dial
-        self._kept, self._listed = kept, listed
         self._chains: dict[str, tuple[str, ...]] = {}
         self._spaces: dict[str, Space] = {}
         self._peers: dict[str, PeerLine] = {}
@@ -131,30 +121,31 @@ class Spaces:
         """What peers are told of revocations: this space's own list and the anchors'."""
         return self._revocations.held((self._entity, *(anchor.entity_id for anchor in self._trust.anchors)))
 
-    def believe(self, chain: tuple[str, ...]) -> str:
-        """A chain that came from elsewhere than its entity: an anchor, the configuration, the store. Its entity.
+    async def believe(self, chain: tuple[str, ...]) -> None:
+        """A chain that came from elsewhere than its entity: an anchor, or the configuration.
 
         Raises TokenProblem when it does not hold, or a newer one is believed.
         """
-        entity = self._trust.admit(chain).entity_id
-        self._is_peer(entity, chain)
-        return entity
+        self._is_peer((await self._trust.believe(chain)).entity_id, chain)
+
+    async def restore(self) -> None:
+        """Those who were peers before the process started, and still would be."""
+        await self._trust.restore()
+        for chain in self._trust.chains():
+            self._is_peer(str(parse_compact(chain[0], MAX_CHAIN_BYTES).claims.get("sub")), chain)
 
     async def learn(self, anchor: str, chains: Sequence[tuple[str, ...]], suspended: Sequence[str]) -> None:
         """What an anchor says of its members: those that are new or changed, and those that it takes back."""
-        believed: dict[str, Sequence[str]] = {}
         for chain in chains:
             try:
                 self._trust.rejoin(str(parse_compact(chain[0], MAX_CHAIN_BYTES).claims.get("sub")), anchor)
-                believed[self.believe(chain)] = chain
+                await self.believe(chain)
             except TokenProblem as problem:
                 if problem.problem is not Problem.OLDER:
                     log.warning("a member is not believed", anchor=anchor, detail=problem.private)
         for entity in suspended:
             self._trust.part_with(entity, anchor)
-        gone = self._forget_the_gone()
-        if believed or gone:
-            await self._kept.keep(believed, gone)
+        self._forget_the_gone()
 
     async def refresh(self, *, missing: bool = False) -> None:
         """Ask every peer, or those that are missing alone, for its chain and offer, in parallel."""
@@ -186,8 +177,7 @@ class Spaces:
         await asyncio.gather(*(peer.close() for peer in self._peers.values()))
 
     def _is_peer(self, entity: str, chain: tuple[str, ...]) -> None:
-        """From now on, unless the operator lists peers and this is none of them."""
-        if entity == self._entity or (self._listed is not None and entity not in self._listed):
+        if entity == self._entity:
             return
         if entity not in self._chains:
             self._news.set()
@@ -197,16 +187,14 @@ class Spaces:
         space = self._spaces.get(entity)
         return space is not None and space.reachable
 
-    def _forget_the_gone(self) -> list[str]:
+    def _forget_the_gone(self) -> None:
         """Those whose statement has expired, or is taken back, are peers no longer."""
-        gone = [entity for entity in self._chains if self._trust.entity(entity) is None]
-        for entity in gone:
+        for entity in [entity for entity in self._chains if self._trust.entity(entity) is None]:
             log.info("no longer a peer", space=entity)
             del self._chains[entity]
             self._spaces.pop(entity, None)
             self._lost.discard(entity)
             self._peers.pop(entity, None)  # what runs on its line goes on: ending it is revocation's
-        return gone
 
     async def _refresh(self, entity: str) -> None:
         try:

@@ -20,6 +20,7 @@ from gateway.rules.gateway_metadata import parse_gateway_metadata
 from gateway.rules.jose import parse_compact, parse_object
 from gateway.rules.jwks import jwk_object, jwk_set, parse_jwk
 from gateway.rules.metadata_policy import apply_policy, combine, read_policy
+from gateway.rules.revocation import plain, read_revoked
 from gateway.rules.tokens import PROFILES, Binding, request_hash
 from gateway.rules.trust import verify_chain
 from gateway.rules.verification import keys_of_one, read_decision, read_rotation
@@ -71,7 +72,7 @@ def targets() -> list[Target]:
         for alg in keys
     }
     tokens = [_token(typ, alg, keys[alg], genuine) for typ, alg in genuine]
-    return [*tokens, *(_chain(depth) for depth in (1, 2, 3)), _jwk(), _metadata(), _policy(), _json()]
+    return [*tokens, *(_chain(depth) for depth in (1, 2, 3)), _jwk(), _metadata(), _policy(), _revoked(), _json()]
 
 
 def _claims(typ: str, key: SigningKey) -> dict[str, Any]:
@@ -228,6 +229,26 @@ def _policy() -> Target:
         return resolved
 
     return Target("metadata policy", make, read)
+
+
+def _revoked() -> Target:
+    genuine = {
+        "kids": [new_signing_key().kid for _ in range(3)],
+        "jtis": ["jti-1"],
+        "entities": [CARE],
+        "contracts": ["ab" * 32],
+    }
+
+    def make(random: Random) -> tuple[Input, bool]:
+        value = _json_of(random, genuine)
+        return value if isinstance(value, dict) else {}, True
+
+    def read(value: dict[str, Any]) -> object:
+        revoked = read_revoked(value)
+        assert read_revoked(plain(revoked)) == revoked
+        return revoked
+
+    return Target("revoked", make, read)
 
 
 def _json() -> Target:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,11 +12,14 @@ from gateway.domain.identity import Anchor, EntityId
 from gateway.edges.documents import Reader
 from gateway.edges.federation import Federation, subordinate_statement
 from gateway.edges.keys import SigningKey, new_signing_key
+from gateway.edges.revocations import Revocations
 from gateway.edges.spaces import Spaces
 from gateway.edges.tokens import Verifier
 from gateway.rules.jose import TokenProblem
 from gateway.rules.tokens import DAY
 from tests.anchor_kit import Clock
+from tests.fakes import MemoryBeliefs
+from tests.unit.test_revocations import Log
 from tests.unit.trust_kit import ANCHOR, CARE, NOW, POLICE, Space, chain_of, configuration_of, new_space
 
 OTHER = EntityId("https://other.example")
@@ -25,20 +28,10 @@ POLICE_SPACE = new_space(POLICE)
 
 
 @dataclass
-class Kept:
-    chains: dict[str, Sequence[str]] = field(default_factory=dict)
-
-    async def keep(self, believed: Mapping[str, Sequence[str]], gone: Sequence[str]) -> None:
-        self.chains |= believed
-        for entity in gone:
-            self.chains.pop(entity, None)
-
-
-@dataclass
 class Bench:
     spaces: Spaces
     trust: Federation
-    kept: Kept
+    kept: MemoryBeliefs
     clock: Clock
 
     @property
@@ -52,11 +45,12 @@ def no_line(peer: EntityId) -> Any:
 
 @pytest.fixture(params=[None])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    clock, kept = Clock(), Kept()
+    clock, kept = Clock(), MemoryBeliefs()
     pins = [Anchor(ANCHOR, (KEY.jwk,), (CARE, POLICE)), Anchor(OTHER, (OTHER_KEY.jwk,), (CARE, POLICE))]
-    trust = Federation(pins, clock.now)
+    trust = Federation(pins, clock.now, kept, listed=request.param)
     reader = Reader(Verifier(trust, clock.now))
-    yield Bench(Spaces(CARE, trust, reader, clock, tuple, no_line, kept, request.param), trust, kept, clock)
+    revocations = Revocations(CARE, trust, kept, Log(), clock)
+    yield Bench(Spaces(CARE, trust, reader, clock, tuple, no_line, revocations), trust, kept, clock)
 
 
 def through(space: Space, anchor: EntityId, key: SigningKey, now: int = NOW) -> tuple[str, ...]:
@@ -64,31 +58,43 @@ def through(space: Space, anchor: EntityId, key: SigningKey, now: int = NOW) -> 
     return configuration_of(space, now, anchor), statement
 
 
+async def after_a_restart(bench: Bench) -> set[str]:
+    """The peers of a gateway that starts with what was kept, before anybody has told it anything."""
+    trust = Federation(bench.trust.anchors, bench.clock.now, bench.kept)
+    reader = Reader(Verifier(trust, bench.clock.now))
+    revocations = Revocations(CARE, trust, bench.kept, Log(), bench.clock)
+    again = Bench(Spaces(CARE, trust, reader, bench.clock, tuple, no_line, revocations), trust, bench.kept, bench.clock)
+    await again.spaces.restore()
+    return again.peers
+
+
 async def test_whom_the_anchor_vouches_for_is_a_peer_at_once_and_after_a_restart(bench: Bench) -> None:
     chain = tuple(chain_of(POLICE_SPACE, KEY))
     await bench.spaces.learn(ANCHOR, [chain], ())
     assert bench.peers == {POLICE} and POLICE_SPACE.authority.certificate_pem in bench.trust.roots()
-    assert bench.kept.chains == {POLICE: chain}
+    assert await after_a_restart(bench) == {POLICE}
 
 
 @pytest.mark.parametrize("bench", [frozenset({"https://somebody.example"})], indirect=True)
 async def test_where_peers_are_listed_nobody_else_is_one(bench: Bench) -> None:
     await bench.spaces.learn(ANCHOR, [tuple(chain_of(POLICE_SPACE, KEY))], ())
     assert bench.peers == set()
+    # Nor may it call: its certificates and tokens are nobody's.
+    assert bench.trust.entity(POLICE) is None and POLICE_SPACE.authority.certificate_pem not in bench.trust.roots()
 
 
 async def test_whom_the_anchor_may_not_vouch_for_is_nobody(bench: Bench) -> None:
     stranger = new_space(EntityId("https://stranger.example"))
     forged = tuple(chain_of(POLICE_SPACE, new_signing_key()))
     await bench.spaces.learn(ANCHOR, [tuple(chain_of(stranger, KEY)), forged, ("x", "y")], ())
-    assert bench.peers == set() and bench.kept.chains == {}
+    assert bench.peers == set() and await after_a_restart(bench) == set()
 
 
 async def test_a_suspended_member_is_gone_and_no_chain_through_that_anchor_brings_it_back(bench: Bench) -> None:
     chain = tuple(chain_of(POLICE_SPACE, KEY))
     await bench.spaces.learn(ANCHOR, [chain], ())
     await bench.spaces.learn(ANCHOR, [], (POLICE,))
-    assert bench.peers == set() and bench.trust.entity(POLICE) is None and bench.kept.chains == {}
+    assert bench.peers == set() and bench.trust.entity(POLICE) is None
     with pytest.raises(TokenProblem, match="not accepted") as caught:
         bench.trust.admit(chain)
     assert "suspended" in caught.value.private

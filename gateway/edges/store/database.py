@@ -15,7 +15,7 @@ from gateway.edges.store.approvals import StoredApprovals
 from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
-from gateway.edges.store.members import StoredChains, StoredInvitations, StoredMembers
+from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
 from gateway.edges.store.sign_ins import StoredSignIns
 
@@ -33,7 +33,6 @@ class Database:
         self.sign_ins = StoredSignIns(connections)
         self.members = StoredMembers(connections)
         self.invitations = StoredInvitations(connections)
-        self.chains = StoredChains(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -7,7 +7,7 @@ one misses a change. An invitation's state and attempts stand in their columns; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import delete, func, insert, select, update
@@ -18,7 +18,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.membership import Invitation, InvitationState, Member
 from gateway.edges.audit import append_facts
 from gateway.edges.store.connections import Connections
-from gateway.edges.store.tables import chains, insert_new, invitations, members
+from gateway.edges.store.tables import invitations, members
 from gateway.rules.records import from_bytes, to_bytes
 
 _OPEN = InvitationState.OPEN.value
@@ -135,31 +135,6 @@ class StoredInvitations:
             )
 
         return await self._connections.read(work)
-
-
-class StoredChains:
-    """The statements of those whom a gateway believes, by entity. They are verified again when they are read."""
-
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
-
-    async def all(self) -> dict[str, tuple[str, ...]]:
-        async def work(connection: AsyncConnection) -> dict[str, tuple[str, ...]]:
-            rows = (await connection.execute(select(chains.c.entity, chains.c.chain))).all()
-            return {entity: tuple(chain.split()) for entity, chain in rows}
-
-        return await self._connections.read(work)
-
-    async def keep(self, believed: Mapping[str, Sequence[str]], gone: Sequence[str]) -> None:
-        """Store these chains, and forget those of whoever is gone."""
-
-        async def work(connection: AsyncConnection) -> None:
-            names = [*believed, *gone]
-            await connection.execute(delete(chains).where(chains.c.entity.in_(names)))
-            for entity, chain in believed.items():
-                await insert_new(connection, chains, {"entity": entity, "chain": " ".join(chain)})
-
-        await self._connections.write(work)
 
 
 async def _next(connection: AsyncConnection) -> int:

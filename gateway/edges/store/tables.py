@@ -146,14 +146,6 @@ invitations = Table(
     Column("record", Text, nullable=False),
 )
 
-# Of a gateway: the statements of everybody it believes, so that a restart does not need the anchor.
-chains = Table(
-    "chains",
-    metadata,
-    Column("entity", Text, primary_key=True),
-    Column("chain", Text, nullable=False),
-)
-
 # As alembic makes it; apart, because alembic leaves its own table out when it compares.
 version = Table(
     "alembic_version",

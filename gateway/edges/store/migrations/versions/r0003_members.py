@@ -1,4 +1,4 @@
-"""An anchor's members and invitations, and the chains that a gateway has learnt."""
+"""An anchor's members and invitations."""
 
 from __future__ import annotations
 
@@ -23,9 +23,4 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("record", sa.Text(), nullable=False),
-    )
-    op.create_table(
-        "chains",
-        sa.Column("entity", sa.Text(), primary_key=True),
-        sa.Column("chain", sa.Text(), nullable=False),
     )
