@@ -188,8 +188,13 @@ class Spaces:
         return space is not None and space.reachable
 
     def _forget_the_gone(self) -> None:
-        """Those whose statement has expired, or is taken back, are peers no longer."""
-        for entity in [entity for entity in self._chains if self._trust.entity(entity) is None]:
+        """Those whose statement has expired, or is taken back, are peers no longer. Who was revoked may come back."""
+        gone = [
+            entity
+            for entity in self._chains
+            if self._trust.entity(entity) is None and self._trust.withdrawn(entity) is None
+        ]
+        for entity in gone:
             log.info("no longer a peer", space=entity)
             del self._chains[entity]
             self._spaces.pop(entity, None)
@@ -198,6 +203,8 @@ class Spaces:
 
     async def _refresh(self, entity: str) -> None:
         try:
+            if (withdrawn := self._trust.withdrawn(entity)) is not None:
+                raise withdrawn
             answer = await self._peer(entity).describe(self._own_chain(), self.lists())
             await self.admit(entity, tuple(answer.chain))
             await self._revocations.hear(tuple(answer.revocations), entity)
