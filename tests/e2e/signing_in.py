@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import asyncio
 import json
 import os
 import socket
@@ -29,8 +30,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.domain.identity import EntityId, b64url
 from gateway.edges import certificates, keys
+from gateway.edges.anchors import write_statements
+from gateway.sandbox.anchor import NAME, enrol
 from gateway.sandbox.federation import PORTS_FILE
-from gateway.sandbox.layout import SPACES, lay_out
+from gateway.sandbox.layout import SPACES, STATEMENT, lay_out
 from tests.e2e.shell import ROOT, Done, Shell
 
 CARE = EntityId("https://care.example")
@@ -182,11 +185,14 @@ def running(home: Path) -> Iterator[World]:
         server = stack.enter_context(oidc_provider_mock.run_server_in_thread())
         provider, lab = Provider(f"http://localhost:{server.server_port}"), new_lab()
         shell = Shell(home)
-        page_port, *ports = _free_ports(1 + len(SPACES))
+        (page_port,) = _free_ports(1)
         folder = shell.folder
-        lay_out(folder, dict(zip((spec.name for spec in SPACES), ports, strict=True)), int(time.time()))
-        numbered = {spec.name: port for spec, port in zip(SPACES, ports, strict=True)}
+        numbered = dict(zip((*(spec.name for spec in SPACES), NAME), _free_ports(1 + len(SPACES)), strict=True))
+        joining = lay_out(folder, numbered, int(time.time()))
         (folder / PORTS_FILE).write_text(json.dumps(numbered))
+        statements = asyncio.run(enrol(folder / NAME / "anchor.toml", joining))
+        for spec in SPACES:
+            write_statements(folder / "spaces" / spec.name / STATEMENT, [statements[spec.entity]])
         world = World(shell, provider, lab, f"http://127.0.0.1:{page_port}")
         (world.home / "provider.jwks.json").write_text(provider.jwks())
         (world.home / "lab.jwks.json").write_text(lab.jwks())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.sandbox.anchor import NAME as ANCHOR_NAME
 from gateway.sandbox.layout import SPACES, lay_out
 from tests.e2e.shell import QUERIES, ROOT, WITHIN, Done, Shell
 
@@ -188,7 +189,7 @@ SOURCES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_agent_does_not_start_on_a_broken_source_and_says_which(tmp_path: Path, name: str) -> None:
-    lay_out(tmp_path / "federation", {spec.name: 9 for spec in SPACES}, 1_700_000_000)
+    lay_out(tmp_path / "federation", {spec.name: 9 for spec in SPACES} | {ANCHOR_NAME: 9}, 1_700_000_000)
     home = tmp_path / "federation" / "spaces" / "police"
     change, named = SOURCES[name]
     change(home)

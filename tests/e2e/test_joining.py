@@ -186,7 +186,7 @@ def test_a_suspended_member_disappears_and_its_calls_are_refused(newcomer: Newco
         assert newcomer.run(suspend).code == 0
         within(SEEN_WITHIN, lambda: HARBOUR not in newcomer.seen_by("care"))
         assert call() is grpc.StatusCode.UNAUTHENTICATED
-        assert "not believed here" in refusals(newcomer)[len(before)]
+        assert f"{HARBOUR} was revoked by https://anchor.example" in refusals(newcomer)[len(before)]
     with calling(newcomer) as call:
         assert call() is grpc.StatusCode.UNAVAILABLE  # the port does not know its CA any more
     assert newcomer.run([*suspend, "--lift"]).code == 0
