@@ -124,9 +124,11 @@ class Agent:
             operators = await self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
-            signed = [await self.reader.approval(approval, contract) for approval in approvals]
-            self._check_revocations(contract, signed)
+            self._check_revocations(contract)
             check_proposal(contract.body, self.own, operators, self.clock.now())
+            signed = [await self.reader.approval(approval, contract) for approval in approvals]
+            if (revoked := self.revocations.revoked(contract, signed)) is not None:
+                raise revoked
             keys = roster(contract, signed)
             own = await self.database.approvals.get(contract.digest)
             if own is None or own not in approvals:
@@ -217,10 +219,10 @@ class Agent:
             if self.revocations.revoked(contract, ()) is not None:
                 del self._waiting[digest]
 
-    def _check_revocations(self, contract: SignedContract, signed: Sequence[SignedApproval] = ()) -> None:
+    def _check_revocations(self, contract: SignedContract) -> None:
         """Fresh lists of everybody concerned, and nothing of it revoked. Raises IsthmusError."""
         self.revocations.check(contract.body)
-        if (problem := self.revocations.revoked(contract, signed)) is not None:
+        if (problem := self.revocations.revoked(contract, ())) is not None:
             raise problem
 
     async def believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:

@@ -273,7 +273,11 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
         world.offered.put_nowait(token)
 
     tunnel = Tunnel(CARE, dial, failed)
-    line = AgentLine(CARE, tunnel, offered, tuple, lambda: world.believed())
+
+    def own() -> tuple[str, ...]:
+        return world.chain(CARE) if world.tells else ()
+
+    line = AgentLine(CARE, tunnel, offered, own, lambda: world.believed())
     world = World(folder, trust, line, tunnel)
     ports = _lay_out(folder)
     edit(world.home(CARE))
