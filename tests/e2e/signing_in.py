@@ -7,9 +7,9 @@ would sign.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
-import asyncio
 import json
 import os
 import socket

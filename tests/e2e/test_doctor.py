@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ from gateway.client import Client
 from gateway.domain.diagnosis import LINE, Actor, Cause, Outcome, Step, Way
 from gateway.domain.errors import IsthmusError, Reason
 from tests.e2e.shell import Shell
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A sandbox of its own: elsewhere, attacks with stolen keys leave newer statements behind than their spaces have."""
+    with Shell.with_sandbox(tmp_path_factory.mktemp("doctor")) as shell:
+        yield shell
 
 
 def profile(shell: Shell, client: str = "operator") -> Path:
