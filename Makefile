@@ -28,7 +28,7 @@ demo: env
 	@$(VENV)/bin/isthmus demo
 
 test: lint
-	$(PY) -m pytest --cov --cov-report=term
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 lint: env
 	$(VENV)/bin/ruff check .

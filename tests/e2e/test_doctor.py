@@ -17,7 +17,7 @@ from tests.e2e.shell import Shell
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A sandbox of its own: elsewhere, attacks with stolen keys leave newer statements behind than their spaces have."""
+    """A sandbox of its own: attacks with stolen keys leave newer statements behind than their spaces have."""
     with Shell.with_sandbox(tmp_path_factory.mktemp("doctor")) as shell:
         yield shell
 
