@@ -219,14 +219,6 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         trust.follow(hear)
         recover = Recover(account, tunnel)
         await recover.end_what_is_left()
-        tls = PortTls(keys.server.active(), trust.roots())
-        server, port = await serve.listen(settings.listen, tls, handlers)
-        stack.push_async_callback(server.stop, 1.0)
-        stopping = Failure(Reason.CANCELLED.value, entity, "session", "the home gateway was stopped", "Ask again")
-        stack.push_async_callback(drive.drain, Stopped(Event.CANCEL, stopping))
-        if settings.login is not None:
-            await stack.enter_async_context(sign_in.page(settings, signing_in, clock))
-
         polls = [
             AnchorPoll(
                 AnchorLine(entity, located(anchor), token_key, clock, ids),
@@ -241,6 +233,14 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
             for anchor in settings.anchors
             if anchor.address
         ]
+        await asyncio.gather(*(poll.before_listening() for poll in polls))
+        tls = PortTls(keys.server.active(), trust.roots())
+        server, port = await serve.listen(settings.listen, tls, handlers)
+        stack.push_async_callback(server.stop, 1.0)
+        stopping = Failure(Reason.CANCELLED.value, entity, "session", "the home gateway was stopped", "Ask again")
+        stack.push_async_callback(drive.drain, Stopped(Event.CANCEL, stopping))
+        if settings.login is not None:
+            await stack.enter_async_context(sign_in.page(settings, signing_in, clock))
 
         async def own_statement_changed() -> None:
             agent.believe()

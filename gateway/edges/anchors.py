@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from gateway.rules.tokens import request_hash
 SERVICE = "/isthmus.trust.v1.AnchorService/"
 CALL_WITHIN = 8.0
 EVERY = 5.0
+FIRST_WITHIN = 2.0
 # What an anchor that was restored from a backup has forgotten to tell comes with everything, once an hour.
 EVERYTHING_EVERY = 3600
 
@@ -145,6 +147,12 @@ class AnchorPoll:
     def wake(self) -> None:
         """Ask at once: the own statement has changed."""
         self._wanted.set()
+
+    async def before_listening(self) -> None:
+        """Ask once, briefly: who is known at the first handshake need not try again. No answer is no matter."""
+        with suppress(IsthmusError, TimeoutError):
+            async with asyncio.timeout(FIRST_WITHIN):
+                await self.fetch()
 
     async def for_ever(self) -> None:
         while True:

@@ -115,14 +115,15 @@ async def running(
     sandbox = Sandbox(folder, os.getpid(), tuple(spaces), addresses)
     started: list[asyncio.subprocess.Process] = []
     try:
-        for spec in spaces:
-            started.append(await _start("gateway", folder / "spaces" / spec.name / "gateway.toml", log))
         anchor = folder / NAME / "anchor.toml"
         if newcomers:
             statements = await enrol(anchor, newcomers)
             for spec in spaces:
                 write_statements(folder / "spaces" / spec.name / STATEMENT, [statements[spec.entity]])
+        # The anchor first: gateways ask it before they listen, and then know each other at the first handshake.
         started.append(await _start("trust", anchor, log))
+        for spec in spaces:
+            started.append(await _start("gateway", folder / "spaces" / spec.name / "gateway.toml", log))
         await _ready(sandbox, started)
         renewal = asyncio.create_task(_renew_for_ever(sandbox))
         try:
