@@ -23,7 +23,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gateway.domain.caller import Rights
 from gateway.domain.identity import Anchor, parse_entity_id
+from gateway.domain.sign_in import Grant
 from gateway.edges.certificates import Role, client_certificate, thumbprint
 from gateway.edges.federation import Federation, entity_configuration, subordinate_statement
 from gateway.edges.grpc.gate import Gate
@@ -72,12 +74,13 @@ def calls() -> list[tuple[str, list[float]]]:
     bench = new_bench()
     gate = Gate(
         CARE,
-        bench.care.authority.certificate_pem,
+        lambda: bench.care.authority.certificate_pem,
         bench.federation,
         Verifier(bench.federation, bench.clock, MemoryReplay()),
         None,  # type: ignore[arg-type]  # nothing is refused here
         FakeClock(),
-        frozenset({"analyst"}),
+        {"analyst": Grant(("catalogue", "compute"), Rights(("*",), ("*",), ("*",)))},
+        lambda person: (),
     )
     client = client_certificate(bench.care.authority, CARE, Role.CLIENT, NOW, client_id="analyst").certificate_pem
     scope = access.TABLE[RPC].scope
