@@ -284,5 +284,4 @@ class Agent:
         return Fact(self.clock.now(), kind, contract.body.initiator, contract.digest, detail[:1000])
 
     async def _refused(self, kind: str, about: str, problem: IsthmusError) -> None:
-        detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
-        await self.database.audit.append([Fact(self.clock.now(), kind, self.own.entity, about, detail[:1000])])
+        await self.database.audit.append([Fact(self.clock.now(), kind, self.own.entity, about, problem.in_full[:1000])])

@@ -85,6 +85,11 @@ class IsthmusError(Exception):
         self.space = space
         self.advice = advice
 
+    @property
+    def in_full(self) -> str:
+        """For the audit log alone: the private text stands in it."""
+        return f"{self.reason}: {self.public}" + (f" [{self.private}]" if self.private else "")
+
     def __str__(self) -> str:
         where = ", ".join(part for part in (self.field, self.space) if part)
         text = f"{self.public} ({where})" if where else self.public

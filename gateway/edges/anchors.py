@@ -29,11 +29,10 @@ from gateway.edges.channels import CHANNEL_OPTIONS
 from gateway.edges.federation import Federation
 from gateway.edges.grpc.errors import from_rpc_error
 from gateway.edges.keyrings import Signer
+from gateway.edges.peers import signed_request
 from gateway.edges.spaces import Spaces
-from gateway.edges.tokens import sign
 from gateway.ports import Clock, Ids
 from gateway.rules.jose import MAX_CHAIN_BYTES, parse_compact
-from gateway.rules.tokens import request_hash
 
 SERVICE = "/isthmus.trust.v1.AnchorService/"
 CALL_WITHIN = 8.0
@@ -100,18 +99,8 @@ class AnchorLine:
             raise from_rpc_error(error, space=self.entity, whom=f"the anchor {self.entity}") from None
 
     def _token(self, method: str, sent: bytes) -> tuple[tuple[str, str], ...]:
-        now = self._clock.now()
-        claims = {
-            "iss": self._own,
-            "sub": self._own,
-            "aud": self.entity,
-            "iat": now,
-            "exp": now + 60,
-            "jti": self._ids.fresh(),
-            "rpc": SERVICE + method,
-            "rqh": request_hash(sent),
-        }
-        return (("authorization", f"Bearer {sign('isthmus-request+jwt', claims, self._signer())}"),)
+        rpc, now = SERVICE + method, self._clock.now()
+        return signed_request(self._own, self.entity, rpc, sent, self._signer(), now, self._ids.fresh())
 
 
 async def _no_list(_: str) -> None:

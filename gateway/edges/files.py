@@ -12,6 +12,21 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+Stamp = tuple[int, int, int, int]
+
+
+def stamp(path: Path) -> Stamp:
+    """Another one whenever the file is another or was written to. Raises OSError."""
+    state = path.stat()
+    return state.st_ino, state.st_mtime_ns, state.st_ctime_ns, state.st_size
+
+
+def stamp_if_there(path: Path) -> Stamp | None:
+    try:
+        return stamp(path)
+    except OSError:
+        return None
+
 
 class Watched(Generic[T]):
     """Parsed when it is first read, and again whenever the file is another or was written to."""
@@ -20,13 +35,12 @@ class Watched(Generic[T]):
         self._path = path
         self._parse = parse
         self._read = read or Path.read_bytes
-        self._seen: tuple[int, int, int, int] | None = None
+        self._seen: Stamp | None = None
         self._value: T
 
     def read(self) -> T:
         """Raises OSError, and what parsing raises."""
-        state = self._path.stat()
-        seen = (state.st_ino, state.st_mtime_ns, state.st_ctime_ns, state.st_size)
+        seen = stamp(self._path)
         if seen != self._seen:
             self._seen = None
             self._value = self._parse(self._read(self._path))

@@ -15,6 +15,7 @@ import structlog
 from gateway.domain.errors import IsthmusError
 from gateway.edges import ringfiles
 from gateway.edges.certificates import Credentials
+from gateway.edges.files import stamp_if_there
 from gateway.edges.keys import SigningKey
 from gateway.rules import keyring
 from gateway.rules.keyring import Entry, Ring, Vouched, everything
@@ -34,7 +35,7 @@ class KeyRing(Generic[S]):
     ) -> None:
         """Raises IsthmusError(CONFIGURATION) where the ring, or a key in it that is not retired, cannot be used."""
         self._path, self._now, self._load, self._vouched = path, now, load, vouched
-        self._stamp = self._warned = _stamp(path)
+        self._stamp = self._warned = stamp_if_there(path)
         self._made: dict[str, S] = {}
         self.ring = ringfiles.read(path)
         self._made = self._loaded(self.ring)
@@ -59,7 +60,7 @@ class KeyRing(Generic[S]):
 
     def refresh(self) -> bool:
         """Read the file again if it changed; whether there is another ring now."""
-        stamp = _stamp(self._path)
+        stamp = stamp_if_there(self._path)
         if stamp == self._stamp:
             return False
         try:
@@ -86,11 +87,3 @@ class KeyRing(Generic[S]):
         if entry.kid not in self._made:
             self._made[entry.kid] = self._load(self._path.parent, entry)
         return self._made[entry.kid]
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_ino, state.st_size

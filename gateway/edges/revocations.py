@@ -180,9 +180,8 @@ class Revocations:
         self._refused[token] = None
         if len(self._refused) > MAX_REMEMBERED:
             del self._refused[next(iter(self._refused))]
-        detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
         log.warning("revocation list refused", issuer=issuer, by=by, reason=problem.reason, detail=problem.private)
-        await self._audit.append([Fact(self._clock.now(), "revocation.refused", by, issuer, detail[:1000])])
+        await self._audit.append([Fact(self._clock.now(), "revocation.refused", by, issuer, problem.in_full[:1000])])
 
 
 def read_stored(token: str) -> RevocationList:

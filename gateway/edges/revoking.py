@@ -20,6 +20,7 @@ import structlog
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
 from gateway.domain.revocation import Belief, RevocationList, Revoked
+from gateway.edges.files import stamp_if_there
 from gateway.edges.keys import SigningKey
 from gateway.edges.revocations import LISTS, REVOCATION, read_stored
 from gateway.edges.tokens import sign
@@ -137,7 +138,7 @@ class OwnList:
         """
         key, now = self._key(), self._clock.now()
         suspended: frozenset[EntityId] = frozenset() if self._suspended is None else await self._suspended()
-        seen = (key.kid, _state(self._file), suspended)
+        seen = (key.kid, stamp_if_there(self._file), suspended)
         if self._last is not None and seen == self._seen and 0 <= now - self._last.issued_at < RENEW_AFTER:
             return self._last.token
         wanted = self._read(suspended) if seen != self._seen else self._entries
@@ -185,14 +186,6 @@ class OwnList:
 
 def _kid(given: RevocationList) -> str:
     return parse_compact(given.token, len(given.token)).kid
-
-
-def _state(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
 
 
 def _broken(path: Path, what: str) -> IsthmusError:

@@ -95,13 +95,7 @@ class CompactJws:
 
 def parse_compact(compact: str, max_bytes: int) -> CompactJws:
     """The token in `compact`, at most `max_bytes` long. Raises TokenProblem."""
-    if len(compact) > max_bytes:
-        malformed(f"{len(compact)} characters, at most {max_bytes} are allowed")
-    if not compact.isascii():
-        malformed("not ASCII")
-    segments = compact.split(".")
-    if len(segments) != 3:
-        malformed(f"{len(segments)} segments, not 3")
+    segments = split_compact(compact, max_bytes)
     header = parse_object(decode_segment(segments[0], "header"), "header")
     alg, kid, typ, trust_chain = _read_header(header)
     payload = decode_segment(segments[1], "payload")
@@ -115,6 +109,18 @@ def parse_compact(compact: str, max_bytes: int) -> CompactJws:
         signing_input=compact[: len(segments[0]) + 1 + len(segments[1])].encode("ascii"),
         signature=decode_segment(segments[2], "signature"),
     )
+
+
+def split_compact(compact: str, max_bytes: int) -> list[str]:
+    """The three segments of a token of at most `max_bytes`, as they are. Raises TokenProblem."""
+    if len(compact) > max_bytes:
+        malformed(f"{len(compact)} characters, at most {max_bytes} are allowed")
+    if not compact.isascii():
+        malformed("not ASCII")
+    segments = compact.split(".")
+    if len(segments) != 3:
+        malformed(f"{len(segments)} segments, not 3")
+    return segments
 
 
 def decode_segment(text: str, name: str) -> bytes:

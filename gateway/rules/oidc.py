@@ -20,7 +20,7 @@ from enum import StrEnum
 from typing import Any, NoReturn
 
 from gateway.rules.grants import is_person_name
-from gateway.rules.jose import Problem, TokenProblem, decode_segment, malformed, parse_object
+from gateway.rules.jose import Problem, TokenProblem, decode_segment, parse_object, split_compact
 
 MAX_TOKEN = 16 * 1024
 MAX_KEYS = 32
@@ -89,13 +89,7 @@ class InboundJws:
 
 def parse(compact: str) -> InboundJws:
     """Raises TokenProblem."""
-    if len(compact) > MAX_TOKEN:
-        malformed(f"{len(compact)} characters, at most {MAX_TOKEN} are allowed")
-    if not compact.isascii():
-        malformed("not ASCII")
-    segments = compact.split(".")
-    if len(segments) != 3:
-        malformed(f"{len(segments)} segments, not 3")
+    segments = split_compact(compact, MAX_TOKEN)
     header = parse_object(decode_segment(segments[0], "header"), "header")
     if unknown := header.keys() - _HEADERS:
         raise TokenProblem(Problem.HEADER, f"header parameters that are not looked at: {sorted(unknown)!r:.200}")
@@ -120,9 +114,7 @@ def parse(compact: str) -> InboundJws:
 
 def issuer_of(compact: str) -> object:
     """What an unverified token says of its issuer, to know who is to verify it. Raises TokenProblem."""
-    if len(compact) > MAX_TOKEN or compact.count(".") != 2:
-        malformed("no token")
-    return parse_object(decode_segment(compact.split(".")[1], "payload"), "payload").get("iss")
+    return parse_object(decode_segment(split_compact(compact, MAX_TOKEN)[1], "payload"), "payload").get("iss")
 
 
 def parse_keys(raw: bytes) -> tuple[ProviderKey, ...]:

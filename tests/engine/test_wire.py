@@ -153,6 +153,7 @@ async def session_with(evil: "list[tuple[int, bytes | None]]") -> tuple[list[Par
 async def test_a_canary_pickle_in_any_message_aborts_and_runs_nothing(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     payload = pickle.dumps(Canary(canary))
+    # The control: loaded, the canary does leave its mark, so that its absence below proves something.
     pickle.loads(pickle.dumps(Canary(tmp_path / "works"))).close()
     assert (tmp_path / "works").exists()
     _, (messages,) = await session_with([])
@@ -215,4 +216,5 @@ def test_stock_mpyc_cannot_reach_the_wire(path: str, tmp_path: Path) -> None:
 
 def test_mpyc_has_no_pickle() -> None:
     with pytest.raises(SessionAborted):
+        # Not the library's: what stands in its place inside MPyC, which aborts whatever it is given.
         stock.mpyc.runtime.pickle.loads(b"")

@@ -76,9 +76,8 @@ class AnchorGate:
 
     async def refused(self, rpc: str, subject: str, problem: IsthmusError) -> None:
         """An audit record, as long as there are not too many of them."""
-        detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
         if self.records.allows(subject):
-            await self.audit.append([Fact(self.clock.now(), "call.refused", subject, rpc, detail[:1000])])
+            await self.audit.append([Fact(self.clock.now(), "call.refused", subject, rpc, problem.in_full[:1000])])
         else:
             log.warning("refusals are no longer recorded one by one", rpc=rpc, who=subject)
 

@@ -76,8 +76,7 @@ class Gate:
 
     async def refused(self, rpc: str, subject: str, problem: IsthmusError) -> None:
         """An audit record of what was refused and why."""
-        detail = f"{problem.reason}: {problem.public}" + (f" [{problem.private}]" if problem.private else "")
-        await self.audit.append([Fact(self.clock.now(), "call.refused", subject, rpc, detail[:1000])])
+        await self.audit.append([Fact(self.clock.now(), "call.refused", subject, rpc, problem.in_full[:1000])])
 
     def look_again(self) -> None:
         """Cut every open stream whose certificate or token was revoked since it was let in."""
