@@ -18,6 +18,7 @@ from typing import Any
 
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
 from gateway.domain.approval import ApprovalBody, SeatKey
+from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.caller import Caller, CallerKind, Rights
 from gateway.domain.computation import Computation, SealedShare, State
 from gateway.domain.contract import Contract
@@ -70,6 +71,23 @@ class FakeIds:
 
     def fresh(self) -> str:
         return f"{next(self.numbers):032x}"
+
+
+@dataclass
+class MemoryAuditLog:
+    """Port `AuditLog` in memory."""
+
+    facts: list[Fact] = field(default_factory=list)
+
+    async def append(self, facts: Sequence[Fact]) -> TreeHead:
+        self.facts += facts
+        return await self.head()
+
+    async def head(self) -> TreeHead:
+        return TreeHead(len(self.facts), "")
+
+    async def read(self, *, start: int, limit: int) -> Sequence[Fact]:
+        return self.facts[start : start + limit]
 
 
 @dataclass

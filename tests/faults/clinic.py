@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from gateway.api.peer.v1 import examination_pb2, peer_pb2
-from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.diagnosis import LINE, Actor, Cause, Finding, Outcome, Spoken, Step, Way
 from gateway.domain.identity import Anchor, EntityId, parse_entity_id
 from gateway.domain.offer import Offer
@@ -39,6 +38,7 @@ from gateway.edges.tokens import Verifier
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jose import Problem, TokenProblem
 from tests import examples
+from tests.fakes import MemoryAuditLog
 from tests.unit.trust_kit import MemoryReplay
 
 ANCHOR = EntityId("https://anchor.example")
@@ -56,21 +56,6 @@ class OffClock:
 
     def milliseconds(self) -> int:
         return int((time.time() + self.off) * 1000)
-
-
-@dataclass
-class MemoryAudit:
-    facts: list[Fact] = field(default_factory=list)
-
-    async def append(self, facts: Sequence[Fact]) -> TreeHead:
-        self.facts += facts
-        return await self.head()
-
-    async def head(self) -> TreeHead:
-        return TreeHead(len(self.facts), "")
-
-    async def read(self, *, start: int, limit: int) -> Sequence[Fact]:
-        return self.facts[start : start + limit]
 
 
 @dataclass
@@ -102,7 +87,7 @@ class Site:
     token: SigningKey = field(default_factory=new_signing_key)
     contract: SigningKey = field(default_factory=new_signing_key)
     revocation: SigningKey = field(default_factory=new_signing_key)
-    audit: MemoryAudit = field(default_factory=MemoryAudit)
+    audit: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     addresses: dict[str, str] = field(default_factory=dict)
     release: str = ""
     # What the statement says, where that is not the address on which it listens.

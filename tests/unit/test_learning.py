@@ -18,8 +18,7 @@ from gateway.edges.tokens import Verifier
 from gateway.rules.jose import TokenProblem
 from gateway.rules.tokens import DAY
 from tests.anchor_kit import Clock
-from tests.fakes import MemoryBeliefs
-from tests.unit.test_revocations import Log
+from tests.fakes import MemoryAuditLog, MemoryBeliefs
 from tests.unit.trust_kit import ANCHOR, CARE, NOW, POLICE, Space, chain_of, configuration_of, new_space
 
 OTHER = EntityId("https://other.example")
@@ -49,7 +48,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     pins = [Anchor(ANCHOR, (KEY.jwk,), (CARE, POLICE)), Anchor(OTHER, (OTHER_KEY.jwk,), (CARE, POLICE))]
     trust = Federation(pins, clock.now, kept, listed=request.param)
     reader = Reader(Verifier(trust, clock.now))
-    revocations = Revocations(CARE, trust, kept, Log(), clock)
+    revocations = Revocations(CARE, trust, kept, MemoryAuditLog(), clock)
     yield Bench(Spaces(CARE, trust, reader, clock, tuple, no_line, revocations), trust, kept, clock)
 
 
@@ -62,7 +61,7 @@ async def after_a_restart(bench: Bench) -> set[str]:
     """The peers of a gateway that starts with what was kept, before anybody has told it anything."""
     trust = Federation(bench.trust.anchors, bench.clock.now, bench.kept)
     reader = Reader(Verifier(trust, bench.clock.now))
-    revocations = Revocations(CARE, trust, bench.kept, Log(), bench.clock)
+    revocations = Revocations(CARE, trust, bench.kept, MemoryAuditLog(), bench.clock)
     again = Bench(Spaces(CARE, trust, reader, bench.clock, tuple, no_line, revocations), trust, bench.kept, bench.clock)
     await again.spaces.restore()
     return again.peers

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
-from gateway.domain.revocation import Revoked
 from gateway.edges.certificates import Role, client_certificate, holder_of, keys_of, kid_of, without_revoked
 from gateway.edges.federation import Federation, News
-from gateway.edges.herald import Herald, Shelf
+from gateway.edges.herald import Herald
 from gateway.edges.keys import SigningKey, new_signing_key
-from gateway.edges.revocations import LISTS, Revocations, read_stored
-from gateway.edges.revoking import HEAD, Entry, OwnList, add_entry, read_file, revoked_by
-from gateway.edges.store.database import Database
+from gateway.edges.revocations import LISTS, Revocations
+from gateway.edges.revoking import Entry, OwnList, add_entry
 from gateway.rules.jose import Problem, TokenProblem
 from tests import examples
-from tests.fakes import FakeClock, FakeIds, MemoryBeliefs
+from tests.fakes import FakeClock, FakeIds, MemoryAuditLog, MemoryBeliefs
 from tests.unit.trust_kit import (
     ANCHOR,
     ANCHOR_REVOCATIONS,
@@ -48,29 +43,12 @@ THUMBPRINT = "A" * 43
 
 
 @dataclass
-class Log:
-    """Port `AuditLog` in memory."""
-
-    facts: list[Fact] = field(default_factory=list)
-
-    async def append(self, facts: Sequence[Fact]) -> TreeHead:
-        self.facts += facts
-        return await self.head()
-
-    async def head(self) -> TreeHead:
-        return TreeHead(len(self.facts), "")
-
-    async def read(self, *, start: int, limit: int) -> Sequence[Fact]:
-        return self.facts[start : start + limit]
-
-
-@dataclass
 class Desk:
     """Revocations at `care`, over a bench of two spaces."""
 
     bench: Bench
     beliefs: MemoryBeliefs = field(default_factory=MemoryBeliefs)
-    log: Log = field(default_factory=Log)
+    log: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     clock: FakeClock = field(default_factory=FakeClock)
 
     def opened(self, trust: Federation | None = None, grace: int = 0) -> Revocations:
@@ -316,7 +294,7 @@ async def test_a_session_needs_fresh_lists_of_everybody_in_it_and_over_them() ->
         trust.admit(chain_of(space, anchor_key))
     contract = examples.contract()
     strict, lenient = (
-        Revocations(examples.HOME, trust, MemoryBeliefs(), Log(), clock, grace=grace) for grace in (0, 600)
+        Revocations(examples.HOME, trust, MemoryBeliefs(), MemoryAuditLog(), clock, grace=grace) for grace in (0, 600)
     )
     signers: dict[EntityId, SigningKey] = {space.entity_id: space.revocations for space in spaces.values()}
     signers[ANCHOR] = ANCHOR_REVOCATIONS
@@ -394,154 +372,7 @@ async def test_an_entity_is_shown_without_its_revoked_keys_and_cas(desk: Desk) -
     assert bench.federation.severed() == {}
 
 
-# The own list.
-
-
-@dataclass
-class Office:
-    """Where `care` signs its own list."""
-
-    folder: Path
-    beliefs: Any
-    clock: FakeClock = field(default_factory=FakeClock)
-    key: SigningKey = field(default_factory=new_signing_key)
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "revoked.toml"
-
-    def opened(self) -> OwnList:
-        return OwnList(CARE, lambda: self.key, self.beliefs, self.file, self.clock, FakeIds())
-
-    def revoke(self, kind: str, id: str) -> None:
-        assert add_entry(self.file, Entry(kind, id, self.clock.at, "because"))
-
-
-@pytest.fixture(params=["memory", "stored"])
-async def office(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Office]:
-    if request.param == "memory":
-        yield Office(tmp_path, MemoryBeliefs())
-        return
-    async with await Database.open(f"sqlite+aiosqlite:///{tmp_path}/state.db") as database:
-        yield Office(tmp_path, database.beliefs)
-
-
-async def test_the_own_list_is_signed_anew_every_minute_and_at_once_when_the_file_changes(office: Office) -> None:
-    own = office.opened()
-    first = await own.current()
-    assert await own.current() == first
-    assert read_stored(first).revoked == Revoked()
-    office.clock.at += 59
-    assert await own.current() == first
-    office.clock.at += 1
-    second = read_stored(await own.current())
-    assert second.issued_at == office.clock.at
-    office.revoke("key", THUMBPRINT)
-    office.revoke("token", "token-1")
-    third = read_stored(await own.current())
-    assert third.revoked == Revoked(frozenset({THUMBPRINT}), frozenset({"token-1"}))
-    assert third.seq > second.seq > read_stored(first).seq
-    assert "because" not in json.dumps(third.token)
-
-
-async def test_numbers_go_up_across_restarts_replicas_and_clocks_that_are_set_back(office: Office) -> None:
-    numbers = [read_stored(await office.opened().current()).seq]
-    office.revoke("contract", "ab" * 32)
-    one, other = office.opened(), office.opened()
-    tokens = [await one.current(), await other.current()]
-    assert tokens[0] == tokens[1]  # what a replica has just signed is good enough
-    numbers.append(read_stored(tokens[0]).seq)
-    office.clock.at -= 100
-    numbers.append(read_stored(await other.current()).seq)
-    office.clock.at += 1000
-    numbers.append(read_stored(await one.current()).seq)
-    assert numbers == sorted(set(numbers))
-    assert numbers[-1] == office.clock.at
-
-
-async def test_what_was_revoked_stays_though_it_is_taken_out_of_the_file_but_for_an_entity(office: Office) -> None:
-    own = office.opened()
-    office.revoke("key", THUMBPRINT)
-    office.revoke("entity", CARE)
-    assert read_stored(await own.current()).revoked.entities == {CARE}
-    office.file.unlink()
-    revoked = read_stored(await own.current()).revoked
-    assert (revoked.kids, revoked.entities) == ({THUMBPRINT}, set())
-
-
-async def test_a_file_that_cannot_be_read_changes_nothing_and_stops_a_first_start(office: Office) -> None:
-    office.file.write_text("revoked = 7")
-    with pytest.raises(IsthmusError) as caught:
-        await office.opened().current()
-    assert caught.value.reason is Reason.CONFIGURATION
-    office.file.unlink()
-    office.revoke("key", THUMBPRINT)
-    own = office.opened()
-    before = read_stored(await own.current())
-    office.file.write_text("[[revoked]")
-    office.clock.at += 60
-    after = read_stored(await own.current())
-    assert after.revoked == before.revoked
-    assert after.seq > before.seq
-
-
-async def test_a_revocation_key_that_was_revoked_signs_no_more(office: Office) -> None:
-    own = office.opened()
-    office.revoke("key", office.key.kid)
-    last = read_stored(await own.current())
-    assert office.key.kid in last.revoked.kids
-    office.clock.at += 60
-    with pytest.raises(IsthmusError) as caught:
-        await own.current()
-    assert caught.value.reason is Reason.REVOKED
-    office.key = new_signing_key()
-    assert read_stored(await own.current()).seq > last.seq
-
-
-async def test_a_new_key_signs_at_once(office: Office) -> None:
-    own = office.opened()
-    first = await own.current()
-    office.key = new_signing_key()
-    assert await own.current() != first
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[[revoked]]\nkind = 'key'\nid = 'short'\nat = 1\n",
-        "[[revoked]]\nkind = 'person'\nid = 'x'\nat = 1\n",
-        "[[revoked]]\nkind = 'token'\nid = 'x'\n",
-        "[[revoked]]\nkind = 'token'\nid = 'x'\nat = 1\nby = 'me'\n",
-        "[[revoked]]\nkind = 'token'\nid = 'x'\nat = true\n",
-        "more = 1\n",
-        "[[revoked]]\nkind = 'token'\nid = 7\nat = 1\n",
-        "[[revoked]]\nkind = 'token'\nid = ['x']\nat = 1\n",
-    ],
-)
-def test_a_file_that_says_anything_else_is_refused(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "revoked.toml"
-    file.write_text(text)
-    with pytest.raises(IsthmusError) as caught:
-        read_file(file)
-    assert caught.value.reason is Reason.CONFIGURATION
-    with pytest.raises(IsthmusError):
-        add_entry(file, Entry("token", "fine", 1))
-    assert file.read_text() == text
-
-
-def test_an_entry_is_added_once_and_only_if_a_list_can_hold_it(tmp_path: Path) -> None:
-    file = tmp_path / "revoked.toml"
-    assert read_file(file) == []
-    entries = [Entry("key", THUMBPRINT, 1, 'a "quoted" reason'), Entry("token", "t", 2), Entry("entity", CARE, 3)]
-    assert [add_entry(file, entry) for entry in entries] == [True, True, True]
-    assert not add_entry(file, replace(entries[0], at=9))
-    for bad in (Entry("key", "x", 1), Entry("contract", "AB" * 32, 1), Entry("entity", "care.example", 1)):
-        with pytest.raises(IsthmusError):
-            add_entry(file, bad)
-    assert read_file(file) == entries
-    assert file.read_text().startswith(HEAD)
-    assert file.stat().st_mode & 0o077 == 0
-    assert revoked_by([entries[0], entries[0]]).kids == {THUMBPRINT}
+# The herald.
 
 
 async def test_a_herald_says_that_there_is_something_new_once(desk: Desk, tmp_path: Path) -> None:
@@ -560,22 +391,6 @@ async def test_a_herald_says_that_there_is_something_new_once(desk: Desk, tmp_pa
     assert not await herald.look()
     assert desk.bench.federation.token_revoked(CARE, "t")
     assert [belief.issuer for belief in await desk.beliefs.all(LISTS)] == [CARE]
-
-
-async def test_an_anchors_newest_list_lies_ready(tmp_path: Path) -> None:
-    office = Office(tmp_path, MemoryBeliefs())
-    shelf = Shelf(office.opened())
-    assert shelf() == ""
-    await shelf.look()
-    first = read_stored(shelf())
-    office.revoke("entity", POLICE)
-    await shelf.look()
-    assert read_stored(shelf()).revoked.entities == {POLICE}
-    assert read_stored(shelf()).seq > first.seq
-    office.file.write_text("nothing of the kind")
-    office.clock.at += 60
-    await shelf.look()
-    assert read_stored(shelf()).revoked.entities == {POLICE}
 
 
 async def test_what_an_anchor_newly_revokes_is_passed_on_at_once_and_once(desk: Desk, tmp_path: Path) -> None:
