@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from connectors.engine import pipe, stock
+from connectors.engine import native, pipe, stock
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.inputs import Inbox
@@ -259,6 +259,7 @@ def _heartbeats(writer: Writer) -> None:
 def main() -> NoReturn:
     keep_to_itself()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes stdin
+    native.warm()  # numba's cache is made of pickles, which nothing may load from here on
     sys.addaudithook(_refuse_pickles)
     if not stat.S_ISFIFO(os.fstat(0).st_mode) and not stat.S_ISSOCK(os.fstat(0).st_mode):
         sys.exit("a party process is started by its agent, with a pipe as stdin")

@@ -7,13 +7,20 @@ tied to it; the first failure ends every wait.
 
 A protocol is a coroutine over native arrays. It advances the program counter, draws its streams, and
 exchanges; all of that up to the first wait happens in one go, in the same order at every party.
+
+Lanes: long vectors are worked on in blocks that fit the cache, several at a time, so that one block is computed while
+another is on its way (`blocks`). Each block has a lane: the same engine with program counters of its own (lane * LANE +
+step), so that nothing depends on which block is ready first. Lanes start at their parent's step and the parent goes on
+after the longest of them, so no counter occurs twice.
 """
 
 import asyncio
+import copy
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,15 +29,25 @@ from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.randomness import KEY_BYTES, Streams, fresh
 from connectors.engine.stock import Party, Runtime
-from connectors.engine.wire import ELEMENT_BYTES, Channel, decode, encode
+from connectors.engine.wire import ELEMENT_BYTES, LANE, Channel, decode, encode, words
 from connectors.rules.session_keys import PairKeys
 
 Group = tuple[int, ...]
 Tape = Callable[[str, int, Array], None]
+Result = TypeVar("Result")
+LANES_AT_ONCE = 8
 
 
 def _ignore(step: str, peer: int, elements: Array) -> None:
     pass
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What all lanes of one session have in common."""
+
+    failure: SessionAborted | None = None
+    step: str = ""
 
 
 class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
@@ -65,17 +82,29 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             self.parties[peer].protocol = channel
         self.to = {peer: Streams(pairs[peer].randomness_to) for peer in self.peers}
         self.by = {peer: Streams(pairs[peer].randomness_from) for peer in self.peers}
+        self._common = {peer: self.to[peer] if pid < peer else self.by[peer] for peer in self.peers}
         self.own = fresh()
+        # All groups of m - t parties, and those of them that this party is in.
+        self.all_groups: tuple[Group, ...] = tuple(combinations(range(self.m), self.m - self.t))
+        self.held = tuple(group for group in self.all_groups if pid in group)
         self.groups: dict[Group, Streams] = {}
         self.rounds = 0
-        self.step = ""
-        self.failure: SessionAborted | None = None
+        self.lane = 0
+        self._shared = _Shared()
         self._tape, self._on_step = tape, on_step
         self._due: dict[int, int] | None = None
 
     @property
     def counter(self) -> int:
-        return int(self._program_counter[0])
+        return self.lane * LANE + int(self._program_counter[0])
+
+    @property
+    def failure(self) -> SessionAborted | None:
+        return self._shared.failure
+
+    def common(self, peer: int) -> Streams:
+        """The streams that this party and one peer both draw, the same at both."""
+        return self._common[peer]
 
     def advance(self) -> int:
         """A new program counter, for the next exchange and its streams."""
@@ -89,7 +118,7 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         1 round. Nothing is opened.
         """
         self.advance()
-        groups = list(combinations(range(self.m), self.m - self.t))
+        groups = self.all_groups
         keys = {group: self.own.words(KEY_BYTES // 8).tobytes() for group in groups if group[0] == self.pid}
         sends = {
             peer: b"".join(key for group, key in keys.items() if peer in group)
@@ -101,12 +130,14 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         received = await self._exchange({p: d for p, d in sends.items() if d}, lengths, "start: group keys")
         for peer, payload in received.items():
             for i, group in enumerate(theirs[peer]):
-                keys[group] = payload[KEY_BYTES * i : KEY_BYTES * (i + 1)]
+                keys[group] = bytes(payload[KEY_BYTES * i : KEY_BYTES * (i + 1)])
         self.groups = {group: Streams(key) for group, key in keys.items()}
 
-    async def exchange(self, sends: Mapping[int, Array], due: Mapping[int, int], step: str) -> dict[int, Array]:
+    async def exchange(
+        self, sends: Mapping[int, Array], due: Mapping[int, int], step: str, *, bits: bool = False
+    ) -> dict[int, Array]:
         """Send vectors to peers and receive vectors of `due` elements, in one round, under the current
-        counter.
+        counter. With `bits` they are words of bits, not field elements.
         """
         payloads = {peer: encode(elements) for peer, elements in sends.items() if elements.size}
         lengths = {peer: ELEMENT_BYTES * n for peer, n in due.items() if n}
@@ -114,17 +145,17 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         out: dict[int, Array] = {peer: np.zeros(0, dtype=np.uint64) for peer, n in due.items() if not n}
         for peer, payload in received.items():
             try:
-                out[peer] = decode(payload, peer)
+                out[peer] = words(payload) if bits else decode(payload, peer)
             except SessionAborted as exc:
                 self.fail(exc)
                 raise
             self._tape(step, peer, out[peer])
         return out
 
-    async def _exchange(self, sends: Mapping[int, bytes], due: Mapping[int, int], step: str) -> dict[int, bytes]:
+    async def _exchange(self, sends: Mapping[int, bytes], due: Mapping[int, int], step: str) -> dict[int, memoryview]:
         self._check()
         self.rounds += 1
-        self.step = step
+        self._shared.step = step
         if self._on_step is not None:
             self._on_step(step, self.rounds)
         self._due = dict(due)
@@ -134,27 +165,30 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             futures = {peer: self._receive_message(peer) for peer in due}
         finally:
             self._due = None
-        if futures:
-            await asyncio.wait(futures.values(), return_when=asyncio.FIRST_EXCEPTION)
-        else:
+        if all(future.done() for future in futures.values()):
             await asyncio.sleep(0)  # let frames in that arrived meanwhile
-        for future in futures.values():
-            if future.done():
-                future.exception()  # the session's failure is what is raised
+        try:
+            received = {peer: await future for peer, future in futures.items()}
+        except SessionAborted:
+            for future in futures.values():
+                if future.done() and not future.cancelled():
+                    future.exception()  # the session's failure is what is raised
+            self._check()
+            raise
         self._check()
-        return {peer: future.result() for peer, future in futures.items()}
+        return received
 
     def fail(self, failure: SessionAborted) -> None:
         """End the session with its first failure."""
         if self.failure is None:
             failure.phase = failure.phase or self.phase
-            self.failure = failure
+            self._shared.failure = failure
             for channel in self.channels.values():
                 channel.abort(failure)
 
     @property
     def phase(self) -> str:
-        return self.step.partition(":")[0]
+        return self._shared.step.partition(":")[0]
 
     def finish(self) -> None:
         """Check that no peer sent more than the protocol asks for."""
@@ -184,7 +218,7 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             raise self._undeclared()
         self.channels[peer_pid].send(self.counter, data)
 
-    def _receive_message(self, peer_pid: int) -> "asyncio.Future[bytes]":
+    def _receive_message(self, peer_pid: int) -> "asyncio.Future[memoryview]":
         if self._due is None or peer_pid not in self._due:
             raise self._undeclared()
         return self.channels[peer_pid].receive(self.counter, self._due[peer_pid])
@@ -201,3 +235,31 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         failure = SessionAborted(Abort.UNDECLARED_PAYLOAD, "a protocol of stock MPyC reached for the wire")
         self.fail(failure)
         return failure
+
+
+async def blocks(rt: Engine, n: int, size: int, work: Callable[[Engine, int, int], Awaitable[Result]]) -> list[Result]:
+    """`work(lane, start, stop)` for each block of `size` of the range n, LANES_AT_ONCE at a time; results in order.
+
+    Within a lane there are no further lanes: there the whole range is one block.
+    """
+    if n <= size or rt.lane:
+        return [await work(rt, 0, n)]
+    lanes = []
+    for i in range(-(-n // size)):
+        lane = copy.copy(rt)
+        lane.lane, lane._program_counter = i + 1, list(rt._program_counter)
+        lanes.append(lane)
+    turn = asyncio.Semaphore(LANES_AT_ONCE)
+
+    async def one(lane: Engine) -> Result:
+        async with turn:
+            start = (lane.lane - 1) * size
+            return await work(lane, start, min(start + size, n))
+
+    results = await asyncio.gather(*(one(lane) for lane in lanes), return_exceptions=True)
+    rt._program_counter[0] = max(lane._program_counter[0] for lane in lanes)
+    rt.rounds = max(lane.rounds for lane in lanes)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

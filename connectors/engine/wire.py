@@ -3,7 +3,8 @@
 Invariants: a frame is a program counter (8 bytes, little-endian) and a payload, sealed with the pair's
 directional key, so the channel decides the sender before a byte is read; a frame is as long as the receiver's
 own protocol step says, at most `cap`, comes once per counter, and holds nothing but fixed-width little-endian
-elements below p. Anything else ends the session and names the sender.
+elements below p, or words of bits. Anything else ends the session and names the sender. What a peer sends ahead is
+bounded: no honest peer is more than two rounds ahead, since each needs what all others sent in the round before.
 """
 
 import asyncio
@@ -18,16 +19,23 @@ from connectors.rules.session_keys import TAG_BYTES, BadFrame, Opener, Sealer
 
 COUNTER_BYTES = 8
 ELEMENT_BYTES = 8
-EARLY_FRAMES = 512  # a peer cannot be further ahead than the longest chain of steps that does not need us
+LANE = 1 << 40  # a counter is a lane (runtime.py) times this and a step within it
+EARLY_FRAMES = 1 << 12
+_EARLY_ROUNDS = 3  # of messages at the cap
 
 
 def encode(elements: Array) -> bytes:
     return elements.astype("<u8", copy=False).tobytes()
 
 
-def decode(payload: bytes, sender: int) -> Array:
+def words(payload: bytes | memoryview) -> Array:
+    """A payload as words of bits, of which every value is one."""
+    return np.frombuffer(payload, dtype="<u8").astype(np.uint64, copy=False)
+
+
+def decode(payload: bytes | memoryview, sender: int) -> Array:
     """The elements of a payload whose length was checked. Raises SessionAborted for an element >= p."""
-    elements = np.frombuffer(payload, dtype="<u8").astype(np.uint64, copy=False)
+    elements = words(payload)
     if not in_field(elements):
         raise SessionAborted(
             Abort.ELEMENT_OUT_OF_RANGE,
@@ -41,7 +49,7 @@ class Channel:
     """This party's side of the connection with one peer, in the place of MPyC's MessageExchanger.
 
     `post` takes sealed frames away; `fail` is told of the first violation. Frames that arrive before the step
-    that wants them are kept, up to EARLY_FRAMES.
+    that wants them are kept, within bounds.
     """
 
     def __init__(
@@ -56,9 +64,10 @@ class Channel:
         self.peer, self.cap = peer, cap
         self.bytes_sent = self.messages_sent = 0
         self._sealer, self._opener, self._post, self._fail = sealer, opener, post, fail
-        self._early: dict[int, bytes] = {}
-        self._waiting: dict[int, tuple[int, asyncio.Future[bytes]]] = {}
-        self._last = -1
+        self._early: dict[int, memoryview] = {}
+        self._early_bytes = 0
+        self._waiting: dict[int, tuple[int, asyncio.Future[memoryview]]] = {}
+        self._last: dict[int, int] = {}  # step by lane
         self._failure: SessionAborted | None = None
 
     @property
@@ -70,20 +79,23 @@ class Channel:
     def has_leftovers(self) -> bool:
         return bool(self._early)
 
-    def send(self, counter: int, payload: bytes) -> None:
-        sealed = self._sealer.seal(struct.pack("<q", counter) + payload)
+    def send(self, counter: int, payload: bytes | memoryview) -> None:
+        sealed = self._sealer.seal(b"".join((struct.pack("<q", counter), payload)))
         self.bytes_sent += len(sealed)
         self.messages_sent += 1
         self._post(self.peer, sealed)
 
-    def receive(self, counter: int, length: int) -> asyncio.Future[bytes]:
+    def receive(self, counter: int, length: int) -> asyncio.Future[memoryview]:
         """The payload of `length` bytes that the peer sends under `counter`."""
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._last = counter
+        future: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
+        lane, step = divmod(counter, LANE)
+        self._last[lane] = step
         if self._failure is not None:
             future.set_exception(self._failure)
         elif counter in self._early:
-            self._deliver(self._early.pop(counter), length, future)
+            payload = self._early.pop(counter)
+            self._early_bytes -= len(payload)
+            self._deliver(payload, length, future)
         else:
             self._waiting[counter] = (length, future)
         return future
@@ -102,13 +114,14 @@ class Channel:
             if len(frame) < COUNTER_BYTES:
                 raise self._violation(Abort.WRONG_LENGTH, "sent a frame without a counter")
             (counter,) = struct.unpack_from("<q", frame)
-            payload = frame[COUNTER_BYTES:]
+            payload = memoryview(frame)[COUNTER_BYTES:]
             if counter in self._waiting:
                 self._deliver(payload, *self._waiting.pop(counter))
-            elif counter <= self._last or counter in self._early or len(self._early) >= EARLY_FRAMES:
+            elif self._is_past(counter) or counter in self._early or self._is_full(len(payload)):
                 raise self._violation(Abort.UNDECLARED_PAYLOAD, "sent a frame that no step asks for")
             else:
                 self._early[counter] = payload
+                self._early_bytes += len(payload)
         except SessionAborted as exc:
             self.abort(exc)
             self._fail(exc)
@@ -121,7 +134,14 @@ class Channel:
                 future.set_exception(failure)
         self._waiting.clear()
 
-    def _deliver(self, payload: bytes, length: int, future: "asyncio.Future[bytes]") -> None:
+    def _is_past(self, counter: int) -> bool:
+        lane, step = divmod(counter, LANE)
+        return step <= self._last.get(lane, -1)
+
+    def _is_full(self, more: int) -> bool:
+        return len(self._early) >= EARLY_FRAMES or self._early_bytes + more > _EARLY_ROUNDS * self.cap
+
+    def _deliver(self, payload: memoryview, length: int, future: "asyncio.Future[memoryview]") -> None:
         if len(payload) == length:
             if not future.done():
                 future.set_result(payload)

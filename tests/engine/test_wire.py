@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 
 from connectors.engine import stock
+from connectors.engine.arithmetic import multiply
+from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
+from connectors.engine.field import Array
 from connectors.engine.programs import overlap
 from connectors.engine.rows import InputRows
-from connectors.engine.runtime import Engine
+from connectors.engine.runtime import Engine, blocks
 from connectors.engine.wire import Channel, encode
 from connectors.rules.session_keys import Sealer, pair_keys
 from gateway.rules.sealing import fresh_key
 from gateway.rules.sharing import P
-from tests.engine.harness import SESSION, SHAPES, Party, engines, shared
+from tests.engine.harness import SESSION, SHAPES, Party, engines, revealed, run, shared
 
 CAP = 1000
 
@@ -112,10 +115,11 @@ async def test_a_second_frame_for_a_step_ends_the_session(counters: tuple[int, i
     assert [failure.reason for failure in failures] == [Abort.UNDECLARED_PAYLOAD]
 
 
-async def test_a_peer_cannot_fill_the_memory_with_frames_for_later() -> None:
+@pytest.mark.parametrize(("frames", "payload"), [(5000, b""), (31, bytes(100))])
+async def test_a_peer_cannot_fill_the_memory_with_frames_for_later(frames: int, payload: bytes) -> None:
     ours, peer, failures = channel()
-    for counter in range(1, 1000):
-        ours.feed(peer.seal(labelled(counter, b"")))
+    for counter in range(1, frames + 1):
+        ours.feed(peer.seal(labelled(counter, payload)))
     assert [failure.reason for failure in failures] == [Abort.UNDECLARED_PAYLOAD]
 
 
@@ -218,3 +222,45 @@ def test_mpyc_has_no_pickle() -> None:
     with pytest.raises(SessionAborted):
         # Not the library's: what stands in its place inside MPyC, which aborts whatever it is given.
         stock.mpyc.runtime.pickle.loads(b"")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
+def test_blocks_in_lanes_give_what_one_go_gives_in_the_rounds_of_one(shape: Shape) -> None:
+    values = np.arange(1000, dtype=np.uint64)
+    x = shared(shape, values)
+
+    async def squares(rt: Engine) -> object:
+        async def block(lane: Engine, start: int, stop: int) -> Array:
+            part = x[rt.pid][start:stop]
+            return await multiply(lane, await multiply(lane, part, part, "test"), part, "test")
+
+        cubes = np.concatenate(await blocks(rt, values.size, 64, block))
+        return await multiply(rt, cubes, x[rt.pid], "test")
+
+    parties = run(shape, squares)
+    assert revealed(parties, shape.t) == [v**4 % P for v in range(1000)]
+    assert [party.engine.rounds for party in parties] == [1 + 3] * shape.m
+
+
+async def test_a_failure_in_one_lane_ends_all_of_them() -> None:
+    parties = engines(SHAPES[0])
+
+    async def one(party: Party) -> None:
+        rt = party.engine
+        await rt.start()
+
+        async def block(lane: Engine, start: int, stop: int) -> Array:
+            if start and rt.pid == 0:
+                rt.channels[2].send(lane.counter + 1, bytes(8))  # a length that the step does not have
+            ones = np.ones(stop - start, dtype=np.uint64)
+            return await multiply(lane, ones, ones, "test")
+
+        try:
+            await blocks(rt, 20, 10, block)
+        finally:
+            for other in parties:  # what agents do when a party of the session has failed
+                other.engine.fail(SessionAborted(Abort.INTERNAL, "another party failed"))
+
+    ended = await asyncio.wait_for(asyncio.gather(*map(one, parties), return_exceptions=True), 10)
+    assert isinstance(ended[2], SessionAborted)
+    assert (ended[2].reason, ended[2].culprit) == (Abort.WRONG_LENGTH, Culprit("pid", 0))

@@ -24,7 +24,7 @@ def digest(name: str) -> str:
     module = Path(str(PROGRAMS[name].__file__))
     shared = [here / "__init__.py", here / "parameters.py"]
     state = hashlib.sha256(b"isthmus program v1")
-    for path in (*sorted(here.parent.glob("*.py")), *shared, module):
+    for path in (*sorted(here.parent.glob("*.py")), *sorted(here.parent.glob("native/*.py")), *shared, module):
         source = path.read_bytes()
         state.update(f"\n{path.parent.name}/{path.name} {len(source)}\n".encode())
         state.update(source)
