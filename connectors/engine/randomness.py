@@ -7,6 +7,7 @@ the field is drawn again, by both ends alike), and so are permutations.
 """
 
 import secrets
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from connectors.engine.field import Array
+from connectors.engine.native import lazily
 from gateway.rules.sharing import P
 
+if TYPE_CHECKING:
+    from connectors.engine.native import field as kernels
+else:
+    kernels = lazily("field")
+
 KEY_BYTES = 32
+_ZEROS = bytes(1 << 16)
+_SLACK = 2  # words: the cipher wants room for a block more than it writes
 
 
 class Stream:
@@ -28,13 +37,18 @@ class Stream:
         self._cipher = Cipher(algorithms.AES256(key), modes.CTR(block)).encryptor()
 
     def words(self, n: int) -> Array:
-        return np.frombuffer(self._cipher.update(bytes(8 * n)), dtype="<u8").astype(np.uint64, copy=False)
+        out = np.empty(n + _SLACK, dtype="<u8")
+        room = memoryview(out).cast("B")  # type: ignore[arg-type]  # arrays are buffers
+        for start in range(0, 8 * n, len(_ZEROS)):
+            self._cipher.update_into(_ZEROS[: min(len(_ZEROS), 8 * n - start)], room[start:])
+        return out[:n].astype(np.uint64, copy=False)
 
     def elements(self, n: int) -> Array:
         """n uniform field elements."""
-        out = self.words(n) & np.uint64(P)  # 61 bits: the field, and p itself
-        while (outside := np.flatnonzero(out == P)).size:
-            out[outside] = self.words(outside.size) & np.uint64(P)
+        out = self.words(n)
+        while kernels.into_field(out):  # 61 bits: the field, and p itself
+            outside = np.flatnonzero(out == P)
+            out[outside] = self.words(outside.size)
         return out
 
     def bits(self, n: int) -> Array:

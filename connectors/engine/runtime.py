@@ -7,20 +7,15 @@ tied to it; the first failure ends every wait.
 
 A protocol is a coroutine over native arrays. It advances the program counter, draws its streams, and
 exchanges; all of that up to the first wait happens in one go, in the same order at every party.
-
-Lanes: long vectors are worked on in blocks that fit the cache, several at a time, so that one block is computed while
-another is on its way (`blocks`). Each block has a lane: the same engine with program counters of its own (lane * LANE +
-step), so that nothing depends on which block is ready first. Lanes start at their parent's step and the parent goes on
-after the longest of them, so no counter occurs twice.
 """
 
 import asyncio
 import copy
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +29,6 @@ from connectors.rules.session_keys import PairKeys
 
 Group = tuple[int, ...]
 Tape = Callable[[str, int, Array], None]
-Result = TypeVar("Result")
-LANES_AT_ONCE = 8
 
 
 def _ignore(step: str, peer: int, elements: Array) -> None:
@@ -82,7 +75,6 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             self.parties[peer].protocol = channel
         self.to = {peer: Streams(pairs[peer].randomness_to) for peer in self.peers}
         self.by = {peer: Streams(pairs[peer].randomness_from) for peer in self.peers}
-        self._common = {peer: self.to[peer] if pid < peer else self.by[peer] for peer in self.peers}
         self.own = fresh()
         # All groups of m - t parties, and those of them that this party is in.
         self.all_groups: tuple[Group, ...] = tuple(combinations(range(self.m), self.m - self.t))
@@ -104,12 +96,23 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
 
     def common(self, peer: int) -> Streams:
         """The streams that this party and one peer both draw, the same at both."""
-        return self._common[peer]
+        return self.to[peer] if self.pid < peer else self.by[peer]
 
     def advance(self) -> int:
         """A new program counter, for the next exchange and its streams."""
         self._program_counter[0] += 1
         return self.counter
+
+    def fork(self, lane: int) -> "Engine":
+        """This engine with program counters of its own (lanes.py)."""
+        forked = copy.copy(self)
+        forked.lane, forked._program_counter = lane, list(self._program_counter)
+        return forked
+
+    def join(self, lanes: "Sequence[Engine]") -> None:
+        """Go on after the longest of the lanes."""
+        self._program_counter[0] = max(lane._program_counter[0] for lane in lanes)
+        self.rounds = max(lane.rounds for lane in lanes)
 
     async def start(self) -> None:
         """Give every group of m - t parties a common key, made by its lowest pid (the key sets of MPyC's
@@ -235,31 +238,3 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         failure = SessionAborted(Abort.UNDECLARED_PAYLOAD, "a protocol of stock MPyC reached for the wire")
         self.fail(failure)
         return failure
-
-
-async def blocks(rt: Engine, n: int, size: int, work: Callable[[Engine, int, int], Awaitable[Result]]) -> list[Result]:
-    """`work(lane, start, stop)` for each block of `size` of the range n, LANES_AT_ONCE at a time; results in order.
-
-    Within a lane there are no further lanes: there the whole range is one block.
-    """
-    if n <= size or rt.lane:
-        return [await work(rt, 0, n)]
-    lanes = []
-    for i in range(-(-n // size)):
-        lane = copy.copy(rt)
-        lane.lane, lane._program_counter = i + 1, list(rt._program_counter)
-        lanes.append(lane)
-    turn = asyncio.Semaphore(LANES_AT_ONCE)
-
-    async def one(lane: Engine) -> Result:
-        async with turn:
-            start = (lane.lane - 1) * size
-            return await work(lane, start, min(start + size, n))
-
-    results = await asyncio.gather(*(one(lane) for lane in lanes), return_exceptions=True)
-    rt._program_counter[0] = max(lane._program_counter[0] for lane in lanes)
-    rt.rounds = max(lane.rounds for lane in lanes)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]

@@ -10,17 +10,22 @@ elements per value. 1 round. The sub-shares that t parties see are uniform, what
 """
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.errors import Abort, SessionAborted
-from connectors.engine.field import Array, add, mul
-from gateway.rules.sharing import P, lagrange
+from connectors.engine.errors import Abort, Culprit, SessionAborted
+from connectors.engine.field import Array, add, combine, in_field, mul
+from connectors.engine.lanes import blocks
+from gateway.rules.sharing import lagrange
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
+
+BLOCK = 1 << 15  # elements that are worked on at once: they fit the cache, and a message is 256 KiB
+DIGEST = 4  # words
 
 
 def split(secrets: Array, shape: Shape, elements: Callable[[int], Array]) -> list[Array]:
@@ -43,18 +48,15 @@ def drawn(dealer: int, shape: Shape) -> tuple[int, ...]:
 def deal(rt: "Engine", value: Array, scale: int = 1) -> tuple[dict[int, Array], Array]:
     """This party shares `scale * value` (a vector): sub-shares to send, by pid, and the one to keep."""
     known = drawn(rt.pid, rt.shape)
-    streams = [rt.to[peer].at("deal", rt.counter).elements(value.size) for peer in known]
+    rows = np.stack([value, *(rt.to[peer].at("deal", rt.counter).elements(value.size) for peer in known)])
     points = (0, *(peer + 1 for peer in known))
-    out = {}
+    subs = {}
     for pid in range(rt.m):
         if pid not in known:
             weights = lagrange(points, pid + 1)
-            sub = mul(value, weights[0] * scale % P)
-            for weight, stream in zip(weights[1:], streams, strict=True):
-                sub = add(sub, mul(stream, weight))
-            out[pid] = sub
-    own = out.pop(rt.pid)
-    return out, own
+            subs[pid] = combine([weights[0] * scale, *weights[1:]], rows)
+    own = subs.pop(rt.pid)
+    return subs, own
 
 
 def due_from(rt: "Engine", dealers: Sequence[int], n: int) -> dict[int, int]:
@@ -73,40 +75,55 @@ async def reshare(rt: "Engine", x: Array, step: str) -> Array:
     """Fresh shares of degree t of what all parties hold with degree at most 2t. 1 round, t elements per
     value.
     """
+    flat = x.reshape(-1)
+    parts = await blocks(rt, flat.size, BLOCK, lambda lane, start, stop: _reshare(lane, flat[start:stop], step))
+    return (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(x.shape)
+
+
+async def _reshare(rt: "Engine", x: Array, step: str) -> Array:
     rt.advance()
     everyone = range(rt.m)
     scale = lagrange(tuple(pid + 1 for pid in everyone), 0)[rt.pid]
-    sends, own = deal(rt, x.reshape(-1), scale)
+    sends, own = deal(rt, x, scale)
     received = await rt.exchange(sends, due_from(rt, everyone, x.size), step)
     for dealer in rt.peers:
         own = add(own, dealt(rt, dealer, x.size, received))
-    return own.reshape(x.shape)
+    return own
 
 
 async def open_(rt: "Engine", x: Array, step: str) -> Array:
-    """Everyone learns x. All m shares are read and must lie on one polynomial of degree t. 1 round, m - 1
-    elements.
+    """Everyone learns x. 1 round, t elements per value and m - 1 - t digests.
 
-    The caller says why the value may be known.
+    The caller says why the value may be known. All m shares must lie on one polynomial of degree t: t parties send
+    theirs, which with the own one give the value and what the others hold, and of that the others send a digest. Shares
+    that t parties made up cannot agree with all t + 1 others, so they are noticed, though not whose they are.
     """
     rt.advance()
-    flat = x.reshape(-1)
-    shares = await rt.exchange(dict.fromkeys(rt.peers, flat), dict.fromkeys(rt.peers, x.size), step)
-    shares[rt.pid] = flat
-    basis = tuple(range(1, rt.t + 2))
-    for pid in range(rt.t + 1, rt.m):
-        if not np.array_equal(_at(shares, basis, pid + 1), shares[pid]):
+    flat = np.ascontiguousarray(x.reshape(-1))
+    shown, known = set(drawn(rt.pid, rt.shape)), [pid for pid in rt.peers if rt.pid in drawn(pid, rt.shape)]
+    digest = _digest(flat)
+    sends = {peer: flat if peer in known else digest for peer in rt.peers}
+    due = {peer: flat.size if peer in shown else digest.size for peer in rt.peers}
+    received = await rt.exchange(sends, due, step, bits=True)
+    for peer in sorted(shown):
+        if not in_field(received[peer]):
+            failure = SessionAborted(
+                Abort.ELEMENT_OUT_OF_RANGE, f"party {peer} sent an element outside the field", Culprit("pid", peer)
+            )
+            rt.fail(failure)
+            raise failure
+    rows = np.stack([flat, *(received[peer] for peer in sorted(shown))])
+    points = (rt.pid + 1, *(peer + 1 for peer in sorted(shown)))
+    for peer in rt.peers:
+        if peer not in shown and not np.array_equal(received[peer], _digest(combine(lagrange(points, peer + 1), rows))):
             failure = SessionAborted(Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together")
             rt.fail(failure)
             raise failure
-    return _at(shares, basis, 0).reshape(x.shape)
+    return combine(lagrange(points, 0), rows).reshape(x.shape)
 
 
-def _at(shares: dict[int, Array], points: tuple[int, ...], x: int) -> Array:
-    value = mul(shares[points[0] - 1], lagrange(points, x)[0])
-    for point, weight in zip(points[1:], lagrange(points, x)[1:], strict=True):
-        value = add(value, mul(shares[point - 1], weight))
-    return value
+def _digest(share: Array) -> Array:
+    return np.frombuffer(sha256(share.astype("<u8", copy=False).tobytes()).digest(), dtype="<u8").astype(np.uint64)
 
 
 def reshare_cost(shape: Shape, n: int) -> Cost:
@@ -114,4 +131,5 @@ def reshare_cost(shape: Shape, n: int) -> Cost:
 
 
 def open_cost(shape: Shape, n: int) -> Cost:
-    return Cost(1, shape.m * (shape.m - 1) * n, n)
+    digests = shape.m * (shape.m - 1 - shape.t) * DIGEST
+    return Cost(1, shape.m * shape.t * n + digests, max(n, DIGEST))

@@ -15,9 +15,10 @@ from connectors.engine.arithmetic import multiply
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
+from connectors.engine.lanes import blocks
 from connectors.engine.programs import overlap
 from connectors.engine.rows import InputRows
-from connectors.engine.runtime import Engine, blocks
+from connectors.engine.runtime import Engine
 from connectors.engine.wire import Channel, encode
 from connectors.rules.session_keys import Sealer, pair_keys
 from gateway.rules.sealing import fresh_key
