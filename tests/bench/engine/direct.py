@@ -1,0 +1,126 @@
+"""Ours, direct: a process per party, each pair joined by one TCP connection on loopback.
+
+Engine, channels and seals are the product's; only the sockets between them are the bench's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from connectors.engine import stock
+from connectors.engine.cost import Shape
+from connectors.engine.runtime import Engine
+from connectors.rules.session_keys import pair_keys
+from gateway.rules.sealing import fresh_key
+from tests.bench.engine.measuring import Measured, measure
+from tests.bench.engine.operations import Row
+
+MOST = 1 << 30
+SESSION = bytes(range(32))
+
+
+async def run(rows: Sequence[Row], m: int = 3) -> list[Measured]:
+    """All rows in one session of m party processes."""
+    keys = [fresh_key() for _ in range(m)]
+    job = {
+        "ports": _free_ports(m),
+        "private": [base64.b64encode(private).decode() for private, _ in keys],
+        "public": [base64.b64encode(public).decode() for _, public in keys],
+        "rows": [(row.operation, row.n, row.repeats) for row in rows],
+    }
+    pipes = asyncio.subprocess.PIPE
+    parties = [
+        await asyncio.create_subprocess_exec(sys.executable, "-m", __spec__.name, str(pid), stdin=pipes, stdout=pipes)
+        for pid in range(m)
+    ]
+    answers = await asyncio.gather(*(party.communicate(json.dumps(job).encode()) for party in parties))
+    if any(party.returncode for party in parties):
+        raise RuntimeError("a party of the bench failed; it said why on standard error")
+    return [Measured(**one) for one in json.loads(answers[0][0])]
+
+
+class Wire(asyncio.Protocol):
+    """Sealed frames with their lengths, of one peer: the first thing that the dialling side says is its pid."""
+
+    def __init__(self, known: dict[int, Wire], feed: Any) -> None:
+        self._known, self._feed, self._buffer = known, feed, bytearray()
+        self._peer = -1
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def greet(self, own: int, peer: int) -> None:
+        self._transport.write(bytes([own]))
+        self._is(peer)
+
+    def _is(self, peer: int) -> None:
+        self._peer = peer
+        self._known[peer] = self
+
+    def send(self, sealed: bytes) -> None:
+        self._transport.writelines((struct.pack("<I", len(sealed)), sealed))
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        start = 0
+        if self._peer < 0:
+            self._is(self._buffer[0])
+            start = 1
+        while len(self._buffer) - start >= 4:
+            (length,) = struct.unpack_from("<I", self._buffer, start)
+            if len(self._buffer) - start < 4 + length:
+                break
+            self._feed(self._peer, bytes(memoryview(self._buffer)[start + 4 : start + 4 + length]))
+            start += 4 + length
+        del self._buffer[:start]
+
+
+async def party(pid: int, job: dict[str, Any]) -> list[dict[str, Any]]:
+    seats = {peer: base64.b64decode(key) for peer, key in enumerate(job["public"])}
+    m, wires = len(seats), {}
+    shape = Shape(m, (m - 1) // 2)
+    pairs = pair_keys(base64.b64decode(job["private"][pid]), pid, SESSION, seats)
+    engine = Engine(pid, shape, pairs, MOST, lambda peer, sealed: wires[peer].send(sealed))
+    stock.install(engine)
+
+    def wire() -> Wire:
+        return Wire(wires, lambda peer, sealed: engine.channels[peer].feed(sealed))
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(wire, "127.0.0.1", job["ports"][pid])
+    for peer in range(pid):
+        while True:
+            try:
+                _, dialled = await loop.create_connection(wire, "127.0.0.1", job["ports"][peer])
+                break
+            except ConnectionError:
+                await asyncio.sleep(0.02)  # it is not up yet
+        dialled.greet(pid, peer)
+    while len(wires) < m - 1:
+        await asyncio.sleep(0.02)
+    await engine.start()
+    figures = [(await measure(engine, *row)).plain() for row in job["rows"]]
+    engine.finish()
+    server.close()
+    return figures
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(party(int(sys.argv[1]), json.load(sys.stdin)))))
