@@ -16,7 +16,8 @@ import numpy as np
 
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.field import Array, add, mul, sub
-from connectors.engine.sharing import deal, dealt, due_from, reshare, reshare_cost
+from connectors.engine.lanes import blocks, joined
+from connectors.engine.sharing import BLOCK, deal, dealt, due_from, reshare, reshare_cost
 from gateway.rules.sharing import lagrange
 
 if TYPE_CHECKING:
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
 async def multiply(rt: "Engine", x: Array, y: Array, step: str) -> Array:
     """Products of two arrays of shares, with broadcasting. 1 round, t elements per product."""
-    return await reshare(rt, mul(x, y), step)
+    if x.shape != y.shape:
+        return await reshare(rt, mul(x, y), step)
+    left, right = x.reshape(-1), y.reshape(-1)
+
+    async def block(lane: "Engine", start: int, stop: int) -> Array:
+        return await reshare(lane, mul(left[start:stop], right[start:stop]), step)
+
+    return joined(await blocks(rt, left.size, BLOCK, block)).reshape(x.shape)
 
 
 async def product(rt: "Engine", factors: Array, step: str) -> Array:

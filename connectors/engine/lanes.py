@@ -9,6 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
+from connectors.engine.field import Array
+
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
@@ -38,3 +42,8 @@ async def blocks(
     if failed:
         raise failed[0]
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+def joined(parts: list[Array]) -> Array:
+    """Blocks along the last axis, in one again."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)

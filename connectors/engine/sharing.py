@@ -18,7 +18,7 @@ import numpy as np
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array, add, combine, in_field, mul
-from connectors.engine.lanes import blocks
+from connectors.engine.lanes import blocks, joined
 from gateway.rules.sharing import lagrange
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ async def reshare(rt: "Engine", x: Array, step: str) -> Array:
     """
     flat = x.reshape(-1)
     parts = await blocks(rt, flat.size, BLOCK, lambda lane, start, stop: _reshare(lane, flat[start:stop], step))
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(x.shape)
+    return joined(parts).reshape(x.shape)
 
 
 async def _reshare(rt: "Engine", x: Array, step: str) -> Array:
