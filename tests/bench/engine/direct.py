@@ -31,7 +31,7 @@ async def run(rows: Sequence[Row], m: int = 3) -> list[Measured]:
     """All rows in one session of m party processes."""
     keys = [fresh_key() for _ in range(m)]
     job = {
-        "ports": _free_ports(m),
+        "ports": free_ports(m),
         "private": [base64.b64encode(private).decode() for private, _ in keys],
         "public": [base64.b64encode(public).decode() for _, public in keys],
         "rows": [(row.operation, row.n, row.repeats) for row in rows],
@@ -114,7 +114,7 @@ async def party(pid: int, job: dict[str, Any]) -> list[dict[str, Any]]:
     return figures
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         held = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in held:

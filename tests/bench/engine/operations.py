@@ -75,8 +75,22 @@ def sequential(rt: Engine, n: int) -> Made:
     return run, lambda result: opens_to(rt, result, expected)
 
 
+def openings(rt: Engine, n: int) -> Made:
+    """n openings of one value: rounds in which every party sends to every other."""
+    x = elements(1, 1)
+    mine = shares(rt, x, 3)
+
+    async def run() -> Array:
+        for _ in range(n):
+            await open_(rt, mine, "bench: openings")
+        return mine
+
+    return run, lambda result: opens_to(rt, result, x)
+
+
 OPERATIONS = {
     "multiply": Operation("multiply", multiply, stock=10**5, spu=10**6),
+    "openings": Operation("openings one after another", openings),
     "sequential": Operation("products one after another", sequential),
 }
 
@@ -99,4 +113,5 @@ ROWS = (
     Row("multiply", 10**5),
     Row("multiply", 10**6, 0.06),
     Row("sequential", 200),
+    Row("openings", 200),
 )

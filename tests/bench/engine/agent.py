@@ -1,0 +1,34 @@
+"""An agent whose parties measure: `isthmus agent serve`, with the bench's program in the place of one of its own.
+
+python -m tests.bench.engine.agent AGENT_TOML      ends when its standard input does
+python -m tests.bench.engine.agent --party         one of its parties
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from gateway.edges.forks import leave_forks_alone
+
+
+def main(argument: str) -> None:
+    leave_forks_alone()
+    from tests.bench.engine import program
+
+    program.install()
+    if argument == "--party":
+        from connectors.engine import party
+
+        party.main()
+    import uvloop
+
+    from connectors import app
+    from connectors.launch import subprocesses
+
+    subprocesses.COMMAND = (sys.executable, "-P", "-m", "tests.bench.engine.agent", "--party")
+    uvloop.run(app.serve_until_stopped(Path(argument), embedded=True))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
