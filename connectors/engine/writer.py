@@ -1,4 +1,4 @@
-"""A party's stdout.
+"""A party's pipe to its agent.
 
 Invariants: writing never blocks the party (what the pipe does not take is kept, so two parties that write to
 each other through one agent cannot lock up); frames are never interleaved, whoever writes; a party whose
@@ -14,7 +14,7 @@ from connectors.engine.pipe import FromParty, frame
 
 
 class Writer:
-    """stdout, without blocking: what the pipe does not take is kept. Threads may write heartbeats."""
+    """Without blocking: what the pipe does not take is kept. Threads may write heartbeats."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
