@@ -45,17 +45,18 @@ def main() -> NoReturn:
     random.seed()
     gc.collect()
     gc.freeze()  # what lies here is shared with the parties for as long as nobody writes to it
-    control.send(datagram_text(Said.READY, {"seconds": round(time.perf_counter() - started, 3)}))
-    _serve(control, settings, [confinement.NETWORK] if alone else [])
+    with contextlib.suppress(ConnectionError):  # the agent is gone, and the kernel sees to the parties
+        control.send(datagram_text(Said.READY, {"seconds": round(time.perf_counter() - started, 3)}))
+        _serve(control, settings, [confinement.NETWORK] if alone else [])
     sys.exit(0)
 
 
 def warm() -> None:
     """Import, compile or load, and look up, all that a party uses."""
     # Only now: numba reads the folder of compiled kernels when the first of them is imported.
-    party = importlib.import_module("connectors.engine.party")
+    importlib.import_module("connectors.engine.party")
     importlib.import_module("connectors.engine.native").warm()
-    party.rehearse()
+    importlib.import_module("connectors.engine.rehearsal").rehearse()
 
 
 def _control() -> socket.socket:
@@ -85,12 +86,9 @@ def _serve(control: socket.socket, settings: PartySettings, means: list[str]) ->
             _reap(control, numbers)
         if control.fileno() not in ready:
             continue
-        try:
-            data, descriptors, _, _ = socket.recv_fds(control, MAX_DATAGRAM, 2)
-        except ConnectionError:
-            return
+        data, descriptors, _, _ = socket.recv_fds(control, MAX_DATAGRAM, 2)
         if not data:
-            return  # the agent is gone, and the kernel sees to the parties
+            return
         _, number, _ = read(data)
         try:
             process = os.fork()

@@ -15,8 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from connectors.engine import confinement, pipe, programs, stock
-from connectors.engine.cost import Shape
+from connectors.engine import confinement, pipe, stock
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.forking import PartySettings
@@ -27,8 +26,8 @@ from connectors.engine.randomness import KEY_BYTES
 from connectors.engine.runtime import Engine
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.engine.writer import Writer
-from connectors.rules.session_keys import BadSessionKey, open_input, pair_keys, seal_input
-from gateway.rules.sealing import fresh_key, seal_output
+from connectors.rules.session_keys import BadSessionKey, pair_keys
+from gateway.rules.sealing import seal_output
 
 HEARTBEAT_SECONDS = 0.5
 EARLY_BYTES = 64 << 20  # frames that come before the job
@@ -282,30 +281,3 @@ def whole_life(reading: int, writing: int, settings: PartySettings, means: list[
             return 1
         writer.write_json(FromParty.READY_FOR_JOB, {"confinement": means, "missing": missing})
         return runner.run(serve(session, writer))
-
-
-def rehearse() -> None:
-    """One session of three parties in this process, to its first exchange: what is looked up or loaded at first use
-    is looked up now. Its keys are thrown away."""
-    asyncio.run(_rehearse())
-
-
-async def _rehearse() -> None:
-    private, public = zip(*(fresh_key() for _ in range(3)), strict=True)
-    transcript, loop = bytes(32), asyncio.get_running_loop()
-    engines: list[Engine] = []
-
-    def engine(pid: int) -> Engine:
-        def post(peer: int, sealed: bytes) -> None:
-            loop.call_soon(engines[peer].channels[pid].feed, sealed)
-
-        pairs = pair_keys(private[pid], pid, transcript, dict(enumerate(public)))
-        return Engine(pid, Shape(3, 1), pairs, 1 << 20, post)
-
-    engines.extend(engine(pid) for pid in range(3))
-    await asyncio.gather(*(engine.start() for engine in engines))
-    sealed = seal_input(public[0], private[1], transcript, "rehearsal", 0, 0, True, b"")
-    open_input(private[0], public[1], transcript, "rehearsal", 0, 0, True, sealed)
-    seal_output(public[0], private[1], transcript, 0, "rehearsal", [0])
-    for name in programs.PROGRAMS:
-        programs.digest(name)  # kept; the files are out of reach later

@@ -38,10 +38,15 @@ class PipeBroken(ValueError):
     """The other end does not speak this protocol."""
 
 
+def head(kind: ToParty | FromParty, length: int) -> bytes:
+    """What stands before a body of this length."""
+    if length >= MAX_FRAME:
+        raise PipeBroken(f"a frame of {length} bytes is over the cap of {MAX_FRAME}")
+    return struct.pack("<IB", 1 + length, kind)
+
+
 def frame(kind: ToParty | FromParty, body: bytes = b"") -> bytes:
-    if len(body) >= MAX_FRAME:
-        raise PipeBroken(f"a frame of {len(body)} bytes is over the cap of {MAX_FRAME}")
-    return struct.pack("<IB", 1 + len(body), kind) + body
+    return head(kind, len(body)) + body
 
 
 class Frames:

@@ -55,7 +55,7 @@ class Writer:
     def _flush(self) -> None:
         try:
             while self._rest:
-                del self._rest[: os.write(self._descriptor, memoryview(self._rest)[: 1 << 16])]
+                del self._rest[: os.write(self._descriptor, memoryview(self._rest)[: 1 << 18])]
         except BlockingIOError:
             pass
         except OSError:  # nobody reads any more: the agent is gone

@@ -18,7 +18,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from connectors.engine.forking import PartySettings
-from connectors.engine.pipe import Frames, FromParty, PipeBroken, ToParty, frame
+from connectors.engine.pipe import Frames, FromParty, PipeBroken, ToParty, head
 from connectors.launch.forkserver import COMMAND, ForkServer, Process, ServerGone
 from connectors.launch.pipes import Incoming, Outgoing, pipes
 from gateway.domain.errors import IsthmusError, Reason
@@ -46,7 +46,7 @@ class Party:
 
     def send(self, kind: ToParty, body: bytes = b"") -> None:
         """Hand over one frame; a party that is gone takes none, and its end is seen by whoever reads."""
-        self._outgoing.write(frame(kind, body))
+        self._outgoing.write(head(kind, len(body)), body)
 
     async def drained(self) -> None:
         """Wait until the pipe has room: what holds a fast sender back."""
@@ -168,13 +168,14 @@ class PartyPool:
                 took = await server.warm()
             except ServerGone as gone:
                 log.error("fork server cannot serve", why=str(gone))
+                self._promised().set_exception(_not_started())
                 raise
             log.info("parties can be forked", seconds=took["seconds"])
             self._promised().set_result(server)
             await server.gone.wait()
             log.error("fork server ended", process=server.process_id)
         finally:
-            self._server = asyncio.get_running_loop().create_future()
+            self._promise_another()
             await server.close()
         await self._replace_dead()
 
@@ -182,6 +183,12 @@ class PartyPool:
         if self._server is None:
             raise RuntimeError("the pool was not started")
         return self._server
+
+    def _promise_another(self) -> None:
+        promised = self._promised()
+        if promised.done():
+            promised.exception()  # whoever waited has it; nobody need
+            self._server = asyncio.get_running_loop().create_future()
 
     async def _replace_dead(self) -> None:
         for task in list(self._warm):
@@ -191,31 +198,50 @@ class PartyPool:
         self.start()
 
     async def _forked(self) -> Party:
+        """A party that is ready for its job. Raises IsthmusError(NO_FREE_SEAT)."""
         try:
             async with asyncio.timeout(WARM_WITHIN):
-                server = await asyncio.shield(self._promised())
+                while True:
+                    server = await asyncio.shield(self._promised())
+                    try:
+                        return await self._forked_from(server)
+                    except ServerGone:
+                        if self._promised().done() and self._promised().result() is server:
+                            self._promise_another()
         except TimeoutError:
             raise IsthmusError(
                 Reason.NO_FREE_SEAT,
                 "the parties of this space are still being prepared",
                 advice="Try again in a minute; after an upgrade kernels are compiled once",
             ) from None
-        party = await _fork(server)
+
+    async def _forked_from(self, server: ForkServer) -> Party:
+        with pipes() as (reading, writing, incoming, outgoing):
+            try:
+                party = Party(await server.fork(reading, writing), incoming, outgoing)
+            except BaseException as problem:
+                incoming.close()
+                outgoing.close()
+                if not isinstance(problem, OSError):
+                    raise
+                log.error("a party did not start", why=str(problem))
+                raise _not_started() from None
         why = ""
         try:
-            async with asyncio.timeout(WARM_WITHIN):
-                async for kind, body in party.messages():
-                    if kind == FromParty.READY_FOR_JOB:
-                        self._tell_confinement(body)
-                        return party
-                    why = str(json.loads(body)["detail"])
-        except (TimeoutError, PipeBroken):
+            async for kind, body in party.messages():
+                if kind == FromParty.READY_FOR_JOB:
+                    self._tell_confinement(body)
+                    return party
+                why = str(json.loads(body)["detail"])
+        except PipeBroken:
             pass
         except asyncio.CancelledError:
             await party.end()
             raise
         _, ended = await party.ending()
         await party.end()
+        if server.gone.is_set():
+            raise ServerGone
         log.error("a party did not start", why=why or ended)
         raise _not_started(why)
 
@@ -227,18 +253,7 @@ class PartyPool:
             (log.warning if found["missing"] else log.info)("parties are confined", **found)
 
 
-async def _fork(server: ForkServer) -> Party:
-    async with pipes() as (reading, writing, incoming, outgoing):
-        try:
-            return Party(await server.fork(reading, writing), incoming, outgoing)
-        except (ServerGone, OSError) as problem:
-            incoming.close()
-            outgoing.close()
-            log.error("a party did not start", why=str(problem))
-            raise _not_started("") from None
-
-
-def _not_started(why: str) -> IsthmusError:
+def _not_started(why: str = "") -> IsthmusError:
     return IsthmusError(
         Reason.NO_FREE_SEAT,
         why or "a party process did not start",
