@@ -30,7 +30,7 @@ PARTY = "isthmus-party"  # in process lists
 def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes the socket
     control = _control()
-    settings = PartySettings.from_text(sys.argv[1])
+    settings = PartySettings.from_text(sys.argv[-1])
     try:
         folder = kernelcache.checked(Path(settings.kernels))
         os.environ[kernelcache.VARIABLE] = str(folder)

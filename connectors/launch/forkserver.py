@@ -66,8 +66,8 @@ class ForkServer:
         self._loop.add_reader(control.fileno(), self._hear)
 
     @classmethod
-    async def started(cls, settings: PartySettings, command: tuple[str, ...] = COMMAND) -> ForkServer:
-        """Started, not yet warm."""
+    async def started(cls, settings: PartySettings, command: tuple[str, ...] = ()) -> ForkServer:
+        """Started, not yet warm; by another `command` where the tests' programs are to be known there."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         # The package's own folder, so that a party runs the code whose digest its agent offers. One thread: libraries
@@ -81,7 +81,7 @@ class ForkServer:
         }
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *command,
+                *(command or COMMAND),
                 settings.as_text(),
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
@@ -119,15 +119,11 @@ class ForkServer:
             raise
 
     async def close(self) -> None:
-        """The server ends, and the kernel ends what it forked."""
+        """The server ends, even if it is warming up, and the kernel ends what it forked."""
         self._lost("")
-        try:
-            async with asyncio.timeout(ENDED_WITHIN):
-                await self._process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
 
     def _hear(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -19,7 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from connectors.engine.forking import PartySettings
 from connectors.engine.pipe import Frames, FromParty, PipeBroken, ToParty, head
-from connectors.launch.forkserver import COMMAND, ForkServer, Process, ServerGone
+from connectors.launch.forkserver import ForkServer, Process, ServerGone
 from connectors.launch.pipes import Incoming, Outgoing, pipes
 from gateway.domain.errors import IsthmusError, Reason
 
@@ -91,7 +91,7 @@ class Party:
 class PartyPool:
     """`seats` warm parties; one that is taken is replaced when it is given back."""
 
-    def __init__(self, seats: int, settings: PartySettings, command: tuple[str, ...] = COMMAND) -> None:
+    def __init__(self, seats: int, settings: PartySettings, command: tuple[str, ...] = ()) -> None:
         self._seats, self._settings, self._command = seats, settings, command
         self._warm: list[asyncio.Task[Party]] = []
         self._out: set[Party] = set()
@@ -141,15 +141,15 @@ class PartyPool:
 
     async def close(self) -> None:
         self._seats = 0
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
         for task in self._warm:
             task.cancel()  # one that is still starting ends itself
             with contextlib.suppress(IsthmusError, asyncio.CancelledError):
                 await (await task).end()
         for party in list(self._out):
             await party.end()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
 
     async def _keep(self) -> None:
         """A fork server at all times: one that ended, or did not start, is started again, not too often."""
