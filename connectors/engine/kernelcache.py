@@ -50,8 +50,10 @@ def checked(folder: Path) -> Path:
             if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise _refused(path, "can be written by others")
         for above in folder.resolve().parents:
-            mode = above.stat().st_mode
-            if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            found = above.stat()
+            if found.st_uid not in (os.geteuid(), 0):
+                raise _refused(above, "belongs to another user")
+            if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
                 raise _refused(above, "can be written by everybody")
     except OSError as problem:
         raise _refused(folder, f"cannot be used: {problem.strerror}") from None

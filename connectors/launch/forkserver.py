@@ -67,7 +67,8 @@ class ForkServer:
 
     @classmethod
     async def started(cls, settings: PartySettings, command: tuple[str, ...] = ()) -> ForkServer:
-        """Started, not yet warm; by another `command` where the tests' programs are to be known there."""
+        """Started, not yet warm; by another `command` where the tests' programs are to be known there. Raises
+        ServerGone."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         # The package's own folder, so that a party runs the code whose digest its agent offers. One thread: libraries
@@ -79,7 +80,7 @@ class ForkServer:
             "OPENBLAS_NUM_THREADS": "1",
             VARIABLE: settings.kernels,
         }
-        with theirs:
+        try:
             process = await asyncio.create_subprocess_exec(
                 *(command or COMMAND),
                 settings.as_text(),
@@ -89,6 +90,13 @@ class ForkServer:
                 env=environment,
                 start_new_session=True,
             )
+        except BaseException as problem:
+            ours.close()
+            if isinstance(problem, OSError):
+                raise ServerGone(f"the fork server cannot be started: {problem}") from None
+            raise
+        finally:
+            theirs.close()
         return cls(process, ours)
 
     @property

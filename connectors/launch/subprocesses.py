@@ -162,9 +162,10 @@ class PartyPool:
 
     async def _keep_one(self) -> None:
         """One fork server, until it ends. Raises ServerGone if it never could fork."""
-        server = await ForkServer.started(self._settings, self._command)
+        server = None
         try:
             try:
+                server = await ForkServer.started(self._settings, self._command)
                 took = await server.warm()
             except ServerGone as gone:
                 log.error("fork server cannot serve", why=str(gone))
@@ -176,7 +177,8 @@ class PartyPool:
             log.error("fork server ended", process=server.process_id)
         finally:
             self._promise_another()
-            await server.close()
+            if server is not None:
+                await server.close()
         await self._replace_dead()
 
     def _promised(self) -> asyncio.Future[ForkServer]:

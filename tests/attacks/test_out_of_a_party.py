@@ -57,9 +57,14 @@ async def test_what_only_an_intruder_does_ends_the_party_there(tries: str) -> No
     assert [seat.ending for seat in seats] == ["at a system call that no party makes"] * 3
 
 
-async def test_a_party_has_its_pipes_and_its_loop_and_no_environment() -> None:
+async def test_a_party_has_its_pipes_and_its_loop_and_nothing_of_its_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISTHMUS_SECRET", "a canary")
+    inheritable = os.dup(2)
+    os.set_inheritable(inheritable, True)
     has = json.loads(told(await run(breaking_in("what it has"), server=SERVER))["detail"])
+    os.close(inheritable)
     assert has["environment"] == {}
+    assert set(has["at start"]) == {"LANG", "NUMBA_CACHE_DIR", "OPENBLAS_NUM_THREADS", "PATH", "PYTHONPATH"}
     # In, nothing, nothing, out; the event loop's own: a queue of events and a pair of sockets.
     assert has["descriptors"] == [0, 1, 2, 3, 4, 5, 6]
 

@@ -32,6 +32,8 @@ from tests.engine.test_wire import Canary
 NAME, VERSION, LEAKAGE = "intruder", "1", "everything"
 # process_vm_readv(2) and bpf(2) have no name in the C library or in Python.
 _READ_MEMORY, _LOAD_PROGRAM = {"x86_64": (310, 321), "aarch64": (270, 280)}[os.uname().machine]
+# As the kernel got it when the fork server was started: what stays in /proc/self/environ.
+_AT_START = dict(os.environ)
 
 
 def _open(path: str, flags: int = os.O_RDONLY) -> Callable[[int], object]:
@@ -145,7 +147,7 @@ async def run(engine: Any, parameters: dict[str, Any], *inputs: object) -> Seque
             raise SessionAborted(Abort.INTERNAL, json.dumps(tried))
         case "what it has":
             descriptors = [number for number in range(256) if _is_open(number)]
-            has = {"environment": dict(os.environ), "descriptors": descriptors, "arguments": sys.argv}
+            has = {"environment": dict(os.environ), "at start": _AT_START, "descriptors": descriptors}
             raise SessionAborted(Abort.INTERNAL, json.dumps(has))
         case "memory":
             kept = [np.ones(1 << 20) for _ in range(1 << 20)]

@@ -65,10 +65,12 @@ with socket.create_server(("127.0.0.1", 0)) as server:
     left = confinement.leave_network()
     try:
         socket.create_connection(server.getsockname())
+        print(left, "reached")
     except OSError as refused:
         print(left, refused.strerror)
 """
-    assert script(tried) == "True Network is unreachable"
+    # Where a machine forbids user namespaces nothing is claimed.
+    assert script(tried) in ("True Network is unreachable", "False reached")
 
 
 def test_threads_that_were_started_in_time_are_confined_too() -> None:

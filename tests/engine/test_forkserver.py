@@ -6,9 +6,9 @@ import asyncio
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -115,35 +115,22 @@ def test_when_the_agent_is_killed_server_and_parties_die() -> None:
 
 async def test_a_server_that_refuses_to_serve_says_why_and_nobody_waits_for_it(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    refusing = SETTINGS.__class__(str(tmp_path), SETTINGS.memory)
+    refusing = replace(SETTINGS, kernels=str(tmp_path))
     server = await ForkServer.started(refusing)
     with pytest.raises(ServerGone, match="compiled kernels are not loaded from"):
         await server.warm()
     await server.close()
-    pool = PartyPool(1, refusing)
-    pool.start()
-    with pytest.raises(IsthmusError) as refused:
-        await pool.take()
-    assert refused.value.reason is Reason.NO_FREE_SEAT
-    await pool.close()
+    for pool in (PartyPool(1, refusing), PartyPool(1, SETTINGS, ("/no/such/command",))):
+        pool.start()
+        with pytest.raises(IsthmusError) as refused:
+            await pool.take()
+        assert refused.value.reason is Reason.NO_FREE_SEAT
+        await pool.close()
 
 
-async def test_a_party_gets_nothing_of_its_agents_environment_or_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ISTHMUS_SECRET", "a canary")
-    ours, theirs = socket.socketpair()
-    os.set_inheritable(ours.fileno(), True)
-    with ours:
-        server = await ForkServer.started(SETTINGS)
-        theirs.close()
-        ours.setblocking(False)
-        await server.warm()
-        shown = Path(f"/proc/{server.process_id}/environ").read_bytes()
-        assert b"canary" not in shown
-        assert sorted(entry.split(b"=")[0].decode() for entry in shown.split(b"\0") if entry) == [
-            "LANG", "NUMBA_CACHE_DIR", "OPENBLAS_NUM_THREADS", "PATH", "PYTHONPATH",
-        ]  # fmt: skip
-        assert len(os.listdir(f"/proc/{server.process_id}/task")) == 1
-        await server.close()
+async def test_a_server_that_forks_has_one_thread() -> None:
+    async with forked(1) as (_, (party,)):
+        assert len(os.listdir(f"/proc/{server_of(party.process_id)}/task")) == 1
 
 
 @pytest.mark.parametrize("loop", [asyncio, uvloop])
@@ -163,3 +150,16 @@ def test_what_the_pipe_does_not_hold_arrives_whole_whichever_loop_runs(loop: Mod
 
 def test_the_command_runs_the_packages_own_code() -> None:
     assert COMMAND[:2] == (sys.executable, "-P")
+
+
+async def test_where_full_confinement_is_required_no_party_starts_without_it() -> None:
+    with pytest.raises(IsthmusError, match="no files to confine a party with") as refused:
+        async with forked(1, server="tests.engine.unconfinable"):
+            raise AssertionError("a party started")
+    assert refused.value.reason is Reason.NO_FREE_SEAT
+
+
+async def test_where_it_is_not_a_party_starts_with_what_there_is() -> None:
+    best = replace(SETTINGS, confinement="best effort")
+    async with forked(1, server="tests.engine.unconfinable", settings=best) as (_, (party,)):
+        assert party.is_alive
