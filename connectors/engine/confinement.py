@@ -18,8 +18,6 @@ import os
 import resource
 import struct
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from connectors.engine import seccomp
@@ -39,13 +37,6 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _CREATE_RULESET, _RESTRICT_SELF, _VERSION = 444, 446, 1
 _FILE_ACCESS = ((1, (1 << 13) - 1), (2, 1 << 13), (3, 1 << 14), (5, 1 << 15))
 _TCP, _SCOPES = 0b11, 0b11  # bind and connect; abstract sockets and signals
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`memory` in bytes that a party may map to write in; None: what the machine has."""
-
-    memory: int | None = DEFAULT_MEMORY_MIB << 20
 
 
 def offered() -> set[str]:
@@ -85,22 +76,22 @@ def leave_network() -> bool:
     return True
 
 
-def confine(limits: Limits, start_threads: Callable[[], None]) -> list[str]:
-    """Give everything up, in one thread; what `start_threads` starts are the last threads. Returns the means that
-    took effect."""
+def confine(memory: int) -> list[str]:
+    """Give everything up, in a process of one thread; `memory` in bytes, 0 for what the machine has. Returns the means
+    that took effect."""
     applied = []
-    if sys.platform == "linux" and _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 and _drop_capabilities():
+    linux = sys.platform == "linux"
+    if linux and _libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 and _drop_capabilities():
         applied.append("rights")
-    if sys.platform == "linux" and _no_files():
-        applied.append("files")  # of this thread and those it starts from here on
-    start_threads()
+    if linux and _no_files():
+        applied.append("files")
     for what in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
         resource.setrlimit(what, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    if limits.memory is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
+    if memory:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     applied.append("limits")
-    if sys.platform == "linux" and seccomp.install():
+    if linux and seccomp.install():
         applied.append("calls")
     return applied
 

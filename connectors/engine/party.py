@@ -9,7 +9,6 @@ import asyncio
 import base64
 import os
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
@@ -29,7 +28,6 @@ from connectors.engine.writer import Writer
 from connectors.rules.session_keys import BadSessionKey, pair_keys
 from gateway.rules.sealing import seal_output
 
-HEARTBEAT_SECONDS = 0.5
 EARLY_BYTES = 64 << 20  # frames that come before the job
 VIEW_ELEMENTS = 64
 _STEP_OF_PROGRESS = 0.02
@@ -258,21 +256,13 @@ def _tell(writer: Writer, failure: SessionAborted) -> None:
     )
 
 
-def _heartbeats(writer: Writer) -> None:
-    while True:
-        time.sleep(HEARTBEAT_SECONDS)
-        writer.beat()
-
-
 def whole_life(reading: int, writing: int, settings: PartySettings, means: list[str]) -> int:
     """In a process that was just forked: be confined, take one job; its exit code. `means` are in effect already."""
     writer = Writer(writing)
     # The loop makes its descriptors now: later there are none to be had. The agent sends nothing before it is told.
     with asyncio.Runner() as runner:
         session = runner.run(_connected(writer, reading))
-        heartbeats = threading.Thread(target=_heartbeats, args=(writer,), daemon=True)
-        limits = confinement.Limits(settings.memory or None)
-        means = means + confinement.confine(limits, heartbeats.start)
+        means = means + confinement.confine(settings.memory)
         missing = [name for name in confinement.REQUIRED if name not in means]
         sys.addaudithook(_refuse_pickles)
         if missing and settings.confinement == "required":

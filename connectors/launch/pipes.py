@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import sys
+import termios
 from collections import deque
 from collections.abc import Iterator
 
@@ -103,6 +105,13 @@ class Outgoing:
     async def drained(self) -> None:
         """Wait until little waits to be written."""
         await self._room.wait()
+
+    def unread(self) -> int:
+        """Bytes that were written and that nobody has read."""
+        held = bytearray(4)
+        if self._descriptor >= 0:
+            fcntl.ioctl(self._descriptor, termios.FIONREAD, held)  # of a pipe: what it holds
+        return self._size + int.from_bytes(held, sys.byteorder)
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -52,6 +52,10 @@ class Party:
         """Wait until the pipe has room: what holds a fast sender back."""
         await self._outgoing.drained()
 
+    def unread(self) -> int:
+        """Bytes that were sent and that the party has not read."""
+        return self._outgoing.unread()
+
     async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
         """(kind, body) as they come; ends when the party has ended. Raises PipeBroken for nonsense."""
         while True:

@@ -53,7 +53,7 @@ async def test_a_server_that_dies_takes_its_parties_with_it_and_another_one_serv
         server = server_of(party.process_id)
         await pool.give_back(other)  # so that one has a job, and one waits for it
         os.kill(server, signal.SIGKILL)
-        assert [kind async for kind, _ in party.messages() if kind != FromParty.HEARTBEAT] == []
+        assert [kind async for kind, _ in party.messages()] == []
         assert await party.ending() == (Reason.PARTY_DIED, "with the server that it was forked from")
         await pool.give_back(party)
         async with asyncio.timeout(WITHIN):
@@ -141,11 +141,20 @@ def test_what_the_pipe_does_not_hold_arrives_whole_whichever_loop_runs(loop: Mod
                 party.send(ToParty.PEER, bytes(1 << 20))
             await party.drained()
             party.send(ToParty.JOB, b"no job")
-            said = [(kind, body) async for kind, body in party.messages() if kind != FromParty.HEARTBEAT]
+            said = [(kind, body) async for kind, body in party.messages()]
             assert [kind for kind, _ in said] == [FromParty.FAILED]
             assert b"BAD_JOB" in said[0][1]
 
     loop.run(talk())
+
+
+async def test_what_a_party_has_not_read_is_counted() -> None:
+    async with forked(1) as (_, (party,)):
+        os.kill(party.process_id, signal.SIGSTOP)
+        assert party.unread() == 0
+        for _ in range(2):
+            party.send(ToParty.PEER, bytes(1 << 20))
+        assert party.unread() == 2 * (5 + (1 << 20))
 
 
 def test_the_command_runs_the_packages_own_code() -> None:
