@@ -11,7 +11,6 @@ import os
 import signal
 import stat
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
@@ -31,7 +30,6 @@ from connectors.rules.session_keys import BadSessionKey, pair_keys
 from gateway.edges.secrecy import keep_to_itself
 from gateway.rules.sealing import seal_output
 
-HEARTBEAT_SECONDS = 0.5
 EARLY_BYTES = 64 << 20  # frames that come before the job
 VIEW_ELEMENTS = 64
 _STEP_OF_PROGRESS = 0.02
@@ -250,12 +248,6 @@ def _tell(writer: Writer, failure: SessionAborted) -> None:
     )
 
 
-def _heartbeats(writer: Writer) -> None:
-    while True:
-        time.sleep(HEARTBEAT_SECONDS)
-        writer.beat()
-
-
 def main() -> NoReturn:
     keep_to_itself()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes stdin
@@ -266,7 +258,6 @@ def main() -> NoReturn:
     descriptor = os.dup(1)
     os.dup2(2, 1)  # a stray print goes to stderr, not between frames
     writer = Writer(descriptor)
-    threading.Thread(target=_heartbeats, args=(writer,), daemon=True).start()
     os._exit(asyncio.run(serve(writer)))
 
 

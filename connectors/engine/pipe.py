@@ -5,7 +5,7 @@ longer than MAX_FRAME; an unknown kind or length ends the conversation. No MPyC 
 
 To the party: JOB (json), PEER (u8 from, sealed frame), INPUT (u8 provider index, chunk as in inputs.py), GO.
 End of file means: die. From it: READY_FOR_JOB, PEER (u8 to, sealed frame), PROGRESS (json phase, fraction),
-HEARTBEAT twice a second, OUTPUT_READY (waits for GO), OUTPUT (json recipient -> base64), then DONE (json) or
+OUTPUT_READY (waits for GO), OUTPUT (json recipient -> base64), then DONE (json) or
 FAILED (json culprit, reason, phase, detail).
 """
 
@@ -26,7 +26,6 @@ class FromParty(IntEnum):
     READY_FOR_JOB = 65
     PEER = 66
     PROGRESS = 67
-    HEARTBEAT = 68
     OUTPUT_READY = 69
     OUTPUT = 70
     DONE = 71

@@ -1,30 +1,28 @@
 """A party's stdout.
 
 Invariants: writing never blocks the party (what the pipe does not take is kept, so two parties that write to
-each other through one agent cannot lock up); frames are never interleaved, whoever writes; a party whose
-agent is gone dies.
+each other through one agent cannot lock up); only the event loop's thread writes, so frames are never interleaved; a
+party whose agent is gone dies.
 """
 
 import asyncio
 import json
 import os
-import threading
 
 from connectors.engine.pipe import FromParty, frame
 
 
 class Writer:
-    """stdout, without blocking: what the pipe does not take is kept. Threads may write heartbeats."""
+    """stdout, without blocking: what the pipe does not take is kept."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
-        self._descriptor, self._rest, self._lock = descriptor, bytearray(), threading.Lock()
+        self._descriptor, self._rest = descriptor, bytearray()
         self._watched = False
 
     def write(self, kind: FromParty, body: bytes = b"") -> None:
-        with self._lock:
-            self._rest += frame(kind, body)
-            self._flush()
+        self._rest += frame(kind, body)
+        self._flush()
         if self._rest and not self._watched:
             self._watched = True
             asyncio.get_running_loop().add_writer(self._descriptor, self._on_writable)
@@ -32,25 +30,16 @@ class Writer:
     def write_json(self, kind: FromParty, body: object) -> None:
         self.write(kind, json.dumps(body).encode())
 
-    def beat(self) -> None:
-        """A heartbeat, unless the agent is behind with reading: then it sees that frames come."""
-        with self._lock:
-            if not self._rest:
-                self._rest += frame(FromParty.HEARTBEAT)
-            self._flush()
-
     def drain(self) -> None:
         """Write everything, blocking."""
-        with self._lock:
-            os.set_blocking(self._descriptor, True)
-            self._flush()
+        os.set_blocking(self._descriptor, True)
+        self._flush()
 
     def _on_writable(self) -> None:
-        with self._lock:
-            self._flush()
-            if not self._rest:
-                self._watched = False
-                asyncio.get_running_loop().remove_writer(self._descriptor)
+        self._flush()
+        if not self._rest:
+            self._watched = False
+            asyncio.get_running_loop().remove_writer(self._descriptor)
 
     def _flush(self) -> None:
         try:

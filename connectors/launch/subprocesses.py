@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import stat
 import sys
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -48,6 +51,19 @@ class Party:
         if self._process.stdin is not None:
             with contextlib.suppress(ConnectionError):
                 await self._process.stdin.drain()
+
+    def unread(self) -> int:
+        """Bytes that were sent and that the party has not read; 0 where the system does not say."""
+        if self._process.stdin is None or self._process.stdin.is_closing():
+            return 0
+        waiting = self._process.stdin.transport.get_write_buffer_size()
+        pipe = self._process.stdin.get_extra_info("pipe") or self._process.stdin.get_extra_info("socket")
+        counted = bytearray(4)
+        with contextlib.suppress(OSError, AttributeError, ValueError):
+            # What a pipe holds; of a socket, what its other end has not taken.
+            is_pipe = stat.S_ISFIFO(os.fstat(pipe.fileno()).st_mode)
+            fcntl.ioctl(pipe.fileno(), termios.FIONREAD if is_pipe else termios.TIOCOUTQ, counted)
+        return waiting + int.from_bytes(counted, sys.byteorder)
 
     async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
         """(kind, body) as they come; ends when the party has ended. Raises PipeBroken for nonsense."""
