@@ -20,8 +20,9 @@ from gateway.domain.computation import Computation, Receipt, Role, SpaceStatus, 
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Verdict
-from gateway.domain.session import UNDETERMINED, Approval, Completed, Failure, Progress, Refusal, RunEvent
+from gateway.domain.session import Approval, Completed, Failure, Progress, Refusal, RunEvent
 from gateway.flows.account import Account, ending_of
+from gateway.flows.oversee import overseen
 from gateway.ports import Agent, Chains, Documents, Tunnels
 from gateway.rules import blame
 from gateway.rules.jose import parse_compact
@@ -113,7 +114,9 @@ class TakePart:
         try:
             self.tunnels.open(signed.body)
             self.tunnels.start(session)
-            async with aclosing(self._supervised(signed.body, self.agent.run(contract, approvals, chains))) as events:
+            found = self._found[session] = asyncio.get_running_loop().create_future()
+            ran = self.agent.run(contract, approvals, chains)
+            async with aclosing(overseen(self.entity, self.agent, signed.body, ran, found)) as events:
                 async for event in events:
                     last = event
                     if isinstance(event, Progress) and known is not None:
@@ -124,6 +127,7 @@ class TakePart:
             last = Failure(problem.reason.value, self.entity, "start", problem.public, problem.advice)
             raise
         finally:
+            self._found.pop(session, None)
             if isinstance(last, Completed):
                 del self._running[session]
             else:
@@ -139,45 +143,6 @@ class TakePart:
             await self.agent.stop(session, failure)
         elif not found.done():
             found.set_result(failure)
-
-    async def _supervised(
-        self, contract: Contract, events: AsyncGenerator[RunEvent, None]
-    ) -> AsyncGenerator[RunEvent, None]:
-        """The agent's events, until this gateway ends them: for what it finds, an agent that is silent, or the time."""
-        loop, stall = asyncio.get_running_loop(), contract.deadlines.stall
-        until = loop.time() + contract.deadlines.total
-        found = self._found[contract.session] = loop.create_future()
-        try:
-            async with aclosing(events):
-                while True:
-                    event = asyncio.ensure_future(anext(events, None))
-                    try:
-                        within = min(float(stall), max(0.0, until - loop.time()))
-                        await asyncio.wait((event, found), timeout=within, return_when=asyncio.FIRST_COMPLETED)
-                    finally:
-                        if not event.done():
-                            event.cancel()
-                            await asyncio.gather(event, return_exceptions=True)
-                    if not event.cancelled():
-                        came = event.result()
-                        if came is None:
-                            return
-                        yield came
-                        continue
-                    failure = found.result() if found.done() else self._out_of_time(contract, loop.time() >= until)
-                    await self.agent.stop(contract.session, failure)
-                    yield failure
-                    return
-        finally:
-            del self._found[contract.session]
-
-    def _out_of_time(self, contract: Contract, total: bool) -> Failure:
-        if total:
-            text = "the session took longer than its contract allows"
-            return Failure(Reason.DEADLINE_EXCEEDED.value, UNDETERMINED, "session", text, "Ask again")
-        text = f"the space's agent gave no sign of life for {contract.deadlines.stall} s"
-        action = f"The operator of {self.entity} has to look into it"
-        return Failure(Reason.AGENT_UNREACHABLE.value, self.entity, "session", text, action)
 
     async def conclude(
         self,
