@@ -187,7 +187,7 @@ class Agent:
             async with aclosing(session.run()) as events:
                 async for event in events:
                     if isinstance(event, Failure):
-                        await self._note("session.failed", contract, f"{event.reason} by {event.culprit}: {event.text}")
+                        await self._note("session.failed", contract, f"{event.reason}, {event.culprit}: {event.text}")
                     yield event
         finally:
             self._sessions.pop(contract.body.session, None)

@@ -1,8 +1,9 @@
 """One session at one agent: its parties, its inputs, its frames, until the receipt or the first failure.
 
 Invariants: nothing here believes the gateway: whoever runs this has verified contract and approvals; an
-output share leaves only after the audit log says that it will; the first failure decides, names its culprit,
-and leaves no party behind. A silent party is stalled after the contract's stall deadline.
+output share leaves only after the audit log says that it will; the first failure ends it here, names whom this space
+can know to have caused it, and leaves no party behind. The agent watches its parties and says that it lives: a party
+says nothing of the kind. The contract's stall and total deadlines hold here, whatever the gateway does.
 """
 
 from __future__ import annotations
@@ -25,10 +26,21 @@ from connectors.engine.rows import InputRows
 from connectors.launch.subprocesses import Party, PartyPool
 from connectors.rules.party_job import blame, failure, party_job
 from connectors.sources.linking import LinkedRows
+from connectors.supervision import Watch, sample
 from gateway.domain.approval import SignedContract
 from gateway.domain.computation import SealedShare
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.session import PROVIDER_BASE, Completed, Failure, Frame, Heartbeat, Progress, RunEvent, ViewSample
+from gateway.domain.session import (
+    PROVIDER_BASE,
+    UNDETERMINED,
+    Completed,
+    Failure,
+    Frame,
+    Heartbeat,
+    Progress,
+    RunEvent,
+    ViewSample,
+)
 from gateway.edges.tunnel import MAX_FRAME, Mailbox
 from gateway.rules.roster import Roster
 
@@ -51,7 +63,9 @@ class SessionKeys:
 class _Seat:
     pid: int
     party: Party
-    seen: float
+    # When it last sent something.
+    spoke: float
+    watch: Watch
     phase: str = "start"
     told: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,6 +110,7 @@ class Session:
             # Beside the start, which may wait for a party: nobody must take this space for dead, and who
             # ends the session meanwhile is heard.
             self._spawn(self._beat(), None)
+            self._spawn(self._in_time(), None)
             self._spawn(self._start(), None)
             while not isinstance(event := await self._events.get(), Completed | Failure):
                 yield event
@@ -111,7 +126,8 @@ class Session:
             except IsthmusError as problem:
                 failed = failure(problem.reason, self.entity, "start", problem.public, problem.advice)
                 raise Ended(failed) from None
-            self._seats[seat.pid] = _Seat(seat.pid, party, asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            self._seats[seat.pid] = _Seat(seat.pid, party, now, Watch(self.contract.body.deadlines.stall, now))
             job = party_job(self.contract.body, self.roster, self.keys.seats[seat.pid], seat.pid)
             party.send(ToParty.JOB, json.dumps(job).encode())
         self._seated.set()
@@ -151,8 +167,9 @@ class Session:
         pieces = held.pieces.setdefault(frame.source, bytearray())
         pieces += frame.sealed
         if len(pieces) > MAX_SEALED:
-            text = f"{sender} sent more at once than any protocol step takes"
-            raise Ended(failure(Reason.PROTOCOL_VIOLATION, sender, "session", text))
+            # Gateways refuse what comes in too many pieces: this one let it through, or pieced it together itself.
+            text = f"more came at once from {sender} than any protocol step takes"
+            raise Ended(failure(Reason.FRAME_UNREADABLE, sender, "session", text))
         if frame.more:
             return
         del held.pieces[frame.source]
@@ -249,14 +266,14 @@ class Session:
         """One party's messages, until it is done; its end before that is a death."""
         loop = asyncio.get_running_loop()
         async for kind, body in held.party.messages():
-            held.seen = loop.time()
+            held.spoke = loop.time()
             match kind:
                 case FromParty.PEER:
                     await self._send(Frame(held.pid, body[0], body[1:]))
                 case FromParty.PROGRESS:
                     said = json.loads(body)
-                    if said["phase"] != held.phase or held.seen - held.told > PROGRESS_SECONDS:
-                        held.phase, held.told = str(said["phase"]), held.seen
+                    if said["phase"] != held.phase or held.spoke - held.told > PROGRESS_SECONDS:
+                        held.phase, held.told = str(said["phase"]), held.spoke
                         self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
                 case FromParty.OUTPUT_READY:
                     await self.spend()
@@ -276,15 +293,25 @@ class Session:
         raise Ended(failure(reason, self.entity, held.phase, text))
 
     async def _watch(self) -> None:
-        """A party that gives no sign of life within the stall deadline has stalled."""
+        """Look at the parties; one that has stalled ends the session."""
         loop = asyncio.get_running_loop()
-        stall = self.contract.body.deadlines.stall
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             for held in self._seats.values():
-                if not held.done.is_set() and loop.time() - held.seen > stall:
-                    text = f"party {held.pid} at {self.entity} gave no sign of life for {stall} s"
+                if held.done.is_set():
+                    continue
+                seen = sample(held.party.process_id)
+                if (how := held.watch.look(loop.time(), seen, held.spoke, held.party.unread())) is not None:
+                    stall = self.contract.body.deadlines.stall
+                    text = f"party {held.pid} at {self.entity} has been {how} for {stall} s"
                     raise Ended(failure(Reason.PARTY_STALLED, self.entity, held.phase, text))
+
+    async def _in_time(self) -> None:
+        """The session has ended before its total deadline; who kept it that long, nobody can tell from here."""
+        total = self.contract.body.deadlines.total
+        await asyncio.sleep(total)
+        text = f"the session was not over within {total} s"
+        raise Ended(failure(Reason.DEADLINE_EXCEEDED, UNDETERMINED, "session", text))
 
     async def _beat(self) -> None:
         while True:

@@ -146,7 +146,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
 
         async def tunnel_failed(session: str, failure: Failure) -> None:
             log.error("tunnel", session=session, space=failure.culprit, problem=failure.text)
-            await agent.stop(session, failure)
+            await take_part.found(session, failure)
 
         tunnel = Tunnel(entity, spaces.tunnel, tunnel_failed)
         agent = AgentLine(entity, tunnel, spaces.offered, own_chain, lambda: (trust.chains(), revocations.all()))

@@ -400,7 +400,7 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
                 await asyncio.wait(tasks)
 
 
-async def _quiet(entity: str, session: str, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+async def _quiet(entity: str, session: str, within: float, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
     """A tunnel to a space that says nothing, until the session is over."""
     async for _ in outgoing:
         pass

@@ -99,7 +99,9 @@ class Inbox:
         self._chunks.append(piece)
         have, want = sum(map(len, self._chunks)), ELEMENT_BYTES * self._columns * self._bound
         if have > want or (final and have != want) or not piece:
-            raise self._refused(f"sent {have} bytes of shares where {want} are due")
+            # It opened, so the provider made it.
+            text = f"provider {self._culprit.index} sent {have} bytes of shares where {want} are due"
+            raise SessionAborted(Abort.WRONG_LENGTH, text, self._culprit, "input")
         self.complete = final
 
     def matrix(self) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array, in_field
-from connectors.rules.session_keys import TAG_BYTES, BadFrame, Opener, Sealer
+from connectors.rules.session_keys import BadFrame, Opener, Sealer
 
 COUNTER_BYTES = 8
 ELEMENT_BYTES = 8
@@ -105,12 +105,13 @@ class Channel:
         if self._failure is not None:
             return
         try:
-            if len(sealed) > self.cap + COUNTER_BYTES + TAG_BYTES:
-                raise self._violation(Abort.FRAME_TOO_LARGE, f"sent a frame of {len(sealed)} bytes")
             try:
                 frame = self._opener.open(sealed)
             except BadFrame as exc:
                 raise self._violation(Abort.BAD_FRAME, "sent a frame that is not its next one") from exc
+            # Only now: of one that does not open nobody knows who made it so long. The pipe bounds both.
+            if len(frame) > self.cap + COUNTER_BYTES:
+                raise self._violation(Abort.FRAME_TOO_LARGE, f"sent a frame of {len(frame)} bytes")
             if len(frame) < COUNTER_BYTES:
                 raise self._violation(Abort.WRONG_LENGTH, "sent a frame without a counter")
             (counter,) = struct.unpack_from("<q", frame)

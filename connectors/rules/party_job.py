@@ -1,7 +1,8 @@
 """What a party is told to do, and what is made of it when it fails: pure, from contract and roster.
 
-Invariant: a party's culprit is named by pid or provider index; what leaves the space names the entity that the
-contract has there, with a reason that everybody knows.
+Invariants: a party's culprit is named by pid or provider index; what leaves the space names the entity that the
+contract has there, with a reason that everybody knows; what a frame proves that does not open, and whose frames are
+missing, is for `gateway.rules.blame` to say: such a report suspects, or leaves it open.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 
 from gateway.domain.contract import Contract
 from gateway.domain.errors import Reason
-from gateway.domain.session import Failure
+from gateway.domain.session import UNDETERMINED, Failure
 from gateway.rules.roster import Roster
 
-# A party's reason codes (connectors.engine.errors.Abort), as everybody else knows them.
+# A party's reason codes (connectors.engine.errors.Abort), as everybody else knows them. Frames and inputs that do not
+# open may have been altered by whoever carried them; the others were opened before they were judged.
 REASONS = {
-    "BAD_INPUT": Reason.PROTOCOL_VIOLATION,
-    "BAD_FRAME": Reason.PROTOCOL_VIOLATION,
+    "BAD_INPUT": Reason.FRAME_UNREADABLE,
+    "BAD_FRAME": Reason.FRAME_UNREADABLE,
     "FRAME_TOO_LARGE": Reason.PROTOCOL_VIOLATION,
     "WRONG_LENGTH": Reason.PROTOCOL_VIOLATION,
     "ELEMENT_OUT_OF_RANGE": Reason.PROTOCOL_VIOLATION,
@@ -30,6 +32,8 @@ REASONS = {
     "OUT_OF_MEMORY": Reason.RESOURCE_EXHAUSTED,
     "NOT_CONFINED": Reason.NO_FREE_SEAT,
 }
+# Whoever is waited for may be waiting too, and shares that do not fit say only that one of them is wrong.
+_NOBODYS = frozenset({Reason.DEADLINE_EXCEEDED, Reason.INCONSISTENT_SHARES})
 
 
 def party_job(contract: Contract, roster: Roster, private_key: bytes, pid: int) -> dict[str, Any]:
@@ -67,20 +71,22 @@ def party_job(contract: Contract, roster: Roster, private_key: bytes, pid: int) 
 
 def blame(contract: Contract, entity: str, pid: int, said: Mapping[str, Any]) -> Failure:
     """The FAILED of party `pid` at `entity`, with its culprit as the entity that the contract has there."""
+    reason = REASONS.get(str(said["reason"]), Reason.INTERNAL)
     culprit = said.get("culprit") or {}
-    if "pid" in culprit:
+    if reason in _NOBODYS:
+        whose = UNDETERMINED
+    elif "pid" in culprit:
         whose = contract.seats[culprit["pid"]].entity
     elif "provider" in culprit:
         whose = contract.providers[culprit["provider"]].entity
     else:
-        whose = "" if said["reason"] == "DEADLINE" else entity
-    reason = REASONS.get(str(said["reason"]), Reason.INTERNAL)
+        whose = entity
     return failure(reason, whose, str(said["phase"]), f"party {pid}: {said['detail']}")
 
 
 def failure(reason: Reason, culprit: str, phase: str, text: str, action: str = "") -> Failure:
     """A failure with whose turn it is: the culprit's operator, or whoever asked where nobody is to blame."""
-    turn = f"The operator of {culprit} has to look into it" if culprit else "Ask again"
+    turn = "Ask again" if culprit == UNDETERMINED else f"The operator of {culprit} has to look into it"
     return Failure(reason.value, culprit, phase, text, action or turn)
 
 

@@ -20,7 +20,7 @@ from gateway.cli.output import printable
 from gateway.cli.render_tables import overlap_table, pivot_table
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
-from gateway.domain.session import PROVIDER_BASE
+from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
 
 if TYPE_CHECKING:
     from gateway.cli.ask import Answer
@@ -323,7 +323,7 @@ def computation(item: Computation) -> RenderableType:
     ]
     if item.ending is not None:
         ending = item.ending
-        where = f" at {host(ending.space)}" if ending.space else ""
+        where = f" at {host(ending.space)}" if ending.space and ending.space != UNDETERMINED else ""
         said += ["", words(f"{ending.reason}{where}: {ending.text}. Next: {ending.action or 'ask again'}")]
     return Group(*said)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from gateway.domain.computation import SealedShare
 from gateway.domain.records import record
 
+# In place of a culprit: nobody can tell whose doing it was. No entity ID, and shown to users as it is.
+UNDETERMINED = "UNDETERMINED"
+
 
 @record
 class Heartbeat:
@@ -37,7 +40,8 @@ class Completed:
 
 @record
 class Failure:
-    """Why a session ended: a stable reason, whose doing, in which phase, and whose turn it is now."""
+    """Why a session ended: a stable reason, whose doing (an entity, or UNDETERMINED), in which phase, and whose
+    turn it is now. Of a space it is its report; what all of them are told is `rules.blame.verdict`."""
 
     reason: str
     culprit: str

@@ -32,6 +32,8 @@ from gateway.rules.tokens import request_hash
 
 SERVICE = "/isthmus.peer.v1.PeerService/"
 CALL_WITHIN = 10.0
+# How gRPC calls a connection that nobody closed: the peer may be gone, or only the way to it.
+_SILENCE = ("timeout", "timed out", "unreachable", "no route")
 
 
 def signed_request(
@@ -90,7 +92,7 @@ class PeerLine:
                 async for message in stream:
                     yield convert.event_from(message)
             except grpc.RpcError as error:
-                raise self._problem(error) from None
+                raise self._broken(error) from None
             finally:
                 stream.cancel()
 
@@ -126,7 +128,6 @@ class PeerLine:
                 raise IsthmusError(
                     Reason.PEER_UNREACHABLE,
                     f"the gateway of {self._peer} cannot be reached",
-                    space=self._peer,
                     advice="Check that it runs and that the address and certificates fit",
                 ) from None
             call = channel.stream_stream(
@@ -137,7 +138,7 @@ class PeerLine:
                 async for message in stream:
                     yield convert.frame_from(message.frame)
             except grpc.RpcError as error:
-                raise self._problem(error) from None
+                raise self._broken(error) from None
             finally:
                 stream.cancel()
 
@@ -162,6 +163,13 @@ class PeerLine:
     def _token(self, method: str, sent: bytes) -> tuple[tuple[str, str], ...]:
         rpc, now = SERVICE + method, self._clock.now()
         return signed_request(self._own, self._peer, rpc, sent, self._signer(), now, self._ids.fresh())
+
+    def _broken(self, error: grpc.RpcError) -> IsthmusError:
+        """A stream that broke in its middle; of no space, where nothing but silence says so."""
+        problem = self._problem(error)
+        if problem.reason is Reason.PEER_UNREACHABLE and any(word in problem.private.lower() for word in _SILENCE):
+            problem.space = ""
+        return problem
 
     def _problem(self, error: grpc.RpcError) -> IsthmusError:
         return from_rpc_error(error, space=self._peer, whom=f"the gateway of {self._peer}")

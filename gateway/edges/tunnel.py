@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.session import Failure, Frame
+from gateway.domain.session import UNDETERMINED, Failure, Frame
 
 MAX_FRAME = 1024 * 1024  # bytes; longer traffic travels in pieces
 MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, or one frame
 MAX_SESSIONS = 256
-CONCLUDED_WITHIN = 1.0
+MAX_SEALED = 64 * 1024 * 1024  # bytes of what is sealed as one: as much as a party takes
+CONCLUDED_WITHIN = 0.3
 MAX_SESSIONS_OF_ONE = 64  # of one initiator, so that none can shut out the others
 
 # Opens a stream to a peer for a session, within so many seconds: sends what the iterator yields, yields what comes.
@@ -126,9 +128,12 @@ class Tunnel:
         for place, entity in enumerate(order):
             if place != own and (entity in seated or self._entity in seated):
                 work = self._carry(route, entity) if place > own else self._expect(route, entity)
-                task = asyncio.create_task(work, name=f"tunnel {session} {entity}")
-                route.tasks.add(task)
-                task.add_done_callback(route.tasks.discard)
+                self._spawn(route, work)
+
+    def _spawn(self, route: _Route, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"tunnel {route.contract.session}")
+        route.tasks.add(task)
+        task.add_done_callback(route.tasks.discard)
 
     async def close(self, session: str) -> None:
         route = self._routes.pop(session, None)
@@ -150,9 +155,14 @@ class Tunnel:
         if order.index(entity) > order.index(self._entity):
             raise IsthmusError(Reason.PROTOCOL_VIOLATION, "this space is dialled, it does not dial", space=entity)
         route.dialled[entity].set()
-        async with _pumping(self._take_all(route, entity, incoming)):
-            async for frame in route.peers[entity].frames():
-                yield frame
+        outgoing = route.peers[entity].frames()
+        try:
+            async with _pumping(self._take_all(route, entity, incoming)):
+                async for frame in outgoing:
+                    yield frame
+        finally:
+            if not route.closed.is_set():
+                self._spawn(route, self._unless_concluded(route, entity))
 
     async def attach(self, session: str, incoming: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
         """The own agent's stream for a session."""
@@ -167,29 +177,40 @@ class Tunnel:
             async with asyncio.timeout(route.contract.deadlines.connect):
                 await route.dialled[entity].wait()
         except TimeoutError:
-            text = f"the space did not open its tunnel within {route.contract.deadlines.connect} s"
-            await self._failed(route, entity, Reason.PEER_UNREACHABLE, text)
+            # It, or the line between.
+            text = f"{entity} did not open its tunnel within {route.contract.deadlines.connect} s"
+            await self._failed(route, UNDETERMINED, Reason.PEER_UNREACHABLE, text)
 
     async def _carry(self, route: _Route, entity: str) -> None:
         """The tunnel to one space, which has to last as long as the session."""
         body, outgoing = route.contract, route.peers[entity].frames()
         await self._take_all(route, entity, self._dial(entity, body.session, body.deadlines.connect, outgoing))
+        await self._unless_concluded(route, entity)
+
+    async def _unless_concluded(self, route: _Route, entity: str) -> None:
         if not await _concluded(route):
             await self._failed(route, entity, Reason.PEER_UNREACHABLE, "the tunnel to this space ended in mid-session")
 
     async def _take_all(self, route: _Route, sender: str, incoming: AsyncIterator[Frame]) -> None:
+        pieces: dict[tuple[int, int], int] = {}
         try:
             async for frame in incoming:
-                if not self._provided_for(route, sender, frame):
+                whole = (frame.source, frame.destination)
+                pieces[whole] = pieces.get(whole, 0) + len(frame.sealed)
+                if not self._provided_for(route, sender, frame) or pieces[whole] > MAX_SEALED:
                     text = "a frame came that the contract does not provide for"
                     await self._failed(route, sender, Reason.PROTOCOL_VIOLATION, text)
                     return
+                if not frame.more:
+                    del pieces[whole]
                 inbound = sender != self._entity
                 destination = route.contract.seats[frame.destination].entity
                 await (route.agent if inbound else route.peers[destination]).put(frame)
         except IsthmusError as problem:
             if not await _concluded(route):
-                await self._failed(route, sender, problem.reason, f"the tunnel to this space broke: {problem.public}")
+                # Without a space: it may be it, or any line on the way.
+                culprit = sender if problem.space else UNDETERMINED
+                await self._failed(route, culprit, problem.reason, f"the tunnel to {sender} broke: {problem.public}")
 
     def _provided_for(self, route: _Route, sender: str, frame: Frame) -> bool:
         """Whether `sender` has this source, and the frame is for a party on the other side of this gateway."""

@@ -1,7 +1,8 @@
 """Steps 4 to 7 of the route at the home gateway: propose, run, release, and tell every space how it ended.
 
-Invariants: state changes only through `rules.lifecycle`; a session is started once and never again; the
-first failure that a space reports decides, and every space is told the same culprit and reason.
+Invariants: state changes only through `rules.lifecycle`; a session is started once and never again; the first failure
+that is reported ends it, what the others report of it is heard for a moment, and every space is told the same
+culprit, by `rules.blame`, and the same reason.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ from typing import Any
 from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.computation import Computation, Receipt, SealedShare, SpaceStatus, State, View
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.session import Completed, Failure, Progress, Refusal, RunEvent, ViewSample
+from gateway.domain.session import UNDETERMINED, Completed, Failure, Progress, Refusal, RunEvent, ViewSample
 from gateway.flows.account import Account, ending_of
 from gateway.flows.approve import Approve
 from gateway.ports import Documents, Federation, Opener, Revocations
-from gateway.rules import release
+from gateway.rules import blame, release
+from gateway.rules.blame import Report
 from gateway.rules.lifecycle import ENDINGS, Event
 
 CONCLUDE_WITHIN = 2.0
+# So long the others are heard after the first report that does not settle whose doing it was.
+HEARD_WITHIN = 1.0
+# What a line tells that broke, rather than the space at its other end.
+_LINE_LOST = frozenset({Reason.PEER_UNREACHABLE, Reason.DEADLINE_EXCEEDED, Reason.CANCELLED})
 # Reasons of spaces that gave no answer, rather than a veto.
 _NO_ANSWER = frozenset({Reason.PEER_UNREACHABLE, Reason.AGENT_UNREACHABLE, Reason.DEADLINE_EXCEEDED, Reason.INTERNAL})
 
@@ -36,6 +42,14 @@ class Stopped(Exception):
         super().__init__(failure.text)
         self.event = event
         self.failure = failure
+
+
+class _Reported(Exception):
+    """A space's session has failed, as it says itself or as this gateway finds."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report.failure.text)
+        self.report = report
 
 
 @dataclass(slots=True)
@@ -93,7 +107,7 @@ class Drive:
         """The recipient found its shares inconsistent: the computation has failed after all, everywhere."""
         contract, _ = self.documents.recall(computation)
         problem = release.inconsistent("the recipient said so")
-        failure = Failure(problem.reason.value, "", "release", problem.public, problem.advice)
+        failure = Failure(problem.reason.value, UNDETERMINED, "release", problem.public, problem.advice)
         ended = await self.account.advance(
             computation,
             Event.DISPUTE,
@@ -151,7 +165,9 @@ class Drive:
             async with asyncio.timeout(contract.body.deadlines.total):
                 await self._run(computation, contract, approvals, session)
         except TimeoutError:
-            raise _failed(Reason.DEADLINE_EXCEEDED, "", "the session took longer than its contract allows") from None
+            text = "the session took longer than its contract allows"
+            late = Failure(Reason.DEADLINE_EXCEEDED.value, UNDETERMINED, "session", text, "Ask again")
+            raise Stopped(Event.FAIL, late) from None
         seconds = asyncio.get_running_loop().time() - began
         return self._outcome(computation, contract, approvals, session, seconds)
 
@@ -162,13 +178,14 @@ class Drive:
         approvals: list[SignedApproval],
         session: _Session,
     ) -> None:
-        """Exchange 2: all spaces in parallel; the first failure ends it."""
+        """Exchange 2: all spaces in parallel; the first failure ends it, once it is clear whose doing it was."""
         entities = contract.body.entities()
         tokens = [approval.token for approval in approvals]
         chains = self.federation.chains(entities)
 
         async def follow(entity: str) -> None:
-            stall = contract.body.deadlines.stall
+            # Its own gateway finds earlier that its agent is silent; what is silent beyond that is the line.
+            stall = contract.body.deadlines.stall + HEARD_WITHIN
             try:
                 async with aclosing(self.federation.line(entity).run(contract.token, tokens, chains)) as events:
                     done = False
@@ -176,17 +193,34 @@ class Drive:
                         async with asyncio.timeout(stall):
                             event = await anext(events, None)
                         if event is None:
-                            raise _failed(Reason.PEER_UNREACHABLE, entity, "the space ended its report in mid-session")
+                            text = "the space ended its report in mid-session"
+                            raise self._found(Reason.PROTOCOL_VIOLATION, entity, text)
                         done = await self._take(entity, event, contract, session)
                         self.account.watchers.changed(replace(computation, spaces=tuple(session.statuses.values())))
             except TimeoutError:
-                raise _failed(
-                    Reason.PEER_UNREACHABLE, entity, f"the space gave no sign of life for {stall} s"
-                ) from None
+                # It may be the space or any line on the way.
+                text = f"{entity} gave no sign of life for {stall:g} s"
+                raise self._found(Reason.PEER_UNREACHABLE, UNDETERMINED, text) from None
             except IsthmusError as problem:
-                raise _stopped_by(problem, entity) from None
+                raise self._broken(entity, problem) from None
 
-        await _first_failure([follow(entity) for entity in entities])
+        reports = await _first_failures(contract, [follow(entity) for entity in entities])
+        if reports:
+            failure = blame.verdict(contract.body, reports)
+            raise Stopped(Event.EXPIRE if failure.reason == Reason.CONTRACT_EXPIRED else Event.FAIL, failure)
+
+    def _found(self, reason: Reason, culprit: str, text: str) -> _Reported:
+        action = f"The operator of {culprit} has to look into it"
+        return _Reported(Report(self.account.entity, Failure(reason.value, culprit, "session", text, action)))
+
+    def _broken(self, entity: str, problem: IsthmusError) -> _Reported:
+        """A line that broke is what this gateway finds; anything else its space has said."""
+        if entity != self.account.entity and problem.reason in _LINE_LOST:
+            lost = Reason.DEADLINE_EXCEEDED if problem.reason is Reason.DEADLINE_EXCEEDED else Reason.PEER_UNREACHABLE
+            return self._found(lost, problem.space or UNDETERMINED, problem.public)
+        return _Reported(
+            Report(entity, Failure(problem.reason.value, entity, "session", problem.public, problem.advice))
+        )
 
     async def _take(self, entity: str, event: RunEvent, contract: SignedContract, session: _Session) -> bool:
         """One event of one space; True when it was the last."""
@@ -205,17 +239,17 @@ class Drive:
                 session.statuses[entity] = SpaceStatus(entity, "DONE", "done", 1.0)
                 return True
             case Failure():
-                raise Stopped(Event.FAIL, _believable(event, entity, contract))
+                raise _Reported(Report(entity, blame.believable(event, entity, contract.body)))
         return False
 
     def _check_share(self, entity: str, share: SealedShare, contract: SignedContract, session: _Session) -> None:
         """A share comes once, for a seat of the space that sends it, to a recipient that the contract names."""
         if share.pid not in {seat.pid for seat in contract.body.seats_of(entity)}:
-            raise _failed(Reason.PROTOCOL_VIOLATION, entity, "an output share came for a seat of another space")
+            raise self._found(Reason.PROTOCOL_VIOLATION, entity, "an output share came for a seat of another space")
         if share.recipient not in {recipient.name for recipient in contract.body.recipients}:
-            raise _failed(Reason.PROTOCOL_VIOLATION, entity, "an output share came for nobody of the contract")
+            raise self._found(Reason.PROTOCOL_VIOLATION, entity, "an output share came for nobody of the contract")
         if any((share.pid, share.recipient) == (other.pid, other.recipient) for other in session.shares):
-            raise _failed(Reason.PROTOCOL_VIOLATION, entity, "an output share came twice")
+            raise self._found(Reason.PROTOCOL_VIOLATION, entity, "an output share came twice")
 
     def _hold_against(self, entity: str, receipt: Receipt, contract: SignedContract, session: _Session) -> None:
         """A receipt has to name exactly the shares that came, and the contract's limits."""
@@ -229,7 +263,7 @@ class Drive:
             or len(came) != len(mine) * len(contract.body.recipients)
             or (receipt.minimum_cell, receipt.zero_is_small) != (limits.minimum_cell, limits.zero_is_small)
         ):
-            raise _failed(Reason.PROTOCOL_VIOLATION, entity, "the receipt does not fit the shares or the limits")
+            raise self._found(Reason.PROTOCOL_VIOLATION, entity, "the receipt does not fit the shares or the limits")
 
     def _outcome(
         self,
@@ -244,7 +278,7 @@ class Drive:
             try:
                 table = self.opener.open(contract, approvals, session.shares)
             except IsthmusError as problem:  # whose share is wrong, nobody can tell
-                raise _stopped_by(problem, "", "release") from None
+                raise _stopped_by(problem, UNDETERMINED, "release") from None
             if all(row.suppressed for row in table.rows):
                 event = Event.WITHHOLD
         changes = {
@@ -282,28 +316,30 @@ class Drive:
         await asyncio.gather(*(tell(entity) for entity in contract.body.entities()))
 
 
-async def _first_failure(work: list[Coroutine[Any, Any, None]]) -> None:
-    """All of it, or the first exception as it comes, with the rest cancelled."""
-    tasks = [asyncio.create_task(item) for item in work]
+async def _first_failures(contract: SignedContract, work: list[Coroutine[Any, Any, None]]) -> list[Report]:
+    """Nothing when all of it succeeds; else the first report and what others come while it matters."""
+    loop = asyncio.get_running_loop()
+    pending = {asyncio.create_task(item) for item in work}
+    tasks, reports, until = set(pending), list[Report](), 0.0
     try:
-        for task in asyncio.as_completed(tasks):
-            await task
+        while pending:
+            left = until - loop.time() if reports else None
+            if left is not None and left <= 0:
+                break
+            done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                try:
+                    task.result()
+                except _Reported as reported:
+                    until = until or loop.time() + HEARD_WITHIN
+                    reports.append(reported.report)
+            if reports and blame.is_settled(contract.body, reports):
+                break
+        return reports
     finally:
-        for pending in tasks:
-            pending.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _believable(failure: Failure, entity: str, contract: SignedContract) -> Failure:
-    """What a space reports, as far as it can be true: a known reason, and a culprit that takes part."""
-    reason = failure.reason if failure.reason in Reason.__members__ else Reason.INTERNAL.value
-    culprit = failure.culprit if failure.culprit in ("", *contract.body.entities()) else entity
-    return replace(failure, reason=reason, culprit=culprit, text=failure.text[:1000], action=failure.action[:1000])
-
-
-def _failed(reason: Reason, culprit: str, text: str) -> Stopped:
-    action = f"The operator of {culprit} has to look into it" if culprit else "Ask again"
-    return Stopped(Event.FAIL, Failure(reason.value, culprit, "session", text, action))
 
 
 def _stopped_by(problem: IsthmusError, culprit: str, phase: str = "session") -> Stopped:

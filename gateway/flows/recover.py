@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.domain.computation import Computation, Role, State
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.session import Failure
+from gateway.domain.session import UNDETERMINED, Failure
 from gateway.flows.account import Account
 from gateway.ports import Tunnels
 from gateway.rules.lifecycle import LIVE, Event
@@ -46,8 +46,8 @@ class Recover:
                 late = Failure(Reason.CONTRACT_EXPIRED.value, initiator, "approval", text, action)
                 await self._end(found, Event.EXPIRE, late)
             elif found.role is Role.PARTICIPANT and now > found.expires + LONGEST_SESSION + GRACE:
-                text = "the initiator never said how the session ended"
-                silent = Failure(Reason.PEER_UNREACHABLE.value, initiator, "session", text, action)
+                text = f"{initiator} never said how the session ended"
+                silent = Failure(Reason.PEER_UNREACHABLE.value, UNDETERMINED, "session", text, action)
                 await self._end(found, Event.FAIL, silent)
 
     async def _end(self, found: Computation, event: Event, failure: Failure) -> None:

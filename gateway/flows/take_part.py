@@ -2,7 +2,8 @@
 
 Invariants: this gateway checks who asks, but decides nothing: its agent verifies everything again. Each
 participant ends with the same state, culprit and receipts as the home gateway; only the initiator of a
-session can end it; when the initiator vanishes in mid-session, the session ends here too.
+session can end it; when the initiator vanishes in mid-session, or the agent falls silent, the session ends here too,
+and what only the others could tell is left open.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Completed, Failure, Progress, Refusal, RunEvent
 from gateway.flows.account import Account, ending_of
+from gateway.flows.oversee import overseen
 from gateway.ports import Agent, Chains, Documents, Tunnels
+from gateway.rules import blame
 from gateway.rules.jose import parse_compact
 from gateway.rules.lifecycle import LIVE, Event
 from gateway.rules.records import from_bytes
 
-CONCLUSION_WITHIN = 1.5
+# Longer than the initiator hears the others before it concludes.
+CONCLUSION_WITHIN = 1.7
 
 _EVENT_OF_STATE = {
     State.RELEASED: Event.RELEASE,
@@ -48,6 +52,8 @@ class TakePart:
     tunnels: Tunnels
     # Sessions that run here; set when the initiator has said how one ended.
     _running: dict[str, asyncio.Event] = field(default_factory=dict)
+    # What this gateway itself finds wrong with a session that runs here.
+    _found: dict[str, asyncio.Future[Failure]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -108,7 +114,9 @@ class TakePart:
         try:
             self.tunnels.open(signed.body)
             self.tunnels.start(session)
-            async with aclosing(self.agent.run(contract, approvals, chains)) as events:
+            found = self._found[session] = asyncio.get_running_loop().create_future()
+            ran = self.agent.run(contract, approvals, chains)
+            async with aclosing(overseen(self.entity, self.agent, signed.body, ran, found)) as events:
                 async for event in events:
                     last = event
                     if isinstance(event, Progress) and known is not None:
@@ -119,6 +127,7 @@ class TakePart:
             last = Failure(problem.reason.value, self.entity, "start", problem.public, problem.advice)
             raise
         finally:
+            self._found.pop(session, None)
             if isinstance(last, Completed):
                 del self._running[session]
             else:
@@ -126,6 +135,14 @@ class TakePart:
                 task = asyncio.create_task(self._left_alone(signed, concluded, failure), name=f"ending {session}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    async def found(self, session: str, failure: Failure) -> None:
+        """This gateway finds that a session has failed: it ends here, and whoever follows it is told."""
+        found = self._found.get(session)
+        if found is None:
+            await self.agent.stop(session, failure)
+        elif not found.done():
+            found.set_result(failure)
 
     async def conclude(
         self,
@@ -148,6 +165,9 @@ class TakePart:
             known is None or (known.role, known.requester, known.contract_digest) != (Role.PARTICIPANT, caller, digest)
         ):
             raise IsthmusError(Reason.NOT_FOUND, "no such session here", advice="Propose the contract first")
+        if failure is not None and known is not None:
+            with suppress(IsthmusError):  # of a contract that cannot be read any more the session ends all the same
+                failure = blame.believable(failure, caller, self.documents.recall(known)[0].body)
         if session in self._running:
             self._running[session].set()
         if failure is not None:
@@ -250,13 +270,10 @@ class TakePart:
             async with asyncio.timeout(CONCLUSION_WITHIN):
                 await concluded.wait()
         except TimeoutError:
-            ended = failure or Failure(
-                Reason.PEER_UNREACHABLE.value,
-                initiator,
-                "session",
-                "the initiator's gateway went away in mid-session",
-                f"The operator of {initiator} has to look into it",
-            )
+            # Without the initiator nobody here knows what the others report, or whose line it was that broke.
+            text = f"nothing more is heard of {initiator}, whose gateway holds the session together"
+            away = Failure(Reason.PEER_UNREACHABLE.value, initiator, "session", text)
+            ended = blame.alone(self.entity, failure or away)
             await self.agent.stop(session, ended)
             await self.tunnels.close(session)
             if initiator != self.entity:

@@ -107,6 +107,8 @@ class World:
     offered: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     # What every other space says when it is dialled for a session.
     injected: list[Frame] = field(default_factory=list)
+    # What one of them says when it is.
+    says: dict[str, list[Frame]] = field(default_factory=dict)
     offer: Offer | None = None
     agent: asyncio.subprocess.Process | None = None
     # Whether an agent that connects is told of everybody, as any gateway would.
@@ -264,7 +266,7 @@ async def running(folder: Path, edit: Callable[[Path], None]) -> AsyncIterator[W
     trust = Federation([], SystemClock().now)
 
     async def dial(entity: str, session: str, within: float, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
-        for frame in world.injected:
+        for frame in (*world.injected, *world.says.get(entity, ())):
             yield frame
         await asyncio.Event().wait()
 

@@ -81,9 +81,9 @@ def on_first(origin: int, peer: int, change: Callable[[bytes], Sequence[tuple[in
         (lambda sealed: [(1, sealed), (1, sealed)], "BAD_FRAME", 1),
         (lambda sealed: [(0, sealed)], "BAD_FRAME", 0),
         (lambda sealed: [(2, sealed)], "BAD_FRAME", 2),
-        (lambda sealed: [(1, bytes(1 << 22))], "FRAME_TOO_LARGE", 1),
+        (lambda sealed: [(1, bytes(1 << 22))], "BAD_FRAME", 1),
     ],
-    ids=["replayed", "claimed by another party", "claimed by itself", "oversize"],
+    ids=["replayed", "claimed by another party", "claimed by itself", "oversize and not sealed"],
 )
 async def test_a_bad_frame_ends_the_process_and_names_the_party(
     change: Callable[[bytes], Sequence[tuple[int, bytes]]], reason: str, culprit: int

@@ -11,7 +11,7 @@ from gateway.domain.computation import Role, State
 from gateway.domain.contract import Deadlines
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision
-from gateway.domain.session import Failure, Refusal
+from gateway.domain.session import UNDETERMINED, Failure, Refusal
 from gateway.flows.drive import Stopped
 from gateway.rules import planning
 from gateway.rules.lifecycle import Event
@@ -104,12 +104,12 @@ async def test_a_space_cannot_cancel_anothers_computation_by_its_report(here: Wo
 async def test_a_space_without_a_sign_of_life_fails_it_after_the_stall_deadline(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "DEADLINES", Deadlines(connect=1, stall=1, total=60))
+    monkeypatch.setattr(planning, "DEADLINES", Deadlines(connect=60, stall=1, total=60))
     here.nodes[NEUTRAL].agent.silent = True
     accounts = await here.all_ended((await here.home.ask()).id)
     assert {account.state for account in accounts.values()} == {State.FAILED}
     assert {account.ending.space for account in accounts.values() if account.ending} == {NEUTRAL}
-    assert {account.ending.reason for account in accounts.values() if account.ending} == {"PEER_UNREACHABLE"}
+    assert {account.ending.reason for account in accounts.values() if account.ending} == {"AGENT_UNREACHABLE"}
 
 
 @pytest.mark.parametrize("state", [State.AWAITING_APPROVAL, State.RUNNING])
@@ -160,7 +160,7 @@ async def test_a_wrong_output_share_is_never_a_wrong_number(here: World) -> None
     for account in accounts.values():
         assert account.ending is not None
         # Nobody can tell whose share was wrong: nobody is blamed.
-        assert (account.ending.reason, account.ending.space) == ("INCONSISTENT_SHARES", "")
+        assert (account.ending.reason, account.ending.space) == ("INCONSISTENT_SHARES", UNDETERMINED)
         assert account.shares == ()
 
 

@@ -41,7 +41,7 @@ OPTIONS = (
     ("grpc.max_concurrent_streams", 512),
     ("grpc.so_reuseport", 0),
     # A peer that stops answering pings is gone; clients may ping, not flood.
-    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_time_ms", 5_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
@@ -177,7 +177,7 @@ def _unary_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate:
             caller = refusals.caller = await gate.admit(rpc, received, context)
             seconds = seconds_allowed(rpc, context.time_remaining(), streams=True)
             async with refusals.streaming(seconds):
-                async for message in call(parse(kind, received), caller):
+                async for message in refusals.sent(call(parse(kind, received), caller)):
                     yield message
 
     return handle
@@ -196,13 +196,14 @@ def _stream_stream(rpc: str, call: Callable[..., Any], kind: type[Message], gate
                     yield parse(kind, received)
 
             async with refusals.streaming(seconds):
-                async for message in call(parse(kind, first), messages(), caller):
+                async for message in refusals.sent(call(parse(kind, first), messages(), caller)):
                     yield message
 
     return handle
 
 
 FIRST_MESSAGE_WITHIN = 10.0
+SENT_WITHIN = 1.0
 
 
 def parse(kind: type[Message], received: bytes) -> Any:
@@ -232,6 +233,7 @@ class _Refusals:
         self.caller: Caller | None = None
         self._deadline = asyncio.timeout(None)
         self._cut: IsthmusError | None = None
+        self._sending = False
 
     @asynccontextmanager
     async def streaming(self, seconds: float) -> AsyncIterator[None]:
@@ -244,10 +246,20 @@ class _Refusals:
         finally:
             self._gate.streams.discard(self)
 
+    async def sent(self, messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The messages, until the stream is cut."""
+        async for message in messages:
+            self._sending = True
+            yield message
+            self._sending = False
+            if self._cut is not None:
+                raise TimeoutError
+
     def cut(self, problem: IsthmusError) -> None:
         """End the stream now, with this refusal."""
         self._cut = problem
-        self._deadline.reschedule(asyncio.get_running_loop().time())
+        # Ended while gRPC sends, it would end without the reason. Who does not read what is sent is not waited for.
+        self._deadline.reschedule(asyncio.get_running_loop().time() + (SENT_WITHIN if self._sending else 0.0))
 
     async def __aenter__(self) -> _Refusals:
         return self
