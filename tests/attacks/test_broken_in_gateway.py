@@ -303,7 +303,7 @@ async def test_a_frame_that_it_tampers_with_ends_the_session_before_anything_is_
     seen = _seen(world)
     done = await world.ask(QUERY)
     assert done.state is State.FAILED, done
-    assert done.ending.reason == "PROTOCOL_VIOLATION"
+    assert done.ending.reason == "FRAME_UNREADABLE"
     assert (done.shares, done.receipts, done.views) == ((), (), ())
     kinds = {fact.kind for fact in seen() if fact.about == done.contract_digest}
     assert "session.started" in kinds
@@ -332,7 +332,7 @@ async def test_what_it_sees_passing_is_ciphertext_and_no_use_later(world: Broken
     world.order(do="old", way="out")
     done = await world.ask(QUERY)
     assert (done.state, done.shares) == (State.FAILED, ())
-    assert done.ending.reason == "PROTOCOL_VIOLATION"
+    assert done.ending.reason == "FRAME_UNREADABLE"
 
 
 async def test_after_all_this_the_federation_computes(world: BrokenIn) -> None:
