@@ -168,8 +168,10 @@ class Line:
 
         async def frames() -> AsyncIterator[pb.CarryRequest]:
             yield pb.CarryRequest(open={"session": session.contract.body.session})
-            async for frame in session.outgoing():
-                yield pb.CarryRequest(frame=convert.frame_to(frame))
+            async for waiting in session.outgoing():
+                message = pb.CarryRequest()
+                convert.put_frames(message, waiting)
+                yield message
 
         call = channel.stream_stream(
             SERVICE + "Carry",
@@ -179,7 +181,8 @@ class Line:
         stream = call(frames(), timeout=session.contract.body.deadlines.total + 5)
         try:
             async for message in stream:
-                await session.deliver(convert.frame_from(message.frame))
+                for frame in convert.frames_from(message):
+                    await session.deliver(frame)
         except Ended as ended:
             session.stop(ended.failure)
         except grpc.RpcError as error:

@@ -12,7 +12,7 @@ import asyncio
 import base64
 import hashlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,7 @@ from gateway.domain.session import (
     RunEvent,
     ViewSample,
 )
-from gateway.edges.tunnel import MAX_FRAME, Mailbox
+from gateway.edges.tunnel import PIECE, Mailbox
 from gateway.rules.roster import Roster
 
 log = structlog.get_logger()
@@ -164,24 +164,26 @@ class Session:
         if sender is None:  # no gateway but our own lets this through
             text = "a frame came from nobody in the contract"
             raise Ended(failure(Reason.PROTOCOL_VIOLATION, self.entity, "session", text))
-        pieces = held.pieces.setdefault(frame.source, bytearray())
-        pieces += frame.sealed
-        if len(pieces) > MAX_SEALED:
-            # Gateways refuse what comes in too many pieces: this one let it through, or pieced it together itself.
-            text = f"more came at once from {sender} than any protocol step takes"
-            raise Ended(failure(Reason.FRAME_UNREADABLE, sender, "session", text))
-        if frame.more:
-            return
-        del held.pieces[frame.source]
+        sealed: bytes | bytearray = frame.sealed
+        if frame.more or frame.source in held.pieces:
+            pieces = held.pieces.setdefault(frame.source, bytearray())
+            pieces += frame.sealed
+            if len(pieces) > MAX_SEALED:
+                # Gateways refuse what comes in too many pieces: this one let it through, or pieced it together itself.
+                text = f"more came at once from {sender} than any protocol step takes"
+                raise Ended(failure(Reason.FRAME_UNREADABLE, sender, "session", text))
+            if frame.more:
+                return
+            sealed = held.pieces.pop(frame.source)
         if frame.source >= PROVIDER_BASE:
-            held.party.send(ToParty.INPUT, bytes([frame.source - PROVIDER_BASE]) + pieces)
+            held.party.send(ToParty.INPUT, bytes([frame.source - PROVIDER_BASE]) + sealed)
         else:
-            held.party.send(ToParty.PEER, bytes([frame.source]) + pieces)
+            held.party.send(ToParty.PEER, bytes([frame.source]) + sealed)
         await held.party.drained()
 
-    def outgoing(self) -> AsyncIterator[Frame]:
-        """Frames for other spaces; ends after the last one."""
-        return self._outgoing.frames()
+    def outgoing(self) -> AsyncIterator[Sequence[Frame]]:
+        """Frames for other spaces, as many at once as wait; ends after the last one."""
+        return self._outgoing.batches()
 
     def _spawn(self, work: Any, pid: int | None) -> None:
         async def guarded() -> None:
@@ -257,9 +259,9 @@ class Session:
         if frame.destination in self._seats:
             await self.deliver(frame)
         else:
-            for start in range(0, len(frame.sealed), MAX_FRAME):
-                piece = frame.sealed[start : start + MAX_FRAME]
-                more = start + MAX_FRAME < len(frame.sealed)
+            for start in range(0, len(frame.sealed), PIECE):
+                piece = frame.sealed[start : start + PIECE]
+                more = start + PIECE < len(frame.sealed)
                 await self._outgoing.put(Frame(frame.source, frame.destination, piece, more))
 
     async def _listen(self, held: _Seat) -> None:

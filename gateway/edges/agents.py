@@ -192,10 +192,13 @@ class AgentLine:
     ) -> AsyncIterator[pb.CarryResponse]:
         async def frames() -> AsyncIterator[Frame]:
             async for message in rest:
-                yield convert.frame_from(message.frame)
+                for frame in convert.frames_from(message):
+                    yield frame
 
-        async for frame in self._tunnel.attach(first.open.session, frames()):
-            yield pb.CarryResponse(frame=convert.frame_to(frame))
+        async for waiting in self._tunnel.attach(first.open.session, frames()):
+            message = pb.CarryResponse()
+            convert.put_frames(message, waiting)
+            yield message
 
     async def _read(self, line: _Line, messages: AsyncIterator[pb.ConnectRequest]) -> None:
         async for message in messages:

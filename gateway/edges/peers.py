@@ -108,7 +108,9 @@ class PeerLine:
         )
         await self._call("Conclude", request, pb.ConcludeResponse)
 
-    async def tunnel(self, session: str, within: float, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+    async def tunnel(
+        self, session: str, within: float, outgoing: AsyncIterator[Sequence[Frame]]
+    ) -> AsyncIterator[Frame]:
         """Session traffic with this peer: sends what `outgoing` yields, yields what comes.
 
         Raises IsthmusError(PEER_UNREACHABLE) when there is no connection `within` so many seconds.
@@ -117,8 +119,10 @@ class PeerLine:
 
         async def messages() -> AsyncIterator[bytes]:
             yield first
-            async for frame in outgoing:
-                yield pb.TunnelRequest(frame=convert.frame_to(frame)).SerializeToString()
+            async for frames in outgoing:
+                message = pb.TunnelRequest()
+                convert.put_frames(message, frames)
+                yield message.SerializeToString()
 
         async with self._channels.lease() as channel:
             try:
@@ -136,7 +140,8 @@ class PeerLine:
             stream = call(messages(), metadata=self._token("Tunnel", first))
             try:
                 async for message in stream:
-                    yield convert.frame_from(message.frame)
+                    for frame in convert.frames_from(message):
+                        yield frame
             except grpc.RpcError as error:
                 raise self._broken(error) from None
             finally:

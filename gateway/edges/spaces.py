@@ -91,7 +91,9 @@ class Spaces:
     def chains(self, entities: Sequence[str]) -> Chains:
         return [self._own_chain() if entity == self._entity else self._chains[entity] for entity in entities]
 
-    def tunnel(self, entity: str, session: str, within: float, outgoing: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+    def tunnel(
+        self, entity: str, session: str, within: float, outgoing: AsyncIterator[Sequence[Frame]]
+    ) -> AsyncIterator[Frame]:
         return self._peer(entity).tunnel(session, within, outgoing)
 
     async def offered(self, token: str) -> None:

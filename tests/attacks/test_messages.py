@@ -263,7 +263,7 @@ def test_19_errors_say_nothing_of_the_inside_to_peers(port: Port) -> None:
         ("CheckDraft", peer.CheckDraftRequest(draft=b"[1e999]")),
         ("Conclude", nothing),
         ("Tunnel", peer.TunnelRequest(open={"session": "' OR 1=1 --"})),
-        ("Tunnel", peer.TunnelRequest(frame={"source": 2**32 - 1, "destination": 2**32 - 1, "sealed": b"x"})),
+        ("Tunnel", peer.TunnelRequest(frames=[{"source": 2**32 - 1, "destination": 2**32 - 1, "sealed": b"x"}])),
     ):
         with port.audits(PEER + rpc):
             answer = port.as_peer("police", rpc, request)

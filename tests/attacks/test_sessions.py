@@ -106,7 +106,7 @@ def test_20_a_space_that_takes_no_part_has_no_tunnel_and_no_say(port: Port) -> N
 def test_21_a_session_that_is_not_there_has_no_tunnel(port: Port) -> None:
     answer = port.as_peer("police", "Tunnel", peer.TunnelRequest(open={"session": "0" * 32}))
     assert answer.code is grpc.StatusCode.NOT_FOUND
-    answer = port.as_peer("police", "Tunnel", peer.TunnelRequest(frame={"source": 1, "sealed": b"x"}))
+    answer = port.as_peer("police", "Tunnel", peer.TunnelRequest(frames=[{"source": 1, "sealed": b"x"}]))
     assert answer.code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ABORTED, grpc.StatusCode.INVALID_ARGUMENT)
 
 

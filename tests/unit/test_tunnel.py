@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -33,11 +33,11 @@ class Dialled:
         return self.lines.setdefault(entity, asyncio.Queue())
 
     async def dial(
-        self, entity: str, session: str, within: float, outgoing: AsyncIterator[Frame]
+        self, entity: str, session: str, within: float, outgoing: AsyncIterator[Sequence[Frame]]
     ) -> AsyncIterator[Frame]:
         async def send() -> None:
-            async for frame in outgoing:
-                self.sent.setdefault(entity, []).append(frame)
+            async for frames in outgoing:
+                self.sent.setdefault(entity, []).extend(frames)
                 self.arrived.set()
 
         task = asyncio.create_task(send())
@@ -65,13 +65,21 @@ async def coming(frames: Iterable[Frame] = ()) -> AsyncGenerator[Frame, None]:
     await asyncio.Event().wait()
 
 
+async def _first(count: int, batches: AsyncIterator[Sequence[Frame]]) -> AsyncIterator[Frame]:
+    """So many frames, in however many messages they come."""
+    while count:
+        for frame in await anext(batches):
+            count -= 1
+            yield frame
+
+
 async def test_frames_reach_the_seat_that_they_are_for_both_ways() -> None:
     tunnel, dialled = tunnel_of(HOME)
     tunnel.start(SESSION)
     out, back = Frame(0, 1, b"to police"), Frame(1, 0, b"from police")
     dialled.line(POLICE).put_nowait(back)
     async with aclosing(tunnel.attach(SESSION, coming([out]))) as agent:  # type: ignore[type-var]
-        assert await anext(agent) == back
+        assert await anext(agent) == [back]
         await dialled.arrived.wait()
     assert dialled.sent == {POLICE: [out]}
     await tunnel.close(SESSION)
@@ -82,7 +90,7 @@ async def test_frames_that_come_early_wait_for_the_agent() -> None:
     early = [Frame(0, 1, bytes([n])) for n in range(5)]
     peer = asyncio.create_task(anext(tunnel.accept(SESSION, HOME, coming(early))))
     async with aclosing(tunnel.attach(SESSION, coming())) as agent:  # type: ignore[type-var]
-        assert [await anext(agent) for _ in early] == early
+        assert [frame async for frame in _first(len(early), agent)] == early
     peer.cancel()
     await tunnel.close(SESSION)
 
@@ -127,7 +135,7 @@ async def test_a_provider_without_a_seat_sends_and_receives_nothing() -> None:
     share = Frame(PROVIDER_BASE, 1, b"care's input")
     dialled.line(CARE).put_nowait(share)
     async with aclosing(tunnel.attach(SESSION, coming([Frame(1, 2, b"to neutral")]))) as agent:  # type: ignore[type-var]
-        assert await anext(agent) == share
+        assert await anext(agent) == [share]
     await tunnel.close(SESSION)
 
 
@@ -182,17 +190,38 @@ async def test_a_tunnel_that_ends_in_mid_session_names_the_space_at_its_other_en
 
 
 async def test_a_full_mailbox_holds_its_sender_back_until_somebody_reads() -> None:
-    mailbox, half = Mailbox(), Frame(0, 1, bytes(tunnels.MAX_WAITING // 2))
+    mailbox, half = Mailbox(), Frame(0, 1, bytes(tunnels.MAX_WAITING // 2 - tunnels.FRAME_COSTS))
     await mailbox.put(half)
     await mailbox.put(half)
     third = asyncio.create_task(mailbox.put(half))
     await asyncio.sleep(0)
     assert not third.done()
-    reader = mailbox.frames()
+    reader = mailbox.batches()
     await anext(reader)
     await third
     mailbox.close()
-    assert [frame async for frame in reader] == []
+    assert [frames async for frames in reader] == []
+
+
+async def test_what_waits_goes_out_in_one_message_and_what_is_long_in_one_of_its_own() -> None:
+    mailbox = Mailbox()
+    small = [Frame(0, 1, bytes([n])) for n in range(5)]
+    long = [Frame(0, 1, bytes(tunnels.PIECE)), Frame(0, 1, bytes(tunnels.MAX_FRAME))]
+    for frame in (*small, *long, *small):
+        await mailbox.put(frame)
+    reader = mailbox.batches()
+    assert [await anext(reader) for _ in range(4)] == [small, [long[0]], [long[1]], small]
+
+
+async def test_frames_that_hold_nothing_are_bounded_too() -> None:
+    mailbox, empty = Mailbox(), Frame(0, 1, b"")
+    for _ in range(tunnels.MAX_WAITING // tunnels.FRAME_COSTS):
+        await mailbox.put(empty)
+    one_more = asyncio.create_task(mailbox.put(empty))
+    await asyncio.sleep(0)
+    assert not one_more.done()
+    assert len(await anext(mailbox.batches())) == tunnels.MAX_FRAMES
+    await one_more
 
 
 async def test_closing_a_full_mailbox_lets_its_senders_go_and_keeps_nothing() -> None:
@@ -202,7 +231,7 @@ async def test_closing_a_full_mailbox_lets_its_senders_go_and_keeps_nothing() ->
     await asyncio.sleep(0)
     mailbox.close()
     await asyncio.gather(*senders)
-    assert [frame async for frame in mailbox.frames()] == []
+    assert [frames async for frames in mailbox.batches()] == []
 
 
 def test_no_initiator_shuts_out_the_others() -> None:

@@ -66,12 +66,15 @@ class PeerService:
     async def tunnel(
         self, first: pb.TunnelRequest, rest: AsyncIterator[pb.TunnelRequest], caller: Caller
     ) -> AsyncIterator[pb.TunnelResponse]:
-        async for frame in self.tunnels.accept(first.open.session, caller.id, _frames(rest)):
-            yield pb.TunnelResponse(frame=convert.frame_to(frame))
+        async for frames in self.tunnels.accept(first.open.session, caller.id, _frames(rest)):
+            message = pb.TunnelResponse()
+            convert.put_frames(message, frames)
+            yield message
 
 
 async def _frames(messages: AsyncIterator[pb.TunnelRequest]) -> AsyncIterator[Frame]:
     async for message in messages:
-        if message.WhichOneof("message") != "frame":
+        if message.HasField("open"):
             raise IsthmusError(Reason.PROTOCOL_VIOLATION, "a tunnel is opened once")
-        yield convert.frame_from(message.frame)
+        for frame in convert.frames_from(message):
+            yield frame

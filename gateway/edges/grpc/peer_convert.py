@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 
+from gateway.api.agent.v1 import agent_pb2 as agent
 from gateway.api.peer.v1 import peer_pb2 as pb
 from gateway.domain.computation import SealedShare
 from gateway.domain.errors import IsthmusError, Reason
@@ -22,6 +23,8 @@ from gateway.domain.session import (
 )
 
 Chains = Sequence[Sequence[str]]
+# What carries frames.
+Carrier = pb.TunnelRequest | pb.TunnelResponse | agent.CarryRequest | agent.CarryResponse
 
 
 def chains_to(chains: Chains) -> list[pb.Chain]:
@@ -122,9 +125,11 @@ def failure_from(message: pb.Failure) -> Failure:
     return Failure(message.reason, message.culprit, message.phase, message.text, message.action)
 
 
-def frame_to(frame: Frame) -> pb.Frame:
-    return pb.Frame(source=frame.source, destination=frame.destination, sealed=frame.sealed, more=frame.more)
+def put_frames(message: Carrier, frames: Iterable[Frame]) -> None:
+    """Into the message itself: one that is made apart and then put in would be copied, all its bytes with it."""
+    for frame in frames:
+        message.frames.add(source=frame.source, destination=frame.destination, sealed=frame.sealed, more=frame.more)
 
 
-def frame_from(message: pb.Frame) -> Frame:
-    return Frame(message.source, message.destination, message.sealed, message.more)
+def frames_from(message: Carrier) -> list[Frame]:
+    return [Frame(item.source, item.destination, item.sealed, item.more) for item in message.frames]

@@ -20,11 +20,8 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench engine")
     parser.add_argument("--only", action="append", metavar="ROW", help="rows, as `multiply` or `multiply:1000000`")
     parser.add_argument("--columns", default=",".join(COLUMNS), help=f"some of {', '.join(COLUMNS)}")
-    parser.add_argument("--repeats", type=int, help="in place of each row's own")
     chosen = parser.parse_args(arguments)
     rows = [row for row in ROWS if not chosen.only or {row.key, row.operation} & set(chosen.only)]
-    if chosen.repeats:
-        rows = [replace(row, repeats=chosen.repeats) for row in rows]
     columns = chosen.columns.split(",")
     if not rows or set(columns) - set(COLUMNS):
         parser.error(f"rows: {', '.join(row.key for row in ROWS)}; columns: {', '.join(COLUMNS)}")

@@ -83,15 +83,15 @@ class Stop(_message.Message):
     def __init__(self, session: _Optional[str] = ..., failure: _Optional[_Union[_peer_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class CarryRequest(_message.Message):
-    __slots__ = ("open", "frame")
+    __slots__ = ("open", "frames")
     OPEN_FIELD_NUMBER: _ClassVar[int]
-    FRAME_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
     open: _peer_pb2.TunnelOpen
-    frame: _peer_pb2.Frame
-    def __init__(self, open: _Optional[_Union[_peer_pb2.TunnelOpen, _Mapping]] = ..., frame: _Optional[_Union[_peer_pb2.Frame, _Mapping]] = ...) -> None: ...
+    frames: _containers.RepeatedCompositeFieldContainer[_peer_pb2.Frame]
+    def __init__(self, open: _Optional[_Union[_peer_pb2.TunnelOpen, _Mapping]] = ..., frames: _Optional[_Iterable[_Union[_peer_pb2.Frame, _Mapping]]] = ...) -> None: ...
 
 class CarryResponse(_message.Message):
-    __slots__ = ("frame",)
-    FRAME_FIELD_NUMBER: _ClassVar[int]
-    frame: _peer_pb2.Frame
-    def __init__(self, frame: _Optional[_Union[_peer_pb2.Frame, _Mapping]] = ...) -> None: ...
+    __slots__ = ("frames",)
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    frames: _containers.RepeatedCompositeFieldContainer[_peer_pb2.Frame]
+    def __init__(self, frames: _Optional[_Iterable[_Union[_peer_pb2.Frame, _Mapping]]] = ...) -> None: ...

@@ -179,18 +179,18 @@ class ConcludeResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class TunnelRequest(_message.Message):
-    __slots__ = ("open", "frame")
+    __slots__ = ("open", "frames")
     OPEN_FIELD_NUMBER: _ClassVar[int]
-    FRAME_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
     open: TunnelOpen
-    frame: Frame
-    def __init__(self, open: _Optional[_Union[TunnelOpen, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
+    frames: _containers.RepeatedCompositeFieldContainer[Frame]
+    def __init__(self, open: _Optional[_Union[TunnelOpen, _Mapping]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ...) -> None: ...
 
 class TunnelResponse(_message.Message):
-    __slots__ = ("frame",)
-    FRAME_FIELD_NUMBER: _ClassVar[int]
-    frame: Frame
-    def __init__(self, frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
+    __slots__ = ("frames",)
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    frames: _containers.RepeatedCompositeFieldContainer[Frame]
+    def __init__(self, frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ...) -> None: ...
 
 class TunnelOpen(_message.Message):
     __slots__ = ("session",)
