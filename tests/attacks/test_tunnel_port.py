@@ -75,7 +75,7 @@ class Session:
         def sent() -> Iterator[bytes]:
             yield first
             for frame in frames:
-                yield peer.TunnelRequest(frame=frame).SerializeToString()
+                yield peer.TunnelRequest(frames=[frame]).SerializeToString()
             over.wait(ENDS_WITHIN)
 
         with self.port.channel(self.port.gateway("care")) as channel:
