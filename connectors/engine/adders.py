@@ -16,12 +16,12 @@ g is the XOR of 2^d - 1 products of a monomial of one number and one of the othe
 g_d = a b ^ a g_(d-1) ^ b g_(d-1) shows.
 """
 
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from connectors.engine.bits import and_, and_cost, planes, share_own, share_own_cost, words_for
+from connectors.engine.bits import and_, and_cost, planes, share_own, share_own_cost, slices, words_for
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.field import Array, mul
 from gateway.rules.sharing import P, lagrange
@@ -103,7 +103,7 @@ def two_numbers_cost(shape: Shape, bits: int, n: int, *, digits: bool = False) -
     sizes = {
         dealer: sum(
             dealt * (stop - start)
-            for slice_, (start, stop) in enumerate(_slices(shape, n))
+            for slice_, (start, stop) in enumerate(slices(shape, n))
             if dealer in _dealers(shape, slice_)
         )
         for dealer in range(shape.m)
@@ -140,10 +140,10 @@ def sum_of_cost(shape: Shape, width: int, n: int) -> Cost:
 
 async def _deal(rt: "Engine", x: Array, width: int, step: str, *, digits: bool) -> list[Array]:
     """The lowest `width` bits of the s'_i as planes, one array [S, width, W] per i, with products of digits."""
-    k, slices = rt.t.bit_length(), _slices(rt.shape, x.size)
+    k, parts = rt.t.bit_length(), slices(rt.shape, x.size)
     products = _products(width - 1) if digits else []
     own, sizes = [], dict.fromkeys(range(rt.m), 0)
-    for slice_, (start, stop) in enumerate(slices):
+    for slice_, (start, stop) in enumerate(parts):
         dealers = _dealers(rt.shape, slice_)
         for dealer in dealers:
             sizes[dealer] += (width + len(products)) * (stop - start)
@@ -160,7 +160,7 @@ async def _deal(rt: "Engine", x: Array, width: int, step: str, *, digits: bool) 
     numbers = [
         np.empty((len(rt.held), width + len(products), words_for(x.size)), dtype=np.uint64) for _ in range(rt.t + 1)
     ]
-    for slice_, (start, stop) in enumerate(slices):
+    for slice_, (start, stop) in enumerate(parts):
         for number, dealer in zip(numbers, _dealers(rt.shape, slice_), strict=True):
             part = number[:, :, start:stop]
             begin = offsets[dealer]
@@ -188,12 +188,6 @@ async def _digits(rt: "Engine", a: Array, b: Array, width: int, step: str) -> tu
     found = await and_(rt, left, right, step)
     starts = [0, *ends[:-1]]
     return np.bitwise_xor.reduceat(found[:, : ends[-1]], starts, axis=1), found[:, ends[-1] :]
-
-
-def _slices(shape: Shape, n: int) -> list[tuple[int, int]]:
-    """m parts of the words of n rows."""
-    edges = [words_for(n) * i // shape.m for i in range(shape.m + 1)]
-    return list(pairwise(edges))
 
 
 def _dealers(shape: Shape, slice_: int) -> tuple[int, ...]:

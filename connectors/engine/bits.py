@@ -27,7 +27,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from math import comb, prod
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,11 @@ DIGEST_WORDS = 4
 def words_for(n: int) -> int:
     """Words of a plane of n rows."""
     return -(-n // ROWS)
+
+
+def slices(shape: Shape, n: int) -> list[tuple[int, int]]:
+    """The words of n rows in m parts, for roles that turn over the parties."""
+    return list(pairwise(words_for(n) * i // shape.m for i in range(shape.m + 1)))
 
 
 def planes(words: Array, bits: int) -> Array:
@@ -143,6 +148,11 @@ async def and_(rt: "Engine", x: Array, y: Array, step: str) -> Array:
     for dealer, k in roles.dealers.items():
         out[k] = received[dealer]
     return out.reshape(shape)
+
+
+async def or_(rt: "Engine", x: Array, y: Array, step: str) -> Array:
+    """x | y, with broadcasting. 1 round; it costs an `and_`."""
+    return x ^ y ^ await and_(rt, x, y, step)
 
 
 async def open_bits(rt: "Engine", x: Array, step: str) -> Array:
