@@ -131,9 +131,7 @@ async def and_(rt: "Engine", x: Array, y: Array, step: str) -> Array:
     counter = rt.advance()
     roles = _roles(rt.shape, rt.pid)
     shape = np.broadcast_shapes(x.shape, y.shape)
-    left, right = (
-        np.ascontiguousarray(np.broadcast_to(side, shape)).reshape(shape[0], prod(shape[1:])) for side in (x, y)
-    )
+    left, right = (_rows(side, shape) for side in (x, y))
     out = np.empty_like(left)
     own = out[roles.cyclic]
     kernels.and_part(left, right, roles.seconds, roles.ends, own)
@@ -160,8 +158,7 @@ async def open_bits(rt: "Engine", x: Array, step: str) -> Array:
     and digests.
     """
     rt.advance()
-    n = prod(x.shape[1:])
-    flat = np.ascontiguousarray(x).reshape(len(x), n)
+    n, flat = prod(x.shape[1:]), _rows(x, x.shape)
     known = dict(zip(rt.held, flat, strict=True))
     sends, due = {}, {}
     for peer in rt.peers:
@@ -202,6 +199,12 @@ def open_bits_cost(shape: Shape, n: int) -> Cost:
 def cyclic_group(shape: Shape, dealer: int) -> "Group":
     """The group to whose t other members this dealer sends."""
     return tuple(sorted((dealer + k) % shape.m for k in range(shape.t + 1)))
+
+
+def _rows(x: Array, shape: tuple[int, ...]) -> Array:
+    """One row per group."""
+    wide = x if x.shape == shape else np.broadcast_to(x, shape)
+    return np.ascontiguousarray(wide).reshape(shape[0], prod(shape[1:]))
 
 
 @dataclass(frozen=True, slots=True)
