@@ -1,12 +1,16 @@
-"""What the programs on tables share: linking rows of several providers, and limits on cells before anything
-is opened.
+"""What the programs on tables share: linking rows of several providers, counting people by cells, and limits on cells
+before anything is opened.
 
-Invariants: sizes depend on public bounds only; no key, count or flag is opened, but masked (compare.py) or
-shuffled (sort.py).
+Invariants: sizes depend on public bounds only; no key, count or flag is opened, but comparisons of shuffled rows
+(sort.py). A plane's bits beyond the last row belong to rows of zeros, which are not real and count nowhere.
 
-Linking: check what providers shared (wellformed.py); sort by key; neighbours with equal keys are one person,
-on at most as many rows as there are providers. A person is counted at the first of its rows, which is that of
-the first provider in the contract's order.
+Linking: check what providers shared (wellformed.py); sort by key; neighbours with equal keys are one person, on at
+most as many rows as there are providers. A person is counted at the first of its rows, which is that of the first
+provider in the contract's order. Keys of different providers may be equal, so they are sorted with the provider's
+number below the key.
+
+Counting: the bits that say a row's cell are cut in two, both halves become one-hot columns over F_p, and counts are
+the inner products of the columns of one half with those of the other, of which only the sums are shared again.
 
 Limits (DESIGN section 7): with c the people of a cell and c_p those of them with provider p, a cell is kept
 iff c = 0 (where zero may be shown), or c >= minimum and for every p the rest c - c_p is 0 or >= minimum.
@@ -18,17 +22,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from connectors.engine.arithmetic import multiply, product, product_cost
-from connectors.engine.compare import zero_and_sign, zero_and_sign_cost
-from connectors.engine.cost import Cost, Shape
-from connectors.engine.field import Array, add, mul, sub, total
-from connectors.engine.rows import DIGIT_BITS, DIGITS, KEY_COLUMNS, ONE_HOT, InputRows, key_weights
+from connectors.engine.bits import ROWS, and_, and_cost, invert, planes, words_for, xor_public
+from connectors.engine.compare import (
+    all_of,
+    all_of_cost,
+    equal,
+    equal_cost,
+    less,
+    less_cost,
+    to_bits,
+    to_bits_cost,
+)
+from connectors.engine.convert import demux, demux_cost, to_field, to_field_cost
+from connectors.engine.cost import Cost, Shape, in_blocks, levels
+from connectors.engine.field import Array, inner_products, mul, sub, total
+from connectors.engine.lanes import blocks, joined
+from connectors.engine.rows import HEAD_BITS, KEY_BITS, WORD_BITS, InputRows
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.sort import sort, sort_cost
 from connectors.engine.wellformed import check_well_formed, well_formed_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
+
+BLOCK = 1 << 10  # words of a plane in one lane, where keys are compared
+WORDS = 1 << 17  # in one message of products of bits
+ELEMENTS = 1 << 20  # of one-hot columns in one lane, where people are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,75 +67,222 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Rows in the order of their keys: `columns` [C, N], `providers` [P, N] (whose row it is, dummies
-    nobody's), `same_next` [N - 1].
+    """Rows in the order of their keys, as planes [S, L, W]: whether a row is `real`, its `payload`, `providers` (whose
+    row it is, if it is real; empty for an exact release), whether the next row has the same key (`same_next`), and
+    whether it is the `first` of its key.
     """
 
-    columns: Array
+    real: Array
+    payload: Array
     providers: Array
     same_next: Array
+    first: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things stand in a row that is sorted, from its lowest bit: the provider's number, the key, whether the row
+    is real, the payload, and for each provider whether it is one of its real rows (unless release is exact).
+    """
+
+    providers: int
+    payload: int
+    owners: int
 
     @property
-    def first(self) -> Array:
-        """1 at the first row of each key."""
-        return np.concatenate([np.ones(1, dtype=np.uint64), sub(1, self.same_next)])
+    def key(self) -> int:
+        return levels(self.providers)
+
+    @property
+    def real(self) -> int:
+        return self.key + KEY_BITS
+
+    @property
+    def owner(self) -> int:
+        return self.real + 1 + self.payload
+
+    @property
+    def bits(self) -> int:
+        return self.owner + self.owners
+
+    @property
+    def words(self) -> int:
+        return words_for(self.bits)
 
 
-async def link(rt: "Engine", inputs: Sequence[Array], limits: Limits, blocks: Sequence[int] = ()) -> Linked:
-    """`inputs`: per provider [KEY_COLUMNS + C + 1, bound], the last column 1 for real rows; after the key come one-hot
-    columns in blocks of these sizes. Providers only if limits need them.
-    """
-    await check_well_formed(rt, inputs, blocks)
-    rows = np.concatenate(inputs, axis=1)
-    digits = rows[:KEY_COLUMNS].reshape(DIGITS, ONE_HOT, -1)
-    key = total(mul(rows[:KEY_COLUMNS], key_weights()[:, None]), axis=0)[None]
-    owners = np.zeros((0 if limits.exact else len(inputs), rows.shape[1]), dtype=np.uint64)
-    ends = np.cumsum([matrix.shape[1] for matrix in inputs])
-    for p in range(len(owners)):
-        own = slice(ends[p] - inputs[p].shape[1], ends[p])
-        owners[p, own] = rows[-1, own]
-    payload = await sort(rt, digits, np.concatenate([rows[KEY_COLUMNS:-1], owners, key]), "linking: sort by key")
-    split_at = len(rows) - KEY_COLUMNS - 1
-    same, _ = await zero_and_sign(
-        rt, sub(payload[-1, 1:], payload[-1, :-1]), np.zeros(0, dtype=np.uint64), "linking: equal neighbours"
+def layout(payload: int, providers: int, limits: Limits) -> Layout:
+    return Layout(providers, payload, 0 if limits.exact else providers)
+
+
+async def link(rt: "Engine", inputs: Sequence[Array], payload: int, limits: Limits) -> Linked:
+    """`inputs`: per provider shares [S, C, bound] of rows as `rows.pack` makes them, with `payload` bits of payload."""
+    await check_well_formed(rt, inputs)
+    at = layout(payload, len(inputs), limits)
+    rows = np.concatenate([_laid_out(rt, at, p, shares) for p, shares in enumerate(inputs)], axis=-1)
+    flags = planes(await sort(rt, rows, at.real, "linking: sort by key"), at.bits)
+    key = flags[:, at.key : at.real]
+    following = ahead(key, 1)
+
+    async def block(lane: "Engine", start: int, stop: int) -> Array:
+        return await equal(lane, key[..., start:stop], following[..., start:stop], "linking: equal neighbours")
+
+    same_next = joined(await blocks(rt, key.shape[-1], BLOCK, block))[:, None]
+    return Linked(
+        real=flags[:, at.real : at.real + 1],
+        payload=flags[:, at.real + 1 : at.owner],
+        providers=flags[:, at.owner :],
+        same_next=same_next,
+        first=invert(rt, _behind(same_next)),
     )
-    return Linked(payload[:split_at], payload[split_at:-1], same)
+
+
+def _laid_out(rt: "Engine", at: Layout, provider: int, shares: Array) -> Array:
+    """A provider's rows [S, C, n] as `Layout` has them; local. What stands above the payload is cut off."""
+    shares = shares.copy()
+    shares[:, -1] &= np.uint64((1 << (HEAD_BITS + at.payload - WORD_BITS * (shares.shape[1] - 1))) - 1)
+    out = np.zeros((len(shares), at.words, shares.shape[-1]), dtype=np.uint64)
+    for column in range(shares.shape[1]):
+        _put(out, shares[:, column], at.key + WORD_BITS * column)
+    if at.owners:
+        _put(out, shares[:, 0] >> np.uint64(KEY_BITS) & np.uint64(1), at.owner + provider)
+    number = np.zeros((at.words, 1), dtype=np.uint64)
+    number[0] = provider
+    return xor_public(rt, out, number)
+
+
+def _put(out: Array, values: Array, bit: int) -> None:
+    """XORs words into rows [S, C, n] from a bit on; what does not fit is zero."""
+    column, by = divmod(bit, WORD_BITS)
+    out[:, column] ^= values << np.uint64(by)
+    if by and column + 1 < out.shape[1]:
+        out[:, column + 1] ^= values >> np.uint64(WORD_BITS - by)
+
+
+def ahead(x: Array, rows: int) -> Array:
+    """Planes whose row i is row i + `rows` of x; zeros come in at the end."""
+    skipped, by = divmod(rows, ROWS)
+    out = np.zeros_like(x)
+    kept = x[..., skipped:]
+    out[..., : kept.shape[-1]] = kept >> np.uint64(by)
+    if by and kept.shape[-1] > 1:
+        out[..., : kept.shape[-1] - 1] |= kept[..., 1:] << np.uint64(ROWS - by)
+    return out
+
+
+def _behind(x: Array) -> Array:
+    """Planes whose row i is row i - 1 of x; a zero comes in at the front."""
+    out = x << np.uint64(1)
+    out[..., 1:] |= x[..., :-1] >> np.uint64(ROWS - 1)
+    return out
+
+
+async def both(rt: "Engine", x: Array, y: Array, step: str) -> Array:
+    """x & y, for planes with broadcasting, in blocks. 1 round."""
+    wide = max(x.shape[1], y.shape[1])
+
+    async def block(lane: "Engine", start: int, stop: int) -> Array:
+        return await and_(lane, x[..., start:stop], y[..., start:stop], step)
+
+    return joined(await blocks(rt, x.shape[-1], max(1, WORDS // wide), block))
 
 
 async def spread(rt: "Engine", flags: Array, same_next: Array, providers: int, step: str) -> Array:
-    """The OR of each flag [C, N] over a row and the later rows of its key. `providers` rounds, t C N elements
-    each.
+    """The OR of each flag [S, F, W] over a row and the later rows of its key, of which there are up to `providers` in
+    all. 1 + ceil(log2(providers)) rounds, 2 F t words a round.
+
+    `found` covers the d rows from a row on and `open_` says that none of them has the flag and all go on into the next
+    row with the same key; each step doubles d.
     """
-    if providers < 2 or flags.shape[1] < 2 or not len(flags):
+    if providers < 2 or not flags.shape[1]:
         return flags
-    unless = await multiply(rt, sub(1, flags[:, :-1]), same_next, step)
-    spread_to = flags
-    for _ in range(providers - 1):
-        more = await multiply(rt, unless, spread_to[:, 1:], step)
-        spread_to = np.concatenate([add(flags[:, :-1], more), flags[:, -1:]], axis=1)
-    return spread_to
+    found, open_ = flags, await both(rt, invert(rt, flags), same_next, step)
+    for level in range(levels(providers)):
+        further = np.concatenate([ahead(found, 1 << level), ahead(open_, 1 << level)], axis=1)
+        more = await both(rt, np.concatenate([open_, open_], axis=1), further, step)
+        found, open_ = found ^ more[:, : flags.shape[1]], more[:, flags.shape[1] :]
+    return found
 
 
-async def limited(rt: "Engine", counts: Array, parts: Array, limits: Limits) -> Array:
-    """Counts [K] and parts [P, K] -> fresh shares of the K values (0 where suppressed), then of the K flags
-    (1 where kept).
-    """
-    if limits.exact:
-        kept = np.ones_like(counts)
-        return await reshare(rt, np.concatenate([counts, kept]), "limits: fresh shares")
-    n = counts.size
-    amounts = np.concatenate([counts[None], sub(counts, parts)])
-    flat = amounts.reshape(-1)
-    zero, small = await zero_and_sign(
-        rt, flat, sub(flat, np.full(1, limits.minimum, dtype=np.uint64)), "limits: compare"
+@dataclass(frozen=True, slots=True)
+class _Halves:
+    """How the bits of a cell's number are cut: `low` bits and the rest, and which values of each half occur."""
+
+    low: int
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
+
+    def columns(self, weights: int) -> int:
+        return len(self.lows) + weights * len(self.highs)
+
+
+def _halves(places: Sequence[int], bits: int, weights: int) -> _Halves:
+    """The cut that makes the fewest columns; the weights go with the upper half."""
+    cuts = (
+        _Halves(low, tuple(sorted({p & (1 << low) - 1 for p in places})), tuple(sorted({p >> low for p in places})))
+        for low in range(min(1, bits), bits + 1)
     )
-    zero, enough = zero.reshape(amounts.shape), sub(1, small).reshape(amounts.shape)
-    rests = add(zero[1:], enough[1:])  # exclusive, as the minimum is at least 2
-    met = await product(rt, np.concatenate([enough[:1], rests]), "limits: combine")
-    shown = np.array([not limits.zero_is_small or cell in limits.structural for cell in range(n)], dtype=np.uint64)
-    kept = add(met, mul(zero[0], shown))
-    values = await multiply(rt, counts, kept, "limits: suppress")
-    return await reshare(rt, np.concatenate([values, kept]), "limits: fresh shares")
+    return min(cuts, key=lambda halves: halves.columns(weights))
+
+
+async def count_people(rt: "Engine", index: Array, places: Sequence[int], weights: Array, step: str) -> Array:
+    """[V, K]: how many rows with each weight [S, V, W] have each number of `places` in their bits `index` [S, B, W]
+    (lowest first). Rows with another number count nowhere.
+    """
+    halves = _halves(places, index.shape[1], weights.shape[1])
+
+    async def block(lane: "Engine", start: int, stop: int) -> Array:
+        part, weighing = index[..., start:stop], weights[..., start:stop]
+        lows = (await demux(lane, part[:, : halves.low], halves.lows[-1] + 1, step))[:, halves.lows]
+        highs = weighing
+        if halves.low < index.shape[1]:
+            cells = (await demux(lane, part[:, halves.low :], halves.highs[-1] + 1, step))[:, halves.highs]
+            highs = await and_(lane, weighing[:, :, None], cells[:, None], step)
+            highs = highs.reshape(len(highs), -1, stop - start)
+        columns = await to_field(lane, np.concatenate([lows, highs], axis=1), ROWS * (stop - start), step)
+        return inner_products(columns[: lows.shape[1]], columns[lows.shape[1] :])
+
+    size = _block(halves, weights.shape[1])
+    parts = np.stack(await blocks(rt, index.shape[-1], size, block))
+    sums = await reshare(rt, total(parts, axis=0), step)  # [lows, V highs]
+    sums = sums.reshape(len(halves.lows), weights.shape[1], len(halves.highs))
+    mask = (1 << halves.low) - 1
+    return np.stack(
+        [sums[halves.lows.index(p & mask), :, halves.highs.index(p >> halves.low)] for p in places], axis=-1
+    )
+
+
+def _block(halves: _Halves, weights: int) -> int:
+    return max(1, ELEMENTS // (ROWS * halves.columns(weights)))
+
+
+async def limited(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Array:
+    """Counts [1 + P, K] of cells and of their parts with each provider, all at most `rows` -> fresh shares of the K
+    values (0 where suppressed), then of the K flags (1 where kept).
+    """
+    cells = counts.shape[1]
+    if limits.exact:
+        return await reshare(rt, np.concatenate([counts[0], np.ones_like(counts[0])]), "limits: fresh shares")
+    most, size = (rows + 1).bit_length(), words_for(cells)
+    amounts = np.zeros((len(counts), ROWS * size), dtype=np.uint64)  # whole words of bits for each provider
+    amounts[:, :cells] = np.concatenate([counts[:1], sub(counts[:1], counts[1:])])
+    bits = await to_bits(rt, amounts.reshape(-1), most, "limits: compare")
+    # One comparison says both whether an amount is small and whether it is zero.
+    bounds = np.repeat(_constants([min(limits.minimum, rows + 1), 1], most), bits.shape[-1], axis=-1)
+    public = xor_public(rt, np.zeros_like(bits[..., :1]), bounds)
+    below = await less(rt, np.concatenate([bits, bits], axis=-1), public, "limits: compare")
+    small, zero = np.split(below.reshape(len(below), 2 * len(counts), size), 2, axis=1)
+    rests = small[:, 1:] ^ zero[:, 1:]  # small and not zero, since zero is small
+    met = await all_of(rt, invert(rt, np.concatenate([small[:, :1], rests], axis=1)), "limits: combine")
+    shown = [not limits.zero_is_small or cell in limits.structural for cell in range(cells)]
+    kept = met ^ (zero[:, 0] & planes(np.array([shown], dtype=np.uint64), 1))
+    flags = await to_field(rt, kept, cells, "limits: suppress")
+    return await reshare(rt, np.concatenate([mul(counts[0], flags), flags]), "limits: fresh shares")
+
+
+def _constants(values: Sequence[int], bits: int) -> Array:
+    """[bits, V] words: planes of public numbers, the same for all rows of a word."""
+    ones = np.uint64(2**64 - 1)
+    return np.array([[ones * (value >> bit & 1) for value in values] for bit in range(bits)], dtype=np.uint64)
 
 
 def link_clear(providers: Sequence[InputRows]) -> list[dict[int, int]]:
@@ -146,22 +312,45 @@ def limited_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits:
     return [count if k else 0 for count, k in zip(counts, kept, strict=True)] + [int(k) for k in kept]
 
 
-def link_cost(shape: Shape, n: int, columns: int, providers: int, limits: Limits) -> Cost:
-    owners = 0 if limits.exact else providers
-    sorting = sort_cost(shape, DIGITS, DIGIT_BITS, columns + owners + 1, n)
-    return well_formed_cost(shape, providers) + sorting + zero_and_sign_cost(shape, n - 1, 0)
+def link_cost(shape: Shape, n: int, payload: int, providers: int, limits: Limits) -> Cost:
+    at = layout(payload, providers, limits)
+    sorting = sort_cost(shape, at.words, n, at.real)
+    return (
+        well_formed_cost(shape, providers)
+        + sorting
+        + in_blocks(words_for(n), BLOCK, lambda words: equal_cost(shape, KEY_BITS, ROWS * words))
+    )
 
 
-def spread_cost(shape: Shape, n: int, columns: int, providers: int) -> Cost:
-    if providers < 2 or n < 2 or not columns:
+def both_cost(shape: Shape, width: int, n: int) -> Cost:
+    """Of planes [S, width, W] of n rows."""
+    return in_blocks(words_for(n), max(1, WORDS // width), lambda words: and_cost(shape, width * words))
+
+
+def spread_cost(shape: Shape, n: int, flags: int, providers: int) -> Cost:
+    if providers < 2 or not flags:
         return Cost()
-    return reshare_cost(shape, columns * (n - 1)).times(providers)
+    return both_cost(shape, flags, n) + both_cost(shape, 2 * flags, n).times(levels(providers))
 
 
-def limited_cost(shape: Shape, cells: int, providers: int, limits: Limits) -> Cost:
+def count_people_cost(shape: Shape, n: int, bits: int, places: Sequence[int], weights: int) -> Cost:
+    halves = _halves(places, bits, weights)
+    highs = weights * len(halves.highs)
+
+    def block(words: int) -> Cost:
+        cost = demux_cost(shape, halves.low, ROWS * words)
+        if halves.low < bits:
+            cost += demux_cost(shape, bits - halves.low, ROWS * words) + and_cost(shape, highs * words)
+        return cost + to_field_cost(shape, len(halves.lows) + highs, ROWS * words)
+
+    counting = in_blocks(words_for(n), _block(halves, weights), block)
+    return counting + reshare_cost(shape, len(halves.lows) * highs)
+
+
+def limited_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limits) -> Cost:
     fresh_shares = reshare_cost(shape, 2 * cells)
     if limits.exact:
         return fresh_shares
-    amounts = (1 + providers) * cells
-    tests = zero_and_sign_cost(shape, amounts, amounts)
-    return tests + product_cost(shape, 1 + providers, cells) + reshare_cost(shape, cells) + fresh_shares
+    width, amounts = (n + 1).bit_length(), (1 + providers) * ROWS * words_for(cells)
+    tests = to_bits_cost(shape, width, amounts) + less_cost(shape, width, 2 * amounts)
+    return tests + all_of_cost(shape, 1 + providers, cells) + to_field_cost(shape, 1, cells) + fresh_shares

@@ -17,6 +17,7 @@ from connectors.engine.cost import Shape
 from connectors.engine.field import Array
 from connectors.engine.randomness import Stream, Streams, fresh
 from connectors.engine.runtime import Engine
+from connectors.engine.shuffle import shuffle
 from tests.engine.harness import SHAPES, Party, engines, run, shared
 from tests.engine.packed import shared_planes, shared_words
 from tests.engine.test_views import chi_square
@@ -71,7 +72,8 @@ def views(shape: Shape, protocol: Protocol) -> Iterator[list[Array]]:
         seen: dict[object, list[Array]] = {}
         for pid in coalition:
             rt = parties[pid].engine
-            seen |= {frozenset((pid, peer)): rt.common(peer).words for peer in rt.peers}  # type: ignore[attr-defined]
+            seen |= {(pid, "to", peer): rt.to[peer].words for peer in rt.peers}  # type: ignore[attr-defined]
+            seen |= {(peer, "to", pid): rt.by[peer].words for peer in rt.peers}  # type: ignore[attr-defined]
             seen |= {group: streams.words for group, streams in rt.groups.items()}  # type: ignore[attr-defined]
             for i, (_, sender, words) in enumerate(parties[pid].seen):
                 if sender not in coalition:
@@ -124,6 +126,16 @@ def test_a_dealers_bits_are_seen_by_no_coalition_without_it(shape: Shape) -> Non
         for coalition, view in zip(coalitions, views(shape, share), strict=True):
             if dealer not in coalition:
                 assert constant_combinations(view) == sender_seen_twice(view)
+
+
+@shapes
+def test_a_shuffle_shows_no_coalition_anything(shape: Shape) -> None:
+    """Of one row of many words, so that every word of a view stays in its place."""
+    x = fixed(shape)
+    for view in views(shape, lambda rt: shuffle(rt, x[rt.pid][:, :, None], "test")):
+        words = [part for part in view if part.size == WIDTH]  # the rest are permutations
+        assert len(words) > 3 * shape.t
+        assert constant_combinations(words) == sender_seen_twice(words)
 
 
 @shapes

@@ -12,7 +12,8 @@ from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.programs import PROGRAMS, digest, group_count, overlap
 from connectors.engine.rows import MAX_ROWS, InputRows
-from tests.engine.harness import SHAPES, Party, revealed, run, shared
+from tests.engine.harness import SHAPES, Party, revealed, run
+from tests.engine.packed import shared_words
 
 Rows = list[InputRows]
 LISTS = {"lists": ["LA", "NG", "PF"], "minimum_cell": 2, "zero_is_small": False}
@@ -25,7 +26,7 @@ EMPTY = InputRows([], [], [])
 
 def execute(program: ModuleType, parameters: dict, providers: Rows, bounds: list[int], shape: Shape) -> list[Party]:
     shares = [
-        shared(shape, program.encode(parameters, rows, bound, secrets.token_bytes))
+        shared_words(shape, program.encode(parameters, rows, bound, secrets.token_bytes))
         for rows, bound in zip(providers, bounds, strict=True)
     ]
     return run(shape, lambda rt: program.run(rt, parameters, [s[rt.pid] for s in shares]))
