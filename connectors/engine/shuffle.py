@@ -107,7 +107,8 @@ async def deal(rt: "Engine", x: Array, group: "Group", step: str) -> Array:
     async def block(lane: "Engine", start: int, stop: int) -> Array:
         part = x[:, start:stop].reshape(-1)
         dealt = await share_own(lane, part if rt.pid in group else None, dict.fromkeys(group, part.size), step)
-        return np.bitwise_xor.reduce(list(dealt.values())).reshape(len(rt.held), len(x), stop - start)
+        shares: Array = np.bitwise_xor.reduce(list(dealt.values()))
+        return shares.reshape(len(rt.held), len(x), stop - start)
 
     return joined(await blocks(rt, x.shape[-1], BLOCK, block))
 

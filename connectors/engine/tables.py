@@ -190,16 +190,16 @@ async def spread(rt: "Engine", flags: Array, same_next: Array, providers: int, s
     """The OR of each flag [S, F, W] over a row and the later rows of its key, of which there are up to `providers` in
     all. 1 + ceil(log2(providers)) rounds, 2 F t words a round.
 
-    `found` covers the d rows from a row on and `open_` says that none of them has the flag and all go on into the next
-    row with the same key; each step doubles d.
+    `found` covers the d rows from a row on, and `through` says that none of them has the flag and all, with the next
+    one, have one key; each step doubles d.
     """
     if providers < 2 or not flags.shape[1]:
         return flags
-    found, open_ = flags, await both(rt, invert(rt, flags), same_next, step)
+    found, through = flags, await both(rt, invert(rt, flags), same_next, step)
     for level in range(levels(providers)):
-        further = np.concatenate([ahead(found, 1 << level), ahead(open_, 1 << level)], axis=1)
-        more = await both(rt, np.concatenate([open_, open_], axis=1), further, step)
-        found, open_ = found ^ more[:, : flags.shape[1]], more[:, flags.shape[1] :]
+        further = np.concatenate([ahead(found, 1 << level), ahead(through, 1 << level)], axis=1)
+        more = await both(rt, np.concatenate([through, through], axis=1), further, step)
+        found, through = found ^ more[:, : flags.shape[1]], more[:, flags.shape[1] :]
     return found
 
 
