@@ -38,6 +38,7 @@ from connectors.engine.cost import Cost, Shape, in_blocks, levels
 from connectors.engine.field import Array, inner_products, mul, sub, total
 from connectors.engine.lanes import blocks, joined
 from connectors.engine.rows import HEAD_BITS, KEY_BITS, WORD_BITS, InputRows
+from connectors.engine.sharing import BLOCK as ELEMENTS
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.sort import sort, sort_cost
 from connectors.engine.wellformed import check_well_formed, well_formed_cost
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 10  # words of a plane in one lane, where keys are compared
 WORDS = 1 << 17  # in one message of products of bits
-ELEMENTS = 1 << 20  # of one-hot columns in one lane, where people are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +252,8 @@ async def count_people(rt: "Engine", index: Array, places: Sequence[int], weight
 
 
 def _block(halves: _Halves, weights: int) -> int:
-    return max(1, ELEMENTS // (ROWS * halves.columns(weights)))
+    """Words in one lane, in which there are no further lanes: as many as `to_field` takes at once."""
+    return max(1, ELEMENTS // halves.columns(weights) // ROWS)
 
 
 async def limited(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Array:

@@ -1,5 +1,6 @@
 """Each program against its clear-text twin, at m = 3, 5 and 7; what it sends depends on bounds alone."""
 
+import random
 import secrets
 from types import ModuleType
 
@@ -184,3 +185,26 @@ def test_programs_have_different_digests_and_say_what_they_leak() -> None:
     assert len({digest(name) for name in PROGRAMS}) == len(PROGRAMS)
     assert all(len(bytes.fromhex(digest(name))) == 32 for name in PROGRAMS)
     assert all("Recipients learn" in program.LEAKAGE for program in PROGRAMS.values())
+
+
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+def test_many_rows_go_in_blocks_within_the_cost_and_come_out_as_the_twin_says(
+    program: ModuleType, parameters: dict
+) -> None:
+    rng, bounds = random.Random(3), [25_000, 20_000, 30_000]
+    pool = [rng.getrandbits(60) for _ in range(50_000)]
+    rows = [
+        InputRows(
+            rng.sample(pool, bound - 10),
+            [rng.randrange(1, 8) for _ in range(bound - 10)],
+            [(rng.randrange(2), rng.randrange(3)) for _ in range(bound - 10)],
+        )
+        for bound in bounds
+    ]
+    parties = execute(program, parameters, rows, bounds, SHAPES[0])
+    assert revealed(parties, 1) == program.clear(parameters, rows)
+    cost = program.cost(parameters, bounds, SHAPES[0])
+    received = [elements.size for party in parties for _, _, elements in party.seen]
+    assert parties[0].engine.rounds == 1 + cost.rounds
+    assert max(received) <= cost.largest
+    assert abs(sum(received) / cost.elements - 1) < 0.1
