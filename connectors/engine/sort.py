@@ -131,36 +131,41 @@ class _Order:
     async def _ranked(self, places: Places, sizes: Places) -> Places:
         """The rows in these places, groups of the given sizes, each in the order of its keys."""
         ends, offsets = _ends(sizes), _ends(sizes * (sizes - 1) // 2)
-        outcomes = await self._meet(int(offsets[-1]), partial(kernels.pairs, places, ends, offsets))
+        outcomes = await self._meet(int(offsets[-1]), self._near(places), partial(kernels.pairs, ends, offsets))
         ordered = np.empty_like(places)
         self._check(kernels.rank(places, ends, offsets, outcomes, ordered))
         return ordered
 
     async def _descend(self, places: Places, at: Places, splitters: Places, phase: Phase) -> None:
         """Moves `at` from the first part of each row's group to the part that the row belongs to."""
-        width = phase.splitters + 1
+        width, keys = phase.splitters + 1, self._near(np.concatenate([places, splitters]))
         for arity in (1 << bits for bits in phase.arities):
             width //= arity
             outcomes = await self._meet(
                 places.size * (arity - 1),
+                keys,
                 partial(kernels.descents, places, at, splitters, arity, width),
             )
             self._check(kernels.descend(places, at, splitters, arity, width, outcomes))
 
-    async def _meet(self, n: int, meetings: Meetings) -> Array:
-        """The outcomes of n comparisons, 64 in a word. A batch without any still takes its rounds."""
+    def _near(self, places: Places) -> Array:
+        """The keys in these places, side by side, so that what meets often is found in the cache; one if there are none,
+        to meet itself.
+        """
+        return np.take(self.keys, places if places.size else np.zeros(1, dtype=np.int64), axis=-1)
+
+    async def _meet(self, n: int, keys: Array, meetings: Meetings) -> Array:
+        """The outcomes of n comparisons among `keys`, 64 in a word. A batch without any still takes its rounds."""
 
         async def block(lane: "Engine", start: int, stop: int) -> Array:
             left, right = np.empty(stop - start, dtype=np.int64), np.empty(stop - start, dtype=np.int64)
             meetings(start, left, right)
-            outcome = await less(lane, self._planes(left), self._planes(right), self._step)
+            sides = (planes(np.take(keys, side, axis=-1), self._bits) for side in (left, right))
+            outcome = await less(lane, *sides, self._step)
             # Opened: whether rows under a fresh shuffle are in order, as the head of this file says.
             return await open_bits(lane, outcome, self._step)
 
         return joined(await blocks(self._rt, _padded(n), BLOCK, block))
-
-    def _planes(self, places: Places) -> Array:
-        return planes(np.take(self.keys, places, axis=-1), self._bits)
 
     def _move(self, source: Places) -> None:
         self.rows, self.keys = self.rows[source], np.take(self.keys, source, axis=-1)

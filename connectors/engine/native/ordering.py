@@ -26,10 +26,10 @@ def _bit(words, c):
     return words[c >> 6] >> np.uint64(c & 63) & _ONE
 
 
-@njit(types.void(_places, _places, _places, _count, _places, _places), cache=True, nogil=True)
-def pairs(rows, ends, offsets, first, left, right):
-    """The pairs from number `first` on. `offsets` [G + 1] has the number of each group's first pair. Row 0 meets itself
-    where there are no more pairs.
+@njit(types.void(_places, _places, _count, _places, _places), cache=True, nogil=True)
+def pairs(ends, offsets, first, left, right):
+    """The pairs from number `first` on, by their numbers in the array of rows. `offsets` [G + 1] has the number of each
+    group's first pair. Row 0 meets itself where there are no more pairs.
     """
     groups = ends.size - 1
     group = np.searchsorted(offsets, first, side="right") - 1
@@ -49,7 +49,7 @@ def pairs(rows, ends, offsets, first, left, right):
         if group >= groups:
             left[c] = right[c] = 0
             continue
-        left[c], right[c] = rows[ends[group] + j], rows[ends[group] + i]
+        left[c], right[c] = ends[group] + j, ends[group] + i
         i += 1
         if i == j:
             i, j = np.int64(0), j + 1
@@ -81,7 +81,8 @@ def rank(rows, ends, offsets, less, ordered):
 @njit(types.void(_places, _places, _places, _count, _count, _count, _places, _places), cache=True, nogil=True)
 def descents(rows, at, splitters, arity, width, first, left, right):
     """Each row meets the arity - 1 splitters that cut what is left of its group's (from `at` on) into parts of `width`,
-    one more counted at the end. Row 0 meets itself where there are no more rows.
+    one more counted at the end; by their numbers in the arrays of rows and splitters, one after the other. Row 0 meets
+    itself where there are no more rows.
     """
     meets = arity - 1
     a, d = first // meets, first % meets
@@ -89,8 +90,10 @@ def descents(rows, at, splitters, arity, width, first, left, right):
         if a >= rows.size:
             left[c] = right[c] = 0
             continue
-        row, splitter = rows[a], splitters[at[a] + (d + 1) * width - 1]
-        left[c], right[c] = max(row, splitter), min(row, splitter)
+        part = at[a] + (d + 1) * width - 1
+        left[c], right[c] = a, rows.size + part
+        if rows[a] < splitters[part]:
+            left[c], right[c] = right[c], left[c]
         d += 1
         if d == meets:
             a, d = a + 1, np.int64(0)
