@@ -149,7 +149,7 @@ class _Order:
             self._check(kernels.descend(places, at, splitters, arity, width, outcomes))
 
     def _near(self, places: Places) -> Array:
-        """The keys in these places, side by side, so that what meets often is found in the cache; one if there are none,
+        """The keys in these places, side by side, so that what meets often is found in the cache. If there are none, one
         to meet itself.
         """
         return np.take(self.keys, places if places.size else np.zeros(1, dtype=np.int64), axis=-1)
@@ -160,8 +160,8 @@ class _Order:
         async def block(lane: "Engine", start: int, stop: int) -> Array:
             left, right = np.empty(stop - start, dtype=np.int64), np.empty(stop - start, dtype=np.int64)
             meetings(start, left, right)
-            sides = (planes(np.take(keys, side, axis=-1), self._bits) for side in (left, right))
-            outcome = await less(lane, *sides, self._step)
+            x, y = (planes(np.take(keys, side, axis=-1), self._bits) for side in (left, right))
+            outcome = await less(lane, x, y, self._step)
             # Opened: whether rows under a fresh shuffle are in order, as the head of this file says.
             return await open_bits(lane, outcome, self._step)
 
