@@ -11,6 +11,7 @@ group deals its share to all (bits.py). C(m,t) rounds; sent by all together C(m,
 1.33 per party at m = 3, 3 at 5, 6.6 at 7.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
 from math import comb
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from connectors.engine.bits import share_own, share_own_cost
-from connectors.engine.cost import Cost, Shape
+from connectors.engine.bits import ONES, cyclic_group
+from connectors.engine.cost import Cost, Shape, in_blocks
 from connectors.engine.field import Array
 from connectors.engine.lanes import blocks, joined
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from connectors.engine.runtime import Engine, Group
 
 Permutations = dict["Group", npt.NDArray[np.intp]]
-BLOCK = 1 << 16  # words of one column in a message
+BLOCK = 1 << 15  # rows in a message
 
 
 @lru_cache
@@ -93,7 +94,7 @@ async def pass_on(rt: "Engine", x: Array, here: "Group", there: "Group", step: s
             if takes:
                 flat ^= lane.by[peer].at("pass", lane.counter).words(flat.size)
         sends = {enters: flat} if rt.pid == leaves else {}
-        received = await lane.exchange(sends, {leaves: flat.size} if rt.pid == enters else {}, step, bits=True)
+        received = await _exchange(lane, sends, {leaves: flat.size} if rt.pid == enters else {}, step)
         if rt.pid == enters:
             flat ^= received[leaves]
         return part if rt.pid in there else np.zeros_like(part)
@@ -102,18 +103,50 @@ async def pass_on(rt: "Engine", x: Array, here: "Group", there: "Group", step: s
 
 
 async def deal(rt: "Engine", x: Array, group: "Group", step: str) -> Array:
-    """XOR shares [C, n] of one group -> replicated shares [S, C, n] of all. 1 round, t words from each member."""
+    """XOR shares [C, n] of one group -> replicated shares [S, C, n], dealt as in `bits.share_own`. 1 round, t words
+    from each member.
+    """
+    mine = rt.pid in group
+    cyclic = {dealer: cyclic_group(rt.shape, dealer) for dealer in group}
 
     async def block(lane: "Engine", start: int, stop: int) -> Array:
-        part = x[:, start:stop].reshape(-1)
-        dealt = await share_own(lane, part if rt.pid in group else None, dict.fromkeys(group, part.size), step)
-        shares: Array = np.bitwise_xor.reduce(list(dealt.values()))
+        counter, size = lane.advance(), len(x) * (stop - start)
+        own = x[:, start:stop].reshape(-1).copy()
+        shares = np.zeros((len(rt.held), size), dtype=np.uint64)
+        for k, held in enumerate(rt.held):
+            for dealer in set(held) & set(group):
+                if held != cyclic[dealer]:
+                    drawn = lane.groups[held].at(f"input of {dealer}", counter).words(size)
+                    shares[k] ^= drawn
+                    own ^= drawn if dealer == rt.pid else np.uint64(0)
+        dealt = {dealer: rt.held.index(cyclic[dealer]) for dealer in group if rt.pid in cyclic[dealer]}
+        sends = {peer: own for peer in cyclic[rt.pid] if peer != rt.pid} if mine else {}
+        received = await _exchange(lane, sends, {dealer: size for dealer in dealt if dealer != rt.pid}, step)
+        for dealer, k in dealt.items():
+            shares[k] ^= own if dealer == rt.pid else received[dealer]
         return shares.reshape(len(rt.held), len(x), stop - start)
 
     return joined(await blocks(rt, x.shape[-1], BLOCK, block))
 
 
+async def _exchange(rt: "Engine", sends: Mapping[int, Array], due: Mapping[int, int], step: str) -> dict[int, Array]:
+    """`rt.exchange` of words in which who only receives answers with one. Else a party that needs nothing in this step
+    would send all its blocks, and those of later steps, to one that is still busy.
+    """
+    answer = np.full(1, ONES)
+    answers = {peer: answer for peer in due if peer not in sends}
+    return await rt.exchange({**sends, **answers}, {**dict.fromkeys(sends, 1), **due}, step, bits=True)
+
+
 def shuffle_cost(shape: Shape, columns: int, n: int) -> Cost:
-    steps, block = comb(shape.m, shape.t) - 1, columns * min(n, BLOCK)
-    dealt = share_own_cost(shape, dict.fromkeys(sequence(shape)[-1], columns * n))
-    return Cost(steps, steps * columns * n, block) + Cost(dealt.rounds, dealt.elements, block)
+    group = sequence(shape)[-1]
+    sent = {(dealer, peer) for dealer in group for peer in cyclic_group(shape, dealer) if peer != dealer}
+    alone = sum((peer, dealer) not in sent for dealer, peer in sent)  # who receives and does not send
+
+    def pass_(rows: int) -> Cost:
+        return Cost(1, columns * rows + 1, max(1, columns * rows))
+
+    def deal_(rows: int) -> Cost:
+        return Cost(1, len(sent) * columns * rows + alone, max(1, columns * rows))
+
+    return in_blocks(n, BLOCK, pass_).times(comb(shape.m, shape.t) - 1) + in_blocks(n, BLOCK, deal_)

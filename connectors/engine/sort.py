@@ -149,7 +149,7 @@ class _Order:
             self._check(kernels.descend(places, at, splitters, arity, width, outcomes))
 
     def _near(self, places: Places) -> Array:
-        """The keys in these places, side by side, so that what meets often is found in the cache. One if there are none:
+        """The keys in these places, side by side, so that what meets often is in the cache. One if there are none:
         it meets itself.
         """
         return np.take(self.keys, places if places.size else np.zeros(1, dtype=np.int64), axis=-1)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
 BLOCK = 1 << 10  # words of a plane in one lane, where keys are compared
-WORDS = 1 << 17  # in one message of products of bits
+WORDS = 1 << 16  # in one message of products of bits
 
 
 @dataclass(frozen=True, slots=True)

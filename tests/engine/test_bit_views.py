@@ -76,7 +76,7 @@ def views(shape: Shape, protocol: Protocol) -> Iterator[list[Array]]:
             seen |= {(peer, "to", pid): rt.by[peer].words for peer in rt.peers}  # type: ignore[attr-defined]
             seen |= {group: streams.words for group, streams in rt.groups.items()}  # type: ignore[attr-defined]
             for i, (_, sender, words) in enumerate(parties[pid].seen):
-                if sender not in coalition:
+                if sender not in coalition and words.size % WIDTH == 0:  # shorter is an answer, which says nothing
                     seen[pid, i] = list(words.reshape(-1, WIDTH))
         yield [words for vectors in seen.values() for words in vectors]
 

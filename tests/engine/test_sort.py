@@ -1,5 +1,6 @@
 """Shuffling and sorting rows of bits, against what they are in the clear; the schedule; outcomes that are no order."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.engine import shuffle as shuffling
 from connectors.engine import sort as sorting
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, SessionAborted
@@ -54,6 +56,27 @@ def test_a_shuffle_keeps_rows_and_changes_their_order_and_shares(shape: Shape, n
     assert not np.any(parties[0].result == x[0])
     spent, expected = sent(parties), shuffle_cost(shape, 2, n)
     assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
+
+
+@shapes
+@pytest.mark.parametrize("slow", [0, 1, 2])
+async def test_nobody_runs_far_ahead_of_a_party_that_is_busy(
+    shape: Shape, slow: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shuffling, "BLOCK", 8)
+    n = 8 * 400
+    x = shared_words(shape, keyed(list(range(n)), 1))
+    parties = engines(shape, cap=640)  # ten messages, or the keys of groups
+
+    async def one(party: Party) -> None:
+        await party.engine.start()
+        for _ in range(200 if party.engine.pid == slow else 0):
+            await asyncio.sleep(0)  # turns of the loop in which the others go as far as they can
+        party.result = await shuffle(party.engine, x[party.engine.pid], "test")
+        party.engine.finish()
+
+    await asyncio.gather(*(one(party) for party in parties))
+    assert np.array_equal(np.sort(words_of(parties)[0]), np.arange(n))
 
 
 @shapes

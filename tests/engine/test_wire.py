@@ -117,7 +117,7 @@ async def test_a_second_frame_for_a_step_ends_the_session(counters: tuple[int, i
     assert [failure.reason for failure in failures] == [Abort.UNDECLARED_PAYLOAD]
 
 
-@pytest.mark.parametrize(("frames", "payload"), [(5000, b""), (31, bytes(100))])
+@pytest.mark.parametrize(("frames", "payload"), [(5000, b""), (241, bytes(100))])
 async def test_a_peer_cannot_fill_the_memory_with_frames_for_later(frames: int, payload: bytes) -> None:
     ours, peer, failures = channel()
     for counter in range(1, frames + 1):
