@@ -2,6 +2,7 @@
 
 import random
 import secrets
+from collections.abc import Sequence
 from types import ModuleType
 
 import numpy as np
@@ -34,15 +35,15 @@ def execute(program: ModuleType, parameters: dict, providers: Rows, bounds: list
 
 
 @st.composite
-def providers(draw: st.DrawFn, most: int = 3) -> Rows:
+def providers(draw: st.DrawFn, most: int = 3, lists: int = 3, sizes: Sequence[int] = (2, 3)) -> Rows:
     """One to `most` providers whose people come from a small pool, so that they overlap."""
     pool = draw(st.lists(st.integers(0, 2**60 - 1), min_size=4, max_size=6, unique=True))
     out = []
     for _ in range(draw(st.integers(1, most))):
         keys = draw(st.lists(st.sampled_from(pool), max_size=6, unique=True))
-        lists = [draw(st.integers(1, 7)) for _ in keys]
-        codes = [(draw(st.integers(0, 1)), draw(st.integers(0, 2))) for _ in keys]
-        out.append(InputRows(keys, lists, codes))
+        masks = [draw(st.integers(1, 2**lists - 1)) for _ in keys]
+        codes = [tuple(draw(st.integers(0, size - 1)) for size in sizes) for _ in keys]
+        out.append(InputRows(keys, masks, codes))
     return out
 
 
@@ -66,6 +67,22 @@ def test_a_program_equals_its_twin(program: ModuleType, base: dict, shape: Shape
         assert len(result) == program.outputs(parameters)
 
     holds()
+
+
+MANY_LISTS = {"lists": list("abcdefgh"), "minimum_cell": 2}
+ODD_COLUMNS = {
+    "columns": [{"name": name, "codes": list("abcde")[:size]} for name, size in (("x", 3), ("y", 1), ("z", 5))],
+    "minimum_cell": 2,
+}
+
+
+@pytest.mark.parametrize(("program", "base"), [(overlap, MANY_LISTS), (group_count, ODD_COLUMNS)])
+@settings(max_examples=10, deadline=None)
+@given(rows=providers(most=6, lists=8, sizes=(3, 1, 5)), minimum=st.integers(0, 3))
+def test_many_providers_lists_and_codes(program: ModuleType, base: dict, rows: Rows, minimum: int) -> None:
+    parameters = options(base, minimum, False)
+    parties = execute(program, parameters, rows, [max(1, len(r.keys)) for r in rows], SHAPES[0])
+    assert revealed(parties, 1) == program.clear(parameters, rows)
 
 
 SOME = [
