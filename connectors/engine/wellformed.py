@@ -8,9 +8,9 @@ Nothing else about an input has to be checked, since nothing else can be wrong w
 - Bits are bits: any words are the XOR-shares of some rows. There is no weight, no count and no second one in a block
   that could lift a cell or move another's row.
 - A row belongs to its provider by its position among the inputs. Its flags, and whose person it is, are ANDed with its
-  bit `real` (tables.py; for whose person it is that is a product with a public constant, hence local), so a row that
+  bit `real` (linking.py; for whose person it is that is a product with a public constant, hence local), so a row that
   is not real is on no list, in no cell and nobody's.
-- Bits above the payload are cut off where providers' flags go (tables.py).
+- Bits above the payload are cut off where providers' flags go (linking.py).
 - An index that no code has is in no cell, since a cell is the AND of the bits of its own index.
 - Two rows of one provider with one key tie in the sort (sort.py), where their shuffled order decides. That tells
   parties something of that provider's rows alone.

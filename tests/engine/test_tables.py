@@ -11,6 +11,7 @@ from connectors.engine import job, tables
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
+from connectors.engine.linking import ahead, spread
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import group_count, overlap
 from connectors.engine.rows import MAX_ROWS
@@ -21,7 +22,6 @@ from connectors.engine.tables import (
     limited,
     limited_clear,
     limited_cost,
-    spread,
 )
 from gateway.rules import planning
 from tests.engine.harness import SHAPES, Party, revealed, run, shared
@@ -112,7 +112,7 @@ def test_planes_are_moved_by_rows_across_words(n: int, by: int, seed: int) -> No
     def number(planes: Array) -> int:
         return sum(int(word) << 64 * w for w, word in enumerate(planes[0, 0]))
 
-    assert number(tables.ahead(words, by)) == number(words) >> by
+    assert number(ahead(words, by)) == number(words) >> by
 
 
 def federation(program: object, parameters: dict[str, object], bounds: list[int], m: int = 3) -> Federation:

@@ -3,7 +3,7 @@
 Cells are row-major over the columns' codes. Output: a value per cell, then a flag per cell. Owners share the index of
 each code in binary, the first column's in the highest bits.
 
-Route: link rows by key (tables.py); a person is counted at its first row, with that row's codes; which providers have
+Route: link rows by key (linking.py); a person is counted at its first row, with that row's codes; which providers have
 the person is the OR over its rows; cells are counted for all people and for those of each provider; limits. Nothing is
 opened but comparisons of shuffled rows inside linking.
 """
@@ -19,24 +19,19 @@ import numpy as np
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
-from connectors.engine.programs.parameters import MAX_CELLS, known, strings
-from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
-from connectors.engine.tables import (
-    Limits,
+from connectors.engine.linking import (
     both,
     both_cost,
-    count_people,
-    count_people_cost,
-    limited,
-    limited_clear,
-    limited_cost,
     link,
     link_clear,
     link_cost,
     spread,
     spread_cost,
 )
+from connectors.engine.programs.parameters import MAX_CELLS, known, strings
+from connectors.engine.programs.parameters import limits as read_limits
+from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
+from connectors.engine.tables import Limits, count_people, count_people_cost, limited, limited_clear, limited_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine

@@ -4,7 +4,7 @@ providers.
 Cells are the patterns 1 .. 2^k - 1 (bit i = list i), in that order. Output: a value per cell, then a flag per
 cell.
 
-Route: link rows by key (tables.py); a person's lists are the OR over its rows, and so are the providers that have it;
+Route: link rows by key (linking.py); a person's lists are the OR over its rows, and so are the providers that have it;
 at the first row of each person its pattern is counted, for all people and for those of each provider; limits. Nothing
 is opened but comparisons of shuffled rows inside linking.
 """
@@ -18,24 +18,19 @@ import numpy as np
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
-from connectors.engine.programs.parameters import known, strings
-from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
-from connectors.engine.tables import (
-    Limits,
+from connectors.engine.linking import (
     both,
     both_cost,
-    count_people,
-    count_people_cost,
-    limited,
-    limited_clear,
-    limited_cost,
     link,
     link_clear,
     link_cost,
     spread,
     spread_cost,
 )
+from connectors.engine.programs.parameters import known, strings
+from connectors.engine.programs.parameters import limits as read_limits
+from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
+from connectors.engine.tables import Limits, count_people, count_people_cost, limited, limited_clear, limited_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
