@@ -27,7 +27,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from math import comb, prod
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,11 @@ DIGEST_WORDS = 4
 def words_for(n: int) -> int:
     """Words of a plane of n rows."""
     return -(-n // ROWS)
+
+
+def slices(shape: Shape, n: int) -> list[tuple[int, int]]:
+    """The words of n rows in m parts, for roles that turn over the parties."""
+    return list(pairwise(words_for(n) * i // shape.m for i in range(shape.m + 1)))
 
 
 def planes(words: Array, bits: int) -> Array:
@@ -126,9 +131,7 @@ async def and_(rt: "Engine", x: Array, y: Array, step: str) -> Array:
     counter = rt.advance()
     roles = _roles(rt.shape, rt.pid)
     shape = np.broadcast_shapes(x.shape, y.shape)
-    left, right = (
-        np.ascontiguousarray(np.broadcast_to(side, shape)).reshape(shape[0], prod(shape[1:])) for side in (x, y)
-    )
+    left, right = (_rows(side, shape) for side in (x, y))
     out = np.empty_like(left)
     own = out[roles.cyclic]
     kernels.and_part(left, right, roles.seconds, roles.ends, own)
@@ -145,13 +148,17 @@ async def and_(rt: "Engine", x: Array, y: Array, step: str) -> Array:
     return out.reshape(shape)
 
 
+async def or_(rt: "Engine", x: Array, y: Array, step: str) -> Array:
+    """x | y, with broadcasting. 1 round; it costs an `and_`."""
+    return x ^ y ^ await and_(rt, x, y, step)
+
+
 async def open_bits(rt: "Engine", x: Array, step: str) -> Array:
     """Everyone learns x [S, ...]. The caller says why it may be known. 1 round, C(m-1, t+1) words per word and party,
     and digests.
     """
     rt.advance()
-    n = prod(x.shape[1:])
-    flat = np.ascontiguousarray(x).reshape(len(x), n)
+    n, flat = prod(x.shape[1:]), _rows(x, x.shape)
     known = dict(zip(rt.held, flat, strict=True))
     sends, due = {}, {}
     for peer in rt.peers:
@@ -192,6 +199,12 @@ def open_bits_cost(shape: Shape, n: int) -> Cost:
 def cyclic_group(shape: Shape, dealer: int) -> "Group":
     """The group to whose t other members this dealer sends."""
     return tuple(sorted((dealer + k) % shape.m for k in range(shape.t + 1)))
+
+
+def _rows(x: Array, shape: tuple[int, ...]) -> Array:
+    """One row per group."""
+    wide = x if x.shape == shape else np.broadcast_to(x, shape)
+    return np.ascontiguousarray(wide).reshape(shape[0], prod(shape[1:]))
 
 
 @dataclass(frozen=True, slots=True)

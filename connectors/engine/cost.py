@@ -3,6 +3,7 @@
 Invariant: the costs are exact, not estimates; a test compares them with what a session sends.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -33,3 +34,13 @@ class Cost:
 def levels(n: int) -> int:
     """Depth of a binary tree over n leaves."""
     return max(n - 1, 0).bit_length()
+
+
+def in_blocks(n: int, size: int, cost: Callable[[int], Cost]) -> Cost:
+    """n entries in lanes (lanes.py) of `size`, each `cost(entries)`: the rounds of one, the elements of all."""
+    if n <= size:
+        return cost(n)
+    whole, rest = cost(size), cost(n % size) if n % size else Cost()
+    return Cost(
+        max(whole.rounds, rest.rounds), whole.elements * (n // size) + rest.elements, max(whole.largest, rest.largest)
+    )

@@ -64,13 +64,6 @@ def inner_products(left: Array, right: Array) -> Array:
     return out
 
 
-def running(x: Array) -> Array:
-    """Inclusive prefix sums of a vector of up to 2^32 elements."""
-    low: Array = np.cumsum(x & np.uint64(0xFFFF_FFFF), dtype=np.uint64)
-    high: Array = np.cumsum(x >> np.uint64(32), dtype=np.uint64)
-    return add(low % np.uint64(P), mul(high % np.uint64(P), 1 << 32))
-
-
 def in_field(x: Array) -> bool:
     return x.size == 0 or int(x.max()) < P
 

@@ -1,29 +1,71 @@
-"""A provider's rows on their way to the seats: encoded, padded, secret-shared, sealed, in chunks.
+"""A provider's rows on their way to the seats: packed, padded, secret-shared, sealed, in chunks.
 
 Invariants: sharing is fresh each time; each seat's shares are sealed to that seat alone and authenticated by
 the provider's session key; number and size of chunks follow from program, parameters and bound. A chunk is
 whether it is the last (u8), its number (u32, little-endian) and the HPKE message. Agents run `seal_inputs`; a
-party collects with `Inbox`. No MPyC here.
+party collects with `Inbox`. No MPyC and no kernel here.
+
+Rows are shared as the XOR of one array of words per group of m - t seats, each known to that group alone
+(replicated or CNF sharing: Ito, Saito, Nishizeki 1987; bits.py computes on it). Every group but the first gets a
+seed of 32 bytes that its array is expanded from; the first gets the array that is left, in words.
 """
 
 import secrets
 import struct
 from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
 
 from connectors.engine import programs
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
-from connectors.engine.field import Array
-from connectors.engine.randomness import fresh
-from connectors.engine.rows import InputRows, Parameters
-from connectors.engine.sharing import split
-from connectors.engine.wire import ELEMENT_BYTES, decode, encode
+from connectors.engine.randomness import KEY_BYTES, Stream
+from connectors.engine.rows import InputRows, Parameters, Words
+from connectors.engine.wire import ELEMENT_BYTES
 from connectors.rules.session_keys import open_input, seal_input
 from gateway.rules.sealing import OVERHEAD, SealBroken
 
 _HEAD = struct.Struct("<?I")
 CHUNK_BYTES = 1 << 20  # of a chunk as it travels
 _PLAIN = (CHUNK_BYTES - OVERHEAD - _HEAD.size) // ELEMENT_BYTES * ELEMENT_BYTES
+
+
+def split(words: Words, shape: Shape) -> list[bytes]:
+    """For each seat what it needs to know of the shares of `words` [C, n]: for each of its groups, in order, the words
+    (of the first group of all) or the seed of the group's share.
+    """
+    first, *others = _groups(shape)
+    seeds = {group: secrets.token_bytes(KEY_BYTES) for group in others}
+    rest = words.reshape(-1).copy()
+    for seed in seeds.values():
+        rest ^= Stream(seed).words(rest.size)
+    parts = {first: rest.astype("<u8", copy=False).tobytes(), **seeds}
+    return [b"".join(part for group, part in parts.items() if pid in group) for pid in range(shape.m)]
+
+
+def join(plaintext: bytes, pid: int, shape: Shape, words: int, n: int) -> Words:
+    """The shares [S, C, n] of one seat, by its groups in order."""
+    first, *others = _groups(shape)
+    size, shares, start = words * n, [], 0
+    if pid in first:
+        start = ELEMENT_BYTES * size
+        shares.append(np.frombuffer(plaintext[:start], dtype="<u8").astype(np.uint64))
+    for group in others:
+        if pid in group:
+            shares.append(Stream(plaintext[start : start + KEY_BYTES]).words(size))
+            start += KEY_BYTES
+    return np.stack(shares).reshape(len(shares), words, n)
+
+
+def length(pid: int, shape: Shape, words: int, n: int) -> int:
+    """Bytes of what `split` makes for a seat."""
+    first, *others = _groups(shape)
+    return ELEMENT_BYTES * words * n * (pid in first) + KEY_BYTES * sum(pid in group for group in others)
+
+
+def _groups(shape: Shape) -> list[tuple[int, ...]]:
+    return list(combinations(range(shape.m), shape.m - shape.t))
 
 
 def seal_inputs(
@@ -41,12 +83,10 @@ def seal_inputs(
     KeyError for the program.
     """
     shape = Shape(len(seats), (len(seats) - 1) // 2)
-    matrix = programs.PROGRAMS[program].encode(parameters, rows, bound, secrets.token_bytes)
-    shares = split(matrix, shape, fresh().elements)
+    shares = split(programs.PROGRAMS[program].encode(parameters, rows, bound, secrets.token_bytes), shape)
     sealed = {}
     for pid, seat in seats.items():
-        plaintext = encode(shares[pid])
-        pieces = [plaintext[start : start + _PLAIN] for start in range(0, len(plaintext), _PLAIN)]
+        pieces = [shares[pid][start : start + _PLAIN] for start in range(0, len(shares[pid]), _PLAIN)]
         sealed[pid] = [
             _HEAD.pack(final := i == len(pieces) - 1, i)
             + seal_input(seat, private_key, transcript, entity, pid, i, final, piece)
@@ -67,21 +107,24 @@ class Inbox:
         transcript: bytes,
         pid: int,
         private_key: bytes,
-        columns: int,
+        shape: Shape,
+        words: int,
         bound: int,
     ) -> None:
         self._culprit = Culprit("provider", index)
         self._entity, self._public, self._transcript = entity, public_key, transcript
         self._pid, self._private = pid, private_key
-        self._columns, self._bound = columns, bound
-        self._chunks: list[bytes] = []
+        self._shape, self._words, self._bound = shape, words, bound
+        self._want = length(pid, shape, words, bound)
+        self._pieces: list[bytes] = []
+        self._have = 0
         self.complete = False
 
     def feed(self, chunk: bytes) -> None:
         if self.complete or len(chunk) > CHUNK_BYTES or len(chunk) < _HEAD.size:
             raise self._refused("sent a chunk too many, too long or too short")
         final, number = _HEAD.unpack_from(chunk)
-        if number != len(self._chunks):
+        if number != len(self._pieces):
             raise self._refused("sent its chunks out of order")
         try:
             piece = open_input(
@@ -96,23 +139,18 @@ class Inbox:
             )
         except SealBroken as exc:
             raise self._refused("sent a chunk that does not open") from exc
-        self._chunks.append(piece)
-        have, want = sum(map(len, self._chunks)), ELEMENT_BYTES * self._columns * self._bound
-        if have > want or (final and have != want) or not piece:
+        self._pieces.append(piece)
+        self._have += len(piece)
+        if self._have > self._want or (final and self._have != self._want) or not piece:
             # It opened, so the provider made it.
-            text = f"provider {self._culprit.index} sent {have} bytes of shares where {want} are due"
+            text = f"provider {self._culprit.index} sent {self._have} bytes of shares where {self._want} are due"
             raise SessionAborted(Abort.WRONG_LENGTH, text, self._culprit, "input")
         self.complete = final
 
-    def matrix(self) -> Array:
-        """The shares [columns, bound]."""
-        try:
-            elements = decode(b"".join(self._chunks), self._pid)
-        except SessionAborted as exc:
-            raise SessionAborted(
-                Abort.ELEMENT_OUT_OF_RANGE, "an input share is outside the field", self._culprit
-            ) from exc
-        return elements.reshape(self._columns, self._bound)
+    def shares(self) -> Words:
+        """[S, C, bound]: words of the rows, by this seat's groups in order. Once: the chunks are let go."""
+        pieces, self._pieces = self._pieces, []
+        return join(b"".join(pieces), self._pid, self._shape, self._words, self._bound)
 
     def _refused(self, what: str) -> SessionAborted:
         return SessionAborted(Abort.BAD_INPUT, f"provider {self._culprit.index} {what}", self._culprit, "input")

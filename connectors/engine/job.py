@@ -48,7 +48,7 @@ class Job:
     deadline_seconds: float
     demo_view: bool
     cost: Cost
-    columns: int
+    words: int
 
 
 def read(body: bytes) -> Job:
@@ -84,7 +84,7 @@ def read(body: bytes) -> Job:
         if len(transcript) != 32 or not isinstance(raw["demo_view"], bool):
             raise _bad("the transcript is not 32 bytes, or demo_view neither true nor false")
         parameters = raw["parameters"]
-        cost, columns = program.cost(parameters, bounds, shape), program.columns(parameters)
+        cost, words = program.cost(parameters, bounds, shape), program.words(parameters)
         if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
             raise _bad(f"a message would hold {cost.largest} elements, too many for one frame")
     except InputRejected as exc:
@@ -105,7 +105,7 @@ def read(body: bytes) -> Job:
         deadline_seconds=float(deadline),
         demo_view=raw["demo_view"],
         cost=cost,
-        columns=columns,
+        words=words,
     )
 
 

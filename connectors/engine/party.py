@@ -133,7 +133,8 @@ class Session(asyncio.Protocol):
                 transcript=job.transcript,
                 pid=job.pid,
                 private_key=job.private_key,
-                columns=job.columns,
+                shape=job.shape,
+                words=job.words,
                 bound=provider.bound,
             )
             for i, provider in enumerate(job.providers)
@@ -145,7 +146,7 @@ class Session(asyncio.Protocol):
             self._deliver(kind, body)
         await engine.start()
         await self._inputs
-        result = await job.program.run(engine, job.parameters, [inbox.matrix() for inbox in self._inboxes])
+        result = await job.program.run(engine, job.parameters, [inbox.shares() for inbox in self._inboxes])
         engine.finish()
         self._writer.write(FromParty.OUTPUT_READY)
         await self._go

@@ -1,8 +1,9 @@
-"""What a provider puts in: its rows, and their keys as the columns that the sort wants.
+"""What a provider puts in: its rows, each packed into words of bits.
 
-Invariants: no MPyC here (agents encode); every column is a vector of bits as field elements, padded to the
-public bound; a dummy row has a random key and zeros elsewhere, so it belongs to nothing. A false match of two
-60-bit keys among N rows has probability below N^2 / 2^61 (2^-37 for 4096 rows).
+Invariants: no MPyC and no kernel here (agents encode). A row is, from its lowest bit: a linkage key of 60 bits, whether
+the row is real, and the program's payload; rows are padded to the public bound with rows that have a random key and
+zeros elsewhere, so they belong to nothing. A false match of two keys among N rows has probability below N^2 / 2^61
+(2^-37 for 4096 rows, 2^-18 for 3 * 10^6).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.engine.errors import InputRejected
-from connectors.engine.field import Array
 
+Words = npt.NDArray[np.uint64]
+
+WORD_BITS = 64
 KEY_BITS = 60
-DIGIT_BITS = 3  # 3300 rows, m = 3, 3 ms a round: 3 to 5 take 0.8 s, 2 takes 1.0 s; 3 sends least
-DIGITS = KEY_BITS // DIGIT_BITS
-ONE_HOT = (1 << DIGIT_BITS) - 1  # columns of one digit; value 0 has none
-KEY_COLUMNS = DIGITS * ONE_HOT
-MAX_ROWS = 1 << 17  # of all providers together; memory of a party is about 2 KiB per row
+HEAD_BITS = KEY_BITS + 1  # key and `real`
+MAX_ROWS = 1 << 22  # of all providers together; a party takes 0.8 GB for 3 * 10^6 rows on three lists
 
 TokenBytes = Callable[[int], bytes]
 Parameters = Mapping[str, object]
@@ -49,23 +49,17 @@ def check_rows(rows: InputRows, bound: int) -> None:
         raise InputRejected("keys", "a linkage key occurs twice; link the provider's own rows first")
 
 
-def key_columns(keys: Sequence[int], bound: int, token_bytes: TokenBytes) -> Array:
-    """[KEY_COLUMNS, bound]: per digit (least significant first) and value v = 1.., whether it is v."""
-    padded = np.frombuffer(token_bytes(8 * bound), dtype="<u8").astype(np.uint64) >> np.uint64(64 - KEY_BITS)
-    padded[: len(keys)] = np.array(keys, dtype=np.uint64)
-    shifts = np.arange(0, KEY_BITS, DIGIT_BITS, dtype=np.uint64)
-    digits = (padded[None, :] >> shifts[:, None]) & np.uint64(ONE_HOT)
-    one_hot: npt.NDArray[np.bool_] = digits[:, None, :] == np.arange(1, ONE_HOT + 1, dtype=np.uint64)[None, :, None]
-    return one_hot.reshape(KEY_COLUMNS, bound).astype(np.uint64)
+def words_per_row(payload_bits: int) -> int:
+    return -(-(HEAD_BITS + payload_bits) // WORD_BITS)
 
 
-def key_weights() -> Array:
-    """[KEY_COLUMNS]: a key is the inner product of its columns with these."""
-    return np.array([v << (DIGIT_BITS * d) for d in range(DIGITS) for v in range(1, ONE_HOT + 1)], dtype=np.uint64)
-
-
-def padded(values: Sequence[int], bound: int) -> Array:
-    """A column of `values`, then zeros."""
-    column = np.zeros(bound, dtype=np.uint64)
-    column[: len(values)] = np.array(values, dtype=np.uint64)
-    return column
+def pack(keys: Sequence[int], payload: Words, payload_bits: int, bound: int, token_bytes: TokenBytes) -> Words:
+    """[C, bound] words of rows with these keys and payloads (up to 64 bits each), and padding."""
+    n = len(keys)
+    words = np.zeros((words_per_row(payload_bits), bound), dtype=np.uint64)
+    words[0] = np.frombuffer(token_bytes(8 * bound), dtype="<u8").astype(np.uint64) >> np.uint64(WORD_BITS - KEY_BITS)
+    words[0, :n] = np.array(keys, dtype=np.uint64)
+    words[0, :n] |= np.uint64(1 << KEY_BITS) | payload << np.uint64(HEAD_BITS)
+    if len(words) > 1:
+        words[1, :n] = payload >> np.uint64(WORD_BITS - HEAD_BITS)
+    return words

@@ -1,100 +1,262 @@
-"""Oblivious radix sort of rows by keys whose digits their owners shared as one-hot columns.
+"""Sorting rows by a key of bits: one shuffle, then quicksort in the open on opened comparisons.
 
-Invariants: all that is opened are positions under a fresh uniform shuffle, hence uniform permutations if the
-digits are one-hot, which the caller has checked; sizes are public.
+Invariants: all that is opened are outcomes of comparisons between rows under a fresh uniform shuffle. With unique keys
+they say no more than the order that the shuffle left, which is a uniform permutation whatever the keys are (Hamada,
+Kikuchi, Ikarashi, Chida, Takahashi, ICISC 2012, section 4). Callers make keys unique; rows with equal keys keep their
+shuffled order, which is an order like any other. Outcomes that are no order end the session.
 
-Hamada, Ikarashi, Chida, Takahashi, ePrint 2014/121, and Chida et al. 2019 ("An efficient secure three-party
-sorting protocol with an honest majority", ePrint 2019/695): a stable sort per digit, least significant first.
-With the digit's columns h_v in the order so far, a row's destination is the inner product over v of h_v and
-the running count of rows that go before (one re-sharing). Positions are kept for the rows in input order; for
-each digit they are shuffled with the digit's columns and opened, and the shuffle is taken back on the new
-positions. The last backward group is the first forward group, so it costs no round between two digits.
-
-Rounds: 1 + 2 (D - 1) C(m,t) + C(m,t). `sort_cost` has the elements; about 13 N per digit and party at m = 3
-and 3-bit digits.
+The schedule is fixed by n and the number of bits (`plan`): in each phase, some rows of every segment meet each other in
+pairs and become its splitters; the other rows descend them, a level of 2^b-ary search at a time; what lies between two
+splitters is a segment of the next phase. At last all rows of a segment meet in pairs. Each batch of comparisons takes
+the rounds of `less` and one to open, so rounds are a function of n and the bits alone; how many comparisons there are
+varies a little with the permutation, which is no secret. `sort_cost` gives what is expected.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from connectors.engine.cost import Cost, Shape
+from connectors.engine.bits import ROWS, open_bits, open_bits_cost, planes, words_for
+from connectors.engine.compare import less, less_cost
+from connectors.engine.cost import Cost, Shape, in_blocks, levels
 from connectors.engine.errors import Abort, SessionAborted
-from connectors.engine.field import Array, add, mul, running, sub, total
-from connectors.engine.sharing import reshare, reshare_cost
-from connectors.engine.shuffle import (
-    Permutations,
-    additive,
-    backward,
-    draw,
-    forward,
-    passes_cost,
-    reveal_and_share,
-    reveal_and_share_cost,
-    sequence,
-)
-from gateway.rules.sharing import P
+from connectors.engine.field import Array
+from connectors.engine.lanes import blocks, joined
+from connectors.engine.native import lazily
+from connectors.engine.shuffle import shuffle, shuffle_cost
 
 if TYPE_CHECKING:
+    from connectors.engine.native import ordering as kernels
     from connectors.engine.runtime import Engine
+else:
+    kernels = lazily("ordering")
+
+Places = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Meetings = Callable[[int, Places, Places], None]
+
+BLOCK = 1 << 15  # comparisons in one lane
+_ROUND = 5e-3  # seconds, as `plan` weighs them: a round between neighbours,
+_COMPARISON = 2e-9  # and a comparison, per bit
 
 
-async def sort(rt: "Engine", digits: Array, payload: Array, step: str) -> Array:
-    """The columns of `payload` [C, N] in the order of the keys; equal keys keep their order.
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """2^(sum of `arities`) - 1 splitters per segment, and the bits of search in each level."""
 
-    digits: shares [D, 2^w - 1, N]; digits[d, v - 1] is 1 where digit d (0 the least significant) is v.
+    arities: tuple[int, ...]
+
+    @property
+    def splitters(self) -> int:
+        return (1 << sum(self.arities)) - 1
+
+    @property
+    def meetings(self) -> int:
+        """Comparisons of a row that descends."""
+        return sum((1 << bits) - 1 for bits in self.arities)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Phases, then all pairs of what is left."""
+
+    phases: tuple[Phase, ...]
+
+    def batches(self, n: int) -> list[float]:
+        """How many comparisons are expected in each batch."""
+        return _expected(self.phases, np.array([float(n)]), np.ones(1))
+
+
+async def sort(rt: "Engine", rows: Array, bits: int, step: str) -> Array:
+    """`rows` [S, C, n] in the order of their lowest `bits` bits (the first word has the lowest)."""
+    n = rows.shape[-1]
+    if n < 2:
+        return rows
+    rows = await shuffle(rt, rows, step)
+    order = _Order(rt, rows[:, : words_for(bits)], bits, step)
+    starts, sizes = np.zeros(1, dtype=np.int64), np.full(1, n, dtype=np.int64)
+    for phase in plan(n, bits).phases:
+        starts, sizes = await order.split(starts, sizes, phase)
+    await order.finish(starts, sizes)
+    return rows[..., order.rows]
+
+
+class _Order:
+    """The order so far: `rows` has at each place the number of the row, `keys` its key."""
+
+    def __init__(self, rt: "Engine", keys: Array, bits: int, step: str) -> None:
+        self._rt, self._bits, self._step = rt, bits, step
+        self.keys = keys
+        self.rows: Places = np.arange(keys.shape[-1], dtype=np.int64)
+
+    async def finish(self, starts: Places, sizes: Places) -> None:
+        """Sorts each segment by all its pairs."""
+        places = _places(starts, sizes)
+        source = np.arange(self.rows.size, dtype=np.int64)
+        source[places] = await self._ranked(places, sizes)
+        self._move(source)
+
+    async def split(self, starts: Places, sizes: Places, phase: Phase) -> tuple[Places, Places]:
+        """The segments between the splitters of these ones; those with no more rows than splitters are sorted."""
+        count, parts = phase.splitters, phase.splitters + 1
+        wide = sizes > count
+        small, starts = _places(starts[~wide], sizes[~wide]), starts[wide]
+        # Evenly over the places, so that equal keys, which go by their places, are divided evenly too.
+        chosen = (starts[:, None] + (2 * np.arange(count) + 1) * sizes[wide][:, None] // (2 * count)).reshape(-1)
+        ranked = await self._ranked(
+            np.concatenate([small, chosen]), np.concatenate([sizes[~wide], np.full(starts.size, count)])
+        )
+        splitters = np.full((starts.size, parts), -1, dtype=np.int64)
+        splitters[:, :count] = ranked[small.size :].reshape(-1, count)
+
+        descending = np.ones(self.rows.size, dtype=np.bool_)
+        descending[chosen] = False
+        places = _places(starts, sizes[wide])
+        places = places[descending[places]]
+        at = np.repeat(parts * np.arange(starts.size), sizes[wide] - count)
+        await self._descend(places, at, splitters.reshape(-1), phase)
+
+        source, found = np.arange(self.rows.size, dtype=np.int64), np.empty(splitters.size, dtype=np.int64)
+        source[small] = ranked[: small.size]
+        kernels.move(starts, places, at, splitters.reshape(-1), parts, source, found)
+        self._move(source)
+        taken = found.reshape(-1, parts) + 1  # with the splitter behind
+        begins = (starts[:, None] + np.cumsum(taken, axis=1) - taken).reshape(-1)
+        return begins[found > 1], found[found > 1]
+
+    async def _ranked(self, places: Places, sizes: Places) -> Places:
+        """The rows in these places, groups of the given sizes, each in the order of its keys."""
+        ends, offsets = _ends(sizes), _ends(sizes * (sizes - 1) // 2)
+        outcomes = await self._meet(int(offsets[-1]), self._near(places), partial(kernels.pairs, ends, offsets))
+        ordered = np.empty_like(places)
+        self._check(kernels.rank(places, ends, offsets, outcomes, ordered))
+        return ordered
+
+    async def _descend(self, places: Places, at: Places, splitters: Places, phase: Phase) -> None:
+        """Moves `at` from the first part of each row's group to the part that the row belongs to."""
+        width, keys = phase.splitters + 1, self._near(np.concatenate([places, splitters]))
+        for arity in (1 << bits for bits in phase.arities):
+            width //= arity
+            outcomes = await self._meet(
+                places.size * (arity - 1),
+                keys,
+                partial(kernels.descents, places, at, splitters, arity, width),
+            )
+            self._check(kernels.descend(places, at, splitters, arity, width, outcomes))
+
+    def _near(self, places: Places) -> Array:
+        """The keys in these places, side by side, so that what meets often is in the cache. One if there are none:
+        it meets itself.
+        """
+        return np.take(self.keys, places if places.size else np.zeros(1, dtype=np.int64), axis=-1)
+
+    async def _meet(self, n: int, keys: Array, meetings: Meetings) -> Array:
+        """The outcomes of n comparisons among `keys`, 64 in a word. A batch without any still takes its rounds."""
+
+        async def block(lane: "Engine", start: int, stop: int) -> Array:
+            left, right = np.empty(stop - start, dtype=np.int64), np.empty(stop - start, dtype=np.int64)
+            meetings(start, left, right)
+            x, y = (planes(np.take(keys, side, axis=-1), self._bits) for side in (left, right))
+            outcome = await less(lane, x, y, self._step)
+            # Opened: whether rows under a fresh shuffle are in order, as the head of this file says.
+            return await open_bits(lane, outcome, self._step)
+
+        return joined(await blocks(self._rt, _padded(n), BLOCK, block))
+
+    def _move(self, source: Places) -> None:
+        self.rows, self.keys = self.rows[source], np.take(self.keys, source, axis=-1)
+
+    def _check(self, fits: bool) -> None:
+        if not fits:
+            failure = SessionAborted(
+                Abort.INCONSISTENT_SHARES, f"the comparisons opened in {self._step!r} are no order"
+            )
+            self._rt.fail(failure)
+            raise failure
+
+
+def _ends(sizes: Places) -> Places:
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+
+
+def _places(starts: Places, sizes: Places) -> Places:
+    """All places of these segments."""
+    return np.repeat(starts - _ends(sizes)[:-1], sizes) + np.arange(int(np.sum(sizes)))
+
+
+@lru_cache(maxsize=64)
+def plan(n: int, bits: int) -> Plan:
+    """The phases that take the least time for n rows, by a model of rounds and comparisons."""
+    batch, comparison = _ROUND * (2 + levels(bits)), _COMPARISON * bits
+    best, least = Plan(()), batch + comparison * n * (n - 1) / 2
+    for first in range(2, 14):
+        for second in range(9):
+            phases, seconds, rows, segments = [], batch, float(n), 1.0
+            for depth in (first, second):
+                if depth == 0:
+                    continue
+                phase = min(
+                    (_levels(depth, k) for k in range(1, depth + 1)),
+                    key=lambda phase: batch * len(phase.arities) + comparison * rows * phase.meetings,
+                )
+                phases.append(phase)
+                s = phase.splitters
+                seconds += batch * (1 + len(phase.arities))
+                seconds += comparison * (segments * s * (s - 1) / 2 + rows * phase.meetings)
+                segments *= s + 1
+                rows = max(rows - segments, 0.0)
+            seconds += comparison * rows * (rows / segments)  # all pairs, twice what even segments have
+            if segments < n and seconds < least:
+                best, least = Plan(tuple(phases)), seconds
+    return best
+
+
+def _levels(depth: int, k: int) -> Phase:
+    """A search over `depth` bits in k levels of about equal arity."""
+    return Phase(tuple(depth // k + (i < depth % k) for i in range(k)))
+
+
+def _expected(phases: tuple[Phase, ...], sizes: Floats, many: Floats) -> list[float]:
+    """Comparisons in each batch from here on, of segments of which `many[i]` have `sizes[i]` rows."""
+    if not phases:
+        return [float(np.sum(many * sizes * (sizes - 1) / 2))]
+    splitters = phases[0].splitters
+    few = np.minimum(sizes, splitters)
+    rest = sizes - few
+    batches = _expected((), few, many)
+    batches += [float(np.sum(many * rest)) * ((1 << bits) - 1) for bits in phases[0].arities]
+    if len(phases) == 1:  # every way to divide the rest among splitters + 1 parts is as likely
+        return [*batches, float(np.sum(many * rest * np.maximum(rest - 1, 0))) / (splitters + 2)]
+    parts, chances = _parts(float(rest[0]), splitters)
+    return [*batches, *_expected(phases[1:], parts, chances * (splitters + 1))]
+
+
+def _parts(rows: float, splitters: int) -> tuple[Floats, Floats]:
+    """Sizes of a part between splitters, and how likely they are; what is cut off is below e^-60."""
+    x = np.arange(min(rows, 60 * rows / splitters + 60) + 1)
+    steps = np.maximum(rows - x[:-1], 0) / np.maximum(rows - x[:-1] + splitters - 1, 1)
+    return x, splitters / (rows + splitters) * np.concatenate([np.ones(1), np.cumprod(steps)])
+
+
+def sort_cost(shape: Shape, columns: int, n: int, bits: int) -> Cost:
+    """Of n rows of `columns` words. Rounds are exact; elements are what is expected, and exact where there is no phase;
+    `largest` is a cap.
     """
-    first, last = sequence(rt.shape)[0], sequence(rt.shape)[-1]
-    where = additive(rt, await _positions(rt, digits[0], step), first)  # of the rows in input order
-    for digit in digits[1:]:
-        shuffle = draw(rt, digit.shape[1])
-        order, ordered = await _apply(rt, where, digit, shuffle, step)
-        positions = await _positions(rt, ordered, step)
-        where = await backward(rt, additive(rt, positions[order], last), shuffle, step)
-    _, ordered = await _apply(rt, where, payload, draw(rt, payload.shape[1]), step)
-    return ordered
+    if n < 2:
+        return Cost()
+
+    def lane(comparisons: int) -> Cost:
+        return less_cost(shape, bits, comparisons) + open_bits_cost(shape, words_for(comparisons))
+
+    cost = shuffle_cost(shape, columns, n)
+    for expected in plan(n, bits).batches(n):
+        cost += in_blocks(_padded(round(expected)), BLOCK, lane)
+    return Cost(cost.rounds, cost.elements, max(cost.largest, lane(min(BLOCK, _padded(n * (n - 1) // 2))).largest))
 
 
-async def _apply(
-    rt: "Engine", where: Array, columns: Array, shuffle: Permutations, step: str
-) -> tuple[npt.NDArray[np.intp], Array]:
-    """Puts `columns` in the order of the secret positions `where`; also returns the opened positions."""
-    first = sequence(rt.shape)[0]
-    rows = np.concatenate([where[None], additive(rt, columns, first)])
-    rows = await forward(rt, rows, shuffle, step)
-    # Opened: the destinations of shuffled rows. The shuffle is fresh and unknown to any t parties, and the
-    # digits are one-hot (wellformed.py), so this is a uniform permutation whatever the keys are.
-    shown, shuffled = await reveal_and_share(rt, rows[0], rows[1:], step)
-    order = _permutation(rt, shown)
-    ordered = np.empty_like(shuffled)
-    ordered[:, order] = shuffled
-    return order, ordered
-
-
-async def _positions(rt: "Engine", columns: Array, step: str) -> Array:
-    """Destinations 0..N-1 of a stable sort by one digit's columns [2^w - 1, N]. 1 round, t N elements."""
-    one_hot = np.concatenate([sub(1, total(columns, axis=0))[None], columns])
-    before = running(one_hot.reshape(-1)).reshape(one_hot.shape)  # this row's place, counted from 1, if it has digit v
-    return await reshare(rt, total(mul(one_hot, add(before, np.full(1, P - 1, dtype=np.uint64))), axis=0), step)
-
-
-def _permutation(rt: "Engine", shown: Array) -> npt.NDArray[np.intp]:
-    """The opened destinations, which must be a permutation: other shares are not believed."""
-    if not np.array_equal(np.sort(shown), np.arange(shown.size, dtype=np.uint64)):
-        failure = SessionAborted(Abort.INCONSISTENT_SHARES, "opened positions are not a permutation")
-        rt.fail(failure)
-        raise failure
-    return shown.astype(np.intp)
-
-
-def sort_cost(shape: Shape, digits: int, width: int, columns: int, n: int) -> Cost:
-    """Of n rows with `digits` digits of 2^width values, and `columns` columns of payload."""
-    one_hot = 2**width - 1
-    positions = reshare_cost(shape, n)
-
-    def apply(payload: int) -> Cost:
-        return passes_cost(shape, (1 + payload) * n) + reveal_and_share_cost(shape, n, payload * n)
-
-    digit = apply(one_hot) + positions + passes_cost(shape, n)
-    return positions + digit.times(digits - 1) + apply(columns)
+def _padded(comparisons: int) -> int:
+    return ROWS * max(1, words_for(comparisons))

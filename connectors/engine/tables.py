@@ -1,12 +1,9 @@
-"""What the programs on tables share: linking rows of several providers, and limits on cells before anything
-is opened.
+"""What the programs on tables share: counting people by cells, and limits on cells before anything is opened.
 
-Invariants: sizes depend on public bounds only; no key, count or flag is opened, but masked (compare.py) or
-shuffled (sort.py).
+Invariants: sizes depend on public bounds only; nothing is opened.
 
-Linking: check what providers shared (wellformed.py); sort by key; neighbours with equal keys are one person,
-on at most as many rows as there are providers. A person is counted at the first of its rows, which is that of
-the first provider in the contract's order.
+Counting: the bits that say a row's cell are cut in two, both halves become one-hot columns over F_p, and counts are
+the inner products of the columns of one half with those of the other, of which only the sums are shared again.
 
 Limits (DESIGN section 7): with c the people of a cell and c_p those of them with provider p, a cell is kept
 iff c = 0 (where zero may be shown), or c >= minimum and for every p the rest c - c_p is 0 or >= minimum.
@@ -18,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from connectors.engine.arithmetic import multiply, product, product_cost
-from connectors.engine.compare import zero_and_sign, zero_and_sign_cost
-from connectors.engine.cost import Cost, Shape
-from connectors.engine.field import Array, add, mul, sub, total
-from connectors.engine.rows import DIGIT_BITS, DIGITS, KEY_COLUMNS, ONE_HOT, InputRows, key_weights
+from connectors.engine.bits import ROWS, and_, and_cost, invert, planes, words_for, xor_public
+from connectors.engine.compare import all_of, all_of_cost, less, less_cost, to_bits, to_bits_cost
+from connectors.engine.convert import demux, demux_cost, to_field, to_field_cost
+from connectors.engine.cost import Cost, Shape, in_blocks
+from connectors.engine.field import Array, inner_products, mul, sub, total
+from connectors.engine.lanes import blocks
+from connectors.engine.sharing import BLOCK as ELEMENTS
 from connectors.engine.sharing import reshare, reshare_cost
-from connectors.engine.sort import sort, sort_cost
-from connectors.engine.wellformed import check_well_formed, well_formed_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -47,87 +44,86 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Linked:
-    """Rows in the order of their keys: `columns` [C, N], `providers` [P, N] (whose row it is, dummies
-    nobody's), `same_next` [N - 1].
-    """
+class _Halves:
+    """How the bits of a cell's number are cut: `low` bits and the rest, and which values of each half occur."""
 
-    columns: Array
-    providers: Array
-    same_next: Array
+    low: int
+    lows: tuple[int, ...]
+    highs: tuple[int, ...]
 
-    @property
-    def first(self) -> Array:
-        """1 at the first row of each key."""
-        return np.concatenate([np.ones(1, dtype=np.uint64), sub(1, self.same_next)])
+    def columns(self, weights: int) -> int:
+        return len(self.lows) + weights * len(self.highs)
 
 
-async def link(rt: "Engine", inputs: Sequence[Array], limits: Limits, blocks: Sequence[int] = ()) -> Linked:
-    """`inputs`: per provider [KEY_COLUMNS + C + 1, bound], the last column 1 for real rows; after the key come one-hot
-    columns in blocks of these sizes. Providers only if limits need them.
-    """
-    await check_well_formed(rt, inputs, blocks)
-    rows = np.concatenate(inputs, axis=1)
-    digits = rows[:KEY_COLUMNS].reshape(DIGITS, ONE_HOT, -1)
-    key = total(mul(rows[:KEY_COLUMNS], key_weights()[:, None]), axis=0)[None]
-    owners = np.zeros((0 if limits.exact else len(inputs), rows.shape[1]), dtype=np.uint64)
-    ends = np.cumsum([matrix.shape[1] for matrix in inputs])
-    for p in range(len(owners)):
-        own = slice(ends[p] - inputs[p].shape[1], ends[p])
-        owners[p, own] = rows[-1, own]
-    payload = await sort(rt, digits, np.concatenate([rows[KEY_COLUMNS:-1], owners, key]), "linking: sort by key")
-    split_at = len(rows) - KEY_COLUMNS - 1
-    same, _ = await zero_and_sign(
-        rt, sub(payload[-1, 1:], payload[-1, :-1]), np.zeros(0, dtype=np.uint64), "linking: equal neighbours"
+def _halves(places: Sequence[int], bits: int, weights: int) -> _Halves:
+    """The cut that makes the fewest columns; the weights go with the upper half."""
+    cuts = (
+        _Halves(low, tuple(sorted({p & (1 << low) - 1 for p in places})), tuple(sorted({p >> low for p in places})))
+        for low in range(min(1, bits), bits + 1)
     )
-    return Linked(payload[:split_at], payload[split_at:-1], same)
+    return min(cuts, key=lambda halves: halves.columns(weights))
 
 
-async def spread(rt: "Engine", flags: Array, same_next: Array, providers: int, step: str) -> Array:
-    """The OR of each flag [C, N] over a row and the later rows of its key. `providers` rounds, t C N elements
-    each.
+async def count_people(rt: "Engine", index: Array, places: Sequence[int], weights: Array, step: str) -> Array:
+    """[V, K]: how many rows with each weight [S, V, W] have each number of `places` in their bits `index` [S, B, W]
+    (lowest first). Rows with another number count nowhere.
     """
-    if providers < 2 or flags.shape[1] < 2 or not len(flags):
-        return flags
-    unless = await multiply(rt, sub(1, flags[:, :-1]), same_next, step)
-    spread_to = flags
-    for _ in range(providers - 1):
-        more = await multiply(rt, unless, spread_to[:, 1:], step)
-        spread_to = np.concatenate([add(flags[:, :-1], more), flags[:, -1:]], axis=1)
-    return spread_to
+    halves = _halves(places, index.shape[1], weights.shape[1])
+
+    async def block(lane: "Engine", start: int, stop: int) -> Array:
+        part, weighing = index[..., start:stop], weights[..., start:stop]
+        lows = (await demux(lane, part[:, : halves.low], halves.lows[-1] + 1, step))[:, halves.lows]
+        highs = weighing
+        if halves.low < index.shape[1]:
+            cells = (await demux(lane, part[:, halves.low :], halves.highs[-1] + 1, step))[:, halves.highs]
+            highs = await and_(lane, weighing[:, :, None], cells[:, None], step)
+            highs = highs.reshape(len(highs), -1, stop - start)
+        columns = await to_field(lane, np.concatenate([lows, highs], axis=1), ROWS * (stop - start), step)
+        return inner_products(columns[: lows.shape[1]], columns[lows.shape[1] :])
+
+    size = _block(halves, weights.shape[1])
+    parts = np.stack(await blocks(rt, index.shape[-1], size, block))
+    sums = await reshare(rt, total(parts, axis=0), step)  # [lows, V highs]
+    sums = sums.reshape(len(halves.lows), weights.shape[1], len(halves.highs))
+    mask = (1 << halves.low) - 1
+    return np.stack(
+        [sums[halves.lows.index(p & mask), :, halves.highs.index(p >> halves.low)] for p in places], axis=-1
+    )
 
 
-async def limited(rt: "Engine", counts: Array, parts: Array, limits: Limits) -> Array:
-    """Counts [K] and parts [P, K] -> fresh shares of the K values (0 where suppressed), then of the K flags
-    (1 where kept).
+def _block(halves: _Halves, weights: int) -> int:
+    """Words in one lane, in which there are no further lanes: as many as `to_field` takes at once."""
+    return max(1, ELEMENTS // halves.columns(weights) // ROWS)
+
+
+async def limited(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Array:
+    """Counts [1 + P, K] of cells and of their parts with each provider, all at most `rows` -> fresh shares of the K
+    values (0 where suppressed), then of the K flags (1 where kept).
     """
+    cells = counts.shape[1]
     if limits.exact:
-        kept = np.ones_like(counts)
-        return await reshare(rt, np.concatenate([counts, kept]), "limits: fresh shares")
-    n = counts.size
-    amounts = np.concatenate([counts[None], sub(counts, parts)])
-    flat = amounts.reshape(-1)
-    zero, small = await zero_and_sign(
-        rt, flat, sub(flat, np.full(1, limits.minimum, dtype=np.uint64)), "limits: compare"
-    )
-    zero, enough = zero.reshape(amounts.shape), sub(1, small).reshape(amounts.shape)
-    rests = add(zero[1:], enough[1:])  # exclusive, as the minimum is at least 2
-    met = await product(rt, np.concatenate([enough[:1], rests]), "limits: combine")
-    shown = np.array([not limits.zero_is_small or cell in limits.structural for cell in range(n)], dtype=np.uint64)
-    kept = add(met, mul(zero[0], shown))
-    values = await multiply(rt, counts, kept, "limits: suppress")
-    return await reshare(rt, np.concatenate([values, kept]), "limits: fresh shares")
+        return await reshare(rt, np.concatenate([counts[0], np.ones_like(counts[0])]), "limits: fresh shares")
+    most, size = (rows + 1).bit_length(), words_for(cells)
+    amounts = np.zeros((len(counts), ROWS * size), dtype=np.uint64)  # whole words of bits for each provider
+    amounts[:, :cells] = np.concatenate([counts[:1], sub(counts[:1], counts[1:])])
+    bits = await to_bits(rt, amounts.reshape(-1), most, "limits: compare")
+    # One comparison says both whether an amount is small and whether it is zero.
+    bounds = np.repeat(_constants([min(limits.minimum, rows + 1), 1], most), bits.shape[-1], axis=-1)
+    public = xor_public(rt, np.zeros_like(bits[..., :1]), bounds)
+    below = await less(rt, np.concatenate([bits, bits], axis=-1), public, "limits: compare")
+    small, zero = np.split(below.reshape(len(below), 2 * len(counts), size), 2, axis=1)
+    rests = small[:, 1:] ^ zero[:, 1:]  # small and not zero, since zero is small
+    met = await all_of(rt, invert(rt, np.concatenate([small[:, :1], rests], axis=1)), "limits: combine")
+    shown = [not limits.zero_is_small or cell in limits.structural for cell in range(cells)]
+    kept = met ^ (zero[:, 0] & planes(np.array([shown], dtype=np.uint64), 1))
+    flags = await to_field(rt, kept, cells, "limits: suppress")
+    return await reshare(rt, np.concatenate([mul(counts[0], flags), flags]), "limits: fresh shares")
 
 
-def link_clear(providers: Sequence[InputRows]) -> list[dict[int, int]]:
-    """Clear-text twin of `link`: for each person, the row number at each provider that has one, first
-    provider first.
-    """
-    people: dict[int, dict[int, int]] = {}
-    for p, rows in enumerate(providers):
-        for i, key in enumerate(rows.keys):
-            people.setdefault(key, {})[p] = i
-    return list(people.values())
+def _constants(values: Sequence[int], bits: int) -> Array:
+    """[bits, V] words: planes of public numbers, the same for all rows of a word."""
+    ones = np.uint64(2**64 - 1)
+    return np.array([[ones * (value >> bit & 1) for value in values] for bit in range(bits)], dtype=np.uint64)
 
 
 def limited_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits: Limits) -> list[int]:
@@ -146,22 +142,24 @@ def limited_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits:
     return [count if k else 0 for count, k in zip(counts, kept, strict=True)] + [int(k) for k in kept]
 
 
-def link_cost(shape: Shape, n: int, columns: int, providers: int, limits: Limits) -> Cost:
-    owners = 0 if limits.exact else providers
-    sorting = sort_cost(shape, DIGITS, DIGIT_BITS, columns + owners + 1, n)
-    return well_formed_cost(shape, providers) + sorting + zero_and_sign_cost(shape, n - 1, 0)
+def count_people_cost(shape: Shape, n: int, bits: int, places: Sequence[int], weights: int) -> Cost:
+    halves = _halves(places, bits, weights)
+    highs = weights * len(halves.highs)
+
+    def block(words: int) -> Cost:
+        cost = demux_cost(shape, halves.low, ROWS * words)
+        if halves.low < bits:
+            cost += demux_cost(shape, bits - halves.low, ROWS * words) + and_cost(shape, highs * words)
+        return cost + to_field_cost(shape, len(halves.lows) + highs, ROWS * words)
+
+    counting = in_blocks(words_for(n), _block(halves, weights), block)
+    return counting + reshare_cost(shape, len(halves.lows) * highs)
 
 
-def spread_cost(shape: Shape, n: int, columns: int, providers: int) -> Cost:
-    if providers < 2 or n < 2 or not columns:
-        return Cost()
-    return reshare_cost(shape, columns * (n - 1)).times(providers)
-
-
-def limited_cost(shape: Shape, cells: int, providers: int, limits: Limits) -> Cost:
+def limited_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limits) -> Cost:
     fresh_shares = reshare_cost(shape, 2 * cells)
     if limits.exact:
         return fresh_shares
-    amounts = (1 + providers) * cells
-    tests = zero_and_sign_cost(shape, amounts, amounts)
-    return tests + product_cost(shape, 1 + providers, cells) + reshare_cost(shape, cells) + fresh_shares
+    width, amounts = (n + 1).bit_length(), (1 + providers) * ROWS * words_for(cells)
+    tests = to_bits_cost(shape, width, amounts) + less_cost(shape, width, 2 * amounts)
+    return tests + all_of_cost(shape, 1 + providers, cells) + to_field_cost(shape, 1, cells) + fresh_shares

@@ -4,7 +4,7 @@ Invariants: a frame is a program counter (8 bytes, little-endian) and a payload,
 directional key, so the channel decides the sender before a byte is read; a frame is as long as the receiver's
 own protocol step says, at most `cap`, comes once per counter, and holds nothing but fixed-width little-endian
 elements below p, or words of bits. Anything else ends the session and names the sender. What a peer sends ahead is
-bounded: no honest peer is more than two rounds ahead, since each needs what all others sent in the round before.
+bounded: no honest peer is more than two rounds ahead, since each needs what others sent in the round before.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ import numpy as np
 
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array, in_field
+from connectors.engine.lanes import LANES_AT_ONCE
 from connectors.rules.session_keys import BadFrame, Opener, Sealer
 
 COUNTER_BYTES = 8
 ELEMENT_BYTES = 8
 LANE = 1 << 40  # a counter is a lane (runtime.py) times this and a step within it
 EARLY_FRAMES = 1 << 12
-_EARLY_ROUNDS = 3  # of messages at the cap
+_EARLY_ROUNDS = 3  # of messages at the cap, in all lanes
 
 
 def encode(elements: Array) -> bytes:
@@ -140,7 +141,7 @@ class Channel:
         return step <= self._last.get(lane, -1)
 
     def _is_full(self, more: int) -> bool:
-        return len(self._early) >= EARLY_FRAMES or self._early_bytes + more > _EARLY_ROUNDS * self.cap
+        return len(self._early) >= EARLY_FRAMES or self._early_bytes + more > _EARLY_ROUNDS * LANES_AT_ONCE * self.cap
 
     def _deliver(self, payload: memoryview, length: int, future: "asyncio.Future[memoryview]") -> None:
         if len(payload) == length:

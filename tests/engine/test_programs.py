@@ -1,6 +1,8 @@
 """Each program against its clear-text twin, at m = 3, 5 and 7; what it sends depends on bounds alone."""
 
+import random
 import secrets
+from collections.abc import Sequence
 from types import ModuleType
 
 import numpy as np
@@ -12,7 +14,8 @@ from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.programs import PROGRAMS, digest, group_count, overlap
 from connectors.engine.rows import MAX_ROWS, InputRows
-from tests.engine.harness import SHAPES, Party, revealed, run, shared
+from tests.engine.harness import SHAPES, Party, revealed, run
+from tests.engine.packed import shared_words
 
 Rows = list[InputRows]
 LISTS = {"lists": ["LA", "NG", "PF"], "minimum_cell": 2, "zero_is_small": False}
@@ -25,22 +28,22 @@ EMPTY = InputRows([], [], [])
 
 def execute(program: ModuleType, parameters: dict, providers: Rows, bounds: list[int], shape: Shape) -> list[Party]:
     shares = [
-        shared(shape, program.encode(parameters, rows, bound, secrets.token_bytes))
+        shared_words(shape, program.encode(parameters, rows, bound, secrets.token_bytes))
         for rows, bound in zip(providers, bounds, strict=True)
     ]
     return run(shape, lambda rt: program.run(rt, parameters, [s[rt.pid] for s in shares]))
 
 
 @st.composite
-def providers(draw: st.DrawFn, most: int = 3) -> Rows:
+def providers(draw: st.DrawFn, most: int = 3, lists: int = 3, sizes: Sequence[int] = (2, 3)) -> Rows:
     """One to `most` providers whose people come from a small pool, so that they overlap."""
     pool = draw(st.lists(st.integers(0, 2**60 - 1), min_size=4, max_size=6, unique=True))
     out = []
     for _ in range(draw(st.integers(1, most))):
         keys = draw(st.lists(st.sampled_from(pool), max_size=6, unique=True))
-        lists = [draw(st.integers(1, 7)) for _ in keys]
-        codes = [(draw(st.integers(0, 1)), draw(st.integers(0, 2))) for _ in keys]
-        out.append(InputRows(keys, lists, codes))
+        masks = [draw(st.integers(1, 2**lists - 1)) for _ in keys]
+        codes = [tuple(draw(st.integers(0, size - 1)) for size in sizes) for _ in keys]
+        out.append(InputRows(keys, masks, codes))
     return out
 
 
@@ -64,6 +67,22 @@ def test_a_program_equals_its_twin(program: ModuleType, base: dict, shape: Shape
         assert len(result) == program.outputs(parameters)
 
     holds()
+
+
+MANY_LISTS = {"lists": list("abcdefgh"), "minimum_cell": 2}
+ODD_COLUMNS = {
+    "columns": [{"name": name, "codes": list("abcde")[:size]} for name, size in (("x", 3), ("y", 1), ("z", 5))],
+    "minimum_cell": 2,
+}
+
+
+@pytest.mark.parametrize(("program", "base"), [(overlap, MANY_LISTS), (group_count, ODD_COLUMNS)])
+@settings(max_examples=10, deadline=None)
+@given(rows=providers(most=6, lists=8, sizes=(3, 1, 5)), minimum=st.integers(0, 3))
+def test_many_providers_lists_and_codes(program: ModuleType, base: dict, rows: Rows, minimum: int) -> None:
+    parameters = options(base, minimum, False)
+    parties = execute(program, parameters, rows, [max(1, len(r.keys)) for r in rows], SHAPES[0])
+    assert revealed(parties, 1) == program.clear(parameters, rows)
 
 
 SOME = [
@@ -183,3 +202,26 @@ def test_programs_have_different_digests_and_say_what_they_leak() -> None:
     assert len({digest(name) for name in PROGRAMS}) == len(PROGRAMS)
     assert all(len(bytes.fromhex(digest(name))) == 32 for name in PROGRAMS)
     assert all("Recipients learn" in program.LEAKAGE for program in PROGRAMS.values())
+
+
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+def test_many_rows_go_in_blocks_within_the_cost_and_come_out_as_the_twin_says(
+    program: ModuleType, parameters: dict
+) -> None:
+    rng, bounds = random.Random(3), [25_000, 20_000, 30_000]
+    pool = [rng.getrandbits(60) for _ in range(50_000)]
+    rows = [
+        InputRows(
+            rng.sample(pool, bound - 10),
+            [rng.randrange(1, 8) for _ in range(bound - 10)],
+            [(rng.randrange(2), rng.randrange(3)) for _ in range(bound - 10)],
+        )
+        for bound in bounds
+    ]
+    parties = execute(program, parameters, rows, bounds, SHAPES[0])
+    assert revealed(parties, 1) == program.clear(parameters, rows)
+    cost = program.cost(parameters, bounds, SHAPES[0])
+    received = [elements.size for party in parties for _, _, elements in party.seen]
+    assert parties[0].engine.rounds == 1 + cost.rounds
+    assert max(received) <= cost.largest
+    assert abs(sum(received) / cost.elements - 1) < 0.1

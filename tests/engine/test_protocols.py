@@ -4,22 +4,18 @@ noticed.
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.engine.arithmetic import multiply, product, product_cost, random_bits, random_bits_cost
-from connectors.engine.compare import zero_and_sign, zero_and_sign_cost
+from connectors.engine.arithmetic import multiply
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.runtime import Engine
 from connectors.engine.sharing import open_, reshare
-from connectors.engine.shuffle import additive, backward, draw, forward, reveal_and_share, sequence
-from connectors.engine.sort import sort, sort_cost
 from gateway.rules.sharing import InconsistentShares, P, reconstruct
 from tests.engine.harness import SHAPES, Party, engines, revealed, run, run_parties, shared
 
@@ -54,95 +50,11 @@ def test_products(shape: Shape, xs: list[int], data: st.DataObject) -> None:
 
 
 @shapes
-def test_product_tree_of_an_odd_number_of_factors(shape: Shape) -> None:
-    factors = np.arange(1, 15, dtype=np.uint64).reshape(7, 2)
-    x = shared(shape, factors)
-    parties = run(shape, lambda rt: product(rt, x[rt.pid], "test"))
-    assert revealed(parties, shape.t) == [1 * 3 * 5 * 7 * 9 * 11 * 13, 2 * 4 * 6 * 8 * 10 * 12 * 14]
-    spent, expected = sent(parties, setup_cost(shape)), product_cost(shape, 7, 2)
-    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
-
-
-@shapes
 def test_resharing_keeps_values_and_changes_every_share(shape: Shape) -> None:
     x = shared(shape, EDGES)
     parties = run(shape, lambda rt: reshare(rt, x[rt.pid], "test"))
     assert revealed(parties, shape.t) == EDGES
     assert not np.any(parties[0].result == x[0])
-
-
-@shapes
-def test_random_bits_are_bits_of_both_kinds(shape: Shape) -> None:
-    parties = run(shape, lambda rt: random_bits(rt, 2000, "test"))
-    bits = revealed(parties, shape.t)
-    assert set(bits) == {0, 1}
-    assert 800 < sum(bits) < 1200
-    spent, expected = sent(parties, setup_cost(shape)), random_bits_cost(shape, 2000)
-    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
-
-
-@shapes
-@few
-@given(xs=vectors)
-def test_zero_tests_and_signs(shape: Shape, xs: list[int]) -> None:
-    xs = EDGES + xs
-    x = shared(shape, xs)
-    parties = run(shape, lambda rt: zero_and_sign(rt, x[rt.pid], x[rt.pid], "test"))
-    assert revealed(parties, shape.t, 0) == [int(v == 0) for v in xs]
-    assert revealed(parties, shape.t, 1) == [int(v > P // 2) for v in xs]
-
-
-@shapes
-def test_zero_tests_alone_and_their_cost(shape: Shape) -> None:
-    x = shared(shape, EDGES)
-    nothing = np.zeros(0, dtype=np.uint64)
-    parties = run(shape, lambda rt: zero_and_sign(rt, x[rt.pid], nothing, "test"))
-    assert revealed(parties, shape.t, 0) == [int(v == 0) for v in EDGES]
-    spent, expected = sent(parties, setup_cost(shape)), zero_and_sign_cost(shape, len(EDGES), 0)
-    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
-
-
-@shapes
-def test_groups_follow_each_other_by_one_member_and_are_all_there(shape: Shape) -> None:
-    groups = sequence(shape)
-    assert len(set(groups)) == {3: 3, 5: 10, 7: 35}[shape.m]
-    assert all(len(set(a) - set(b)) == 1 for a, b in pairwise(groups))
-
-
-@shapes
-def test_a_shuffle_permutes_and_can_be_taken_back(shape: Shape) -> None:
-    values = np.arange(40, dtype=np.uint64).reshape(2, 20)
-    x = shared(shape, values)
-
-    async def there_and_back(rt: Engine) -> tuple[Array, Array]:
-        first, last = sequence(shape)[0], sequence(shape)[-1]
-        by = draw(rt, 20)
-        shuffled = await forward(rt, additive(rt, x[rt.pid], first), by, "test")
-        shown, kept = await reveal_and_share(rt, shuffled[0], shuffled[1:], "test")
-        back = await backward(rt, additive(rt, kept, last), by, "test")
-        again = await forward(rt, back, {}, "test")
-        return shown, (await reveal_and_share(rt, again[0], again[:0], "test"))[0]
-
-    results = [party.result for party in run(shape, there_and_back)]
-    shown, back = results[0]
-    assert all(np.array_equal(shown, r[0]) and np.array_equal(back, r[1]) for r in results)
-    assert sorted(map(int, shown)) == list(range(20))
-    assert list(map(int, shown)) != list(range(20))
-    assert list(map(int, back)) == list(range(20, 40))
-
-
-@shapes
-@few
-@given(keys=st.lists(st.integers(0, 63), min_size=1, max_size=12))
-def test_sorting_is_by_key_and_stable(shape: Shape, keys: list[int]) -> None:
-    n = len(keys)
-    digits = [[[int(k >> 3 * d & 7 == v) for k in keys] for v in range(1, 8)] for d in range(2)]
-    d, payload = shared(shape, np.array(digits)), shared(shape, np.array([keys, range(n)]))
-    parties = run(shape, lambda rt: sort(rt, d[rt.pid], payload[rt.pid], "test"))
-    order = sorted(range(n), key=lambda i: keys[i])
-    assert revealed(parties, shape.t) == [keys[i] for i in order] + order
-    spent, expected = sent(parties, setup_cost(shape)), sort_cost(shape, 2, 3, 2, n)
-    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
 
 
 @shapes

@@ -7,28 +7,31 @@ full rank exactly if there is none (but for a chance of about 2^-61).
 
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from connectors.engine.arithmetic import multiply, random_bits
-from connectors.engine.compare import zero_and_sign
+from connectors.engine.arithmetic import multiply
+from connectors.engine.bits import open_bits, planes
+from connectors.engine.compare import less
 from connectors.engine.cost import Shape
-from connectors.engine.field import Array, mul, sub
+from connectors.engine.field import Array
+from connectors.engine.native import lazily
 from connectors.engine.programs import group_count, overlap
 from connectors.engine.randomness import fresh
 from connectors.engine.rows import InputRows
 from connectors.engine.runtime import Engine
 from connectors.engine.sharing import open_, reshare, split
-from connectors.engine.shuffle import additive, backward, draw, forward, reveal_and_share, sequence
-from gateway.rules.sharing import P, reconstruct
+from connectors.engine.shuffle import additive, deal, draw, pass_on, permuted, sequence
 from tests.engine.harness import SHAPES
+from tests.engine.packed import shared_words
 from tests.engine.test_programs import GROUPS, LISTS
 from tests.engine.views import Views, rank
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
+kernels = lazily("ordering")
 small = pytest.mark.parametrize("shape", SHAPES[:2], ids=lambda shape: f"m{shape.m}")
 Protocol = Callable[[Engine, Array], Awaitable[object]]
 Secret = Callable[[list[object]], list[int]]
@@ -72,27 +75,6 @@ def test_resharing_shows_no_coalition_anything(shape: Shape) -> None:
 @small
 def test_a_product_shows_no_coalition_its_factors(shape: Shape) -> None:
     assert related(shape, 2, lambda rt, x: multiply(rt, x[:1], x[1:], "test")) == 0
-
-
-@small
-def test_passing_shares_through_all_groups_shows_no_coalition_anything(shape: Shape) -> None:
-    async def through(rt: Engine, x: Array) -> Array:
-        first, last = sequence(rt.shape)[0], sequence(rt.shape)[-1]
-        by = draw(rt, x.size)
-        moved = await forward(rt, additive(rt, x, first), by, "test")
-        _, kept = await reveal_and_share(rt, moved[:0], moved[None], "test")
-        return await backward(rt, additive(rt, kept[0], last), by, "test")
-
-    assert related(shape, 4 // shape.t - 2 or 1, through) == 0
-
-
-def bits_of(results: list[object]) -> list[int]:
-    return reconstruct({pid: [int(v) for v in np.ravel(r)] for pid, r in enumerate(results)}, len(results) // 2)  # type: ignore[call-overload]
-
-
-@small
-def test_random_bits_are_known_to_no_coalition(shape: Shape) -> None:
-    assert related(shape, 1, lambda rt, _: random_bits(rt, 2, "test"), bits_of) == 0
 
 
 def test_the_measure_sees_a_leak() -> None:
@@ -144,17 +126,50 @@ def chi_square(counts: list[int]) -> float:
     return sum((count - expected) ** 2 / expected for count in counts)
 
 
-def test_opened_positions_are_uniform_to_each_party_whatever_the_keys_are() -> None:
-    """What a party sees opened, with the permutations that it knows taken off, for two orders of three keys."""
+def program_inputs(program: ModuleType, parameters: dict[str, object], shape: Shape) -> list[list[Array]]:
+    rows = InputRows([5, 7, 9], [1, 2, 3], [(0, 1), (1, 0), (0, 0)])
+    return [shared_words(shape, program.encode(parameters, rows, 4, secrets.token_bytes)) for _ in range(2)]
+
+
+@small
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+def test_no_stream_serves_twice_in_a_session(program: ModuleType, parameters: dict[str, object], shape: Shape) -> None:
+    """Every (key, label, program counter) is drawn once by each of those who hold the key, and each key has one pair
+    and direction, or one group.
+    """
+    inputs = program_inputs(program, parameters, shape)
+    views = Views(shape, 1, lambda rt, _: program.run(rt, parameters, [p[rt.pid] for p in inputs]))
+    holders: dict[bytes, set[int]] = {}
+    for pid, used in views.used.items():
+        assert len(set(used)) == len(used) > 50
+        for key, _, _ in used:
+            holders.setdefault(key, set()).add(pid)
+    assert all(len(pids) in (2, shape.t + 1) for pids in holders.values())
+    labels = {label for used in views.used.values() for _, label, _ in used}
+    assert labels == {"deal", "pass", "permutation", "and", *(f"input of {pid}" for pid in range(shape.m))}
+
+
+def test_the_order_that_is_opened_is_uniform_to_each_party_whatever_the_keys_are() -> None:
+    """Three rows, shuffled and compared as the sort does; what a party sees opened, with the permutations that it knows
+    taken off, for two orders of their keys.
+    """
     shape, runs = SHAPES[0], 600
     groups = sequence(shape)
     for secret in ([0, 1, 2], [2, 0, 1]):
-        x = split(np.array(secret, dtype=np.uint64), shape, fresh().elements)
+        x = shared_words(shape, np.array([secret], dtype=np.uint64))
 
         async def shown(rt: Engine, run: int, x: list[Array] = x) -> tuple[Array, dict[tuple[int, ...], Array]]:
             by = draw(rt, 3)
-            rows = await forward(rt, additive(rt, x[rt.pid], groups[0])[None], by, "test")
-            return (await reveal_and_share(rt, rows[0], rows[:0], "test"))[0], by
+            rows = additive(rt, x[rt.pid], groups[0])
+            for here, there in pairwise(groups):
+                rows = await pass_on(rt, permuted(rows, by, here), here, there, "test")
+            rows = await deal(rt, permuted(rows, by, groups[-1]), groups[-1], "test")
+            left, right = (planes(rows[..., list(places)], 60) for places in ((1, 2, 2), (0, 0, 1)))
+            outcome = int((await open_bits(rt, await less(rt, left, right, "test"), "test"))[0])
+            ordered = np.zeros(3, dtype=np.int64)
+            ends = np.array([0, 3], dtype=np.int64)  # of rows, and of pairs
+            assert kernels.rank(np.arange(3), ends, ends, np.array([outcome], dtype=np.uint64), ordered)
+            return np.argsort(ordered), by
 
         views = Views(shape, runs, shown)
         for pid in range(shape.m):
@@ -168,39 +183,3 @@ def test_opened_positions_are_uniform_to_each_party_whatever_the_keys_are() -> N
                     order = restored
                 orders[tuple(int(v) for v in order)] += 1
             assert chi_square(list(orders.values())) < 60  # 5 degrees of freedom: 1e-11
-
-
-def test_masked_openings_are_uniform_whatever_is_compared() -> None:
-    n = 2048
-    for value in (0, 1, P - 1, P >> 1):
-        x = split(np.full(n, value, dtype=np.uint64), SHAPES[0], fresh().elements)
-        views = Views(SHAPES[0], 1, lambda rt, _, x=x: zero_and_sign(rt, x[rt.pid], x[rt.pid][:0], "test"))
-        # The first vectors of n are the opening's: party 0 gets the share at 2 and party 1 the one at 3.
-        opening = [next((s, e) for _, s, e in views.parties[pid].seen if e.size == n) for pid in (0, 1)]
-        assert [sender for sender, _ in opening] == [1, 2]
-        masked = sub(mul(opening[0][1], 3), mul(opening[1][1], 2))
-        assert chi_square([int(np.sum(masked >> np.uint64(57) == high)) for high in range(16)]) < 90  # 1e-12
-        assert chi_square([int(np.sum(masked & np.uint64(15) == low)) for low in range(16)]) < 90
-
-
-def program_inputs(program: ModuleType, parameters: dict[str, object], shape: Shape) -> list[list[Array]]:
-    rows = InputRows([5, 7, 9], [1, 2, 3], [(0, 1), (1, 0), (0, 0)])
-    return [split(program.encode(parameters, rows, 4, secrets.token_bytes), shape, fresh().elements) for _ in range(2)]
-
-
-@small
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
-def test_no_stream_serves_twice_in_a_session(program: ModuleType, parameters: dict[str, object], shape: Shape) -> None:
-    """Every (key, label, program counter) is drawn once by each of those who hold the key, and each key has one pair
-    and direction, or one group.
-    """
-    inputs = program_inputs(program, parameters, shape)
-    views = Views(shape, 1, lambda rt, _: program.run(rt, parameters, [p[rt.pid] for p in inputs]))
-    holders: dict[bytes, set[int]] = {}
-    for pid, used in views.used.items():
-        assert len(set(used)) == len(used) > 100
-        for key, _, _ in used:
-            holders.setdefault(key, set()).add(pid)
-    assert all(len(pids) in (2, shape.t + 1) for pids in holders.values())
-    labels = {label for used in views.used.values() for _, label, _ in used}
-    assert labels == {"deal", "pass", "permutation", "bits"}

@@ -1,91 +1,130 @@
-"""A provider that shares what no honest one would is found before anything is computed on it."""
+"""What a provider may get wrong: shares that are not one input are found before anything is computed on them, and rows
+that no honest provider has count for nobody.
+"""
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 from connectors.engine.cost import Shape
-from connectors.engine.errors import Abort, Culprit, SessionAborted
+from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.programs import group_count, overlap
-from connectors.engine.rows import KEY_COLUMNS, InputRows
-from connectors.engine.wellformed import STEP
-from gateway.rules.sharing import P
-from tests.engine.harness import SHAPES, Party, engines, shared
+from connectors.engine.rows import HEAD_BITS, KEY_BITS, InputRows
+from connectors.engine.wellformed import STEP, check_well_formed, well_formed_cost
+from tests.engine.harness import SHAPES, Party, engines, revealed, run
+from tests.engine.packed import sent, shared_words
 from tests.engine.test_programs import GROUPS, LISTS
 
+shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
 ROWS = InputRows([8, 9, 10], [1, 2, 3], [(0, 1), (1, 0), (0, 0)])
-DUMMY = 3  # the row behind the three
+PADDING = 3  # the row behind the three
+FIVE: dict[str, object] = {"columns": [{"name": "form", "codes": list("abcde")}], "minimum_cell": 0}
 
 
-def failures(
-    program: ModuleType, parameters: dict[str, object], inputs: list[list[Array]], shape: Shape
-) -> tuple[list[object], list[Party]]:
+@shapes
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+def test_shares_that_differ_within_a_group_end_the_session_and_blame_nobody(
+    program: ModuleType, parameters: dict[str, object], shape: Shape
+) -> None:
+    inputs = [shared_words(shape, program.encode(parameters, ROWS, 5, secrets.token_bytes)) for _ in range(2)]
+    inputs[1][shape.m - 1][-1, 0, 2] ^= np.uint64(1)
+
     async def all_run() -> tuple[list[object], list[Party]]:
         parties = engines(shape)
 
-        async def one(rt: Party) -> object:
-            await rt.engine.start()
-            return await program.run(rt.engine, parameters, [shares[rt.engine.pid] for shares in inputs])
+        async def one(party: Party) -> object:
+            await party.engine.start()
+            mine = [shares[party.engine.pid] for shares in inputs]
+            try:
+                return await program.run(party.engine, parameters, mine)
+            except SessionAborted:  # then its agent ends the session everywhere
+                for other in parties:
+                    other.engine.fail(SessionAborted(Abort.DEADLINE, "the test's"))
+                raise
 
         return await asyncio.gather(*(one(party) for party in parties), return_exceptions=True), parties
 
-    return asyncio.run(all_run())
+    ended, parties = asyncio.run(all_run())
+    assert all(isinstance(failure, SessionAborted) for failure in ended)
+    own = [failure for failure in ended if isinstance(failure, SessionAborted) and failure.reason != Abort.DEADLINE]
+    assert own
+    assert {(failure.reason, failure.culprit) for failure in own} == {(Abort.INCONSISTENT_SHARES, None)}
+    assert all("provider 1" in failure.detail for failure in own)
+    for party in parties:
+        assert {step for step, _, _ in party.seen} <= {STEP, "linking: sort by key"}  # a round was on its way already
 
 
-def weighted_digit(matrix: Array) -> None:
-    matrix[3, 0] = 5  # its position would be a weighted count of others' rows
+@shapes
+def test_shares_that_fit_together_pass_at_the_cost_that_is_said(shape: Shape) -> None:
+    inputs = [shared_words(shape, np.full((2, n), n, dtype=np.uint64)) for n in (1, 3, 7)]
+    parties = run(shape, lambda rt: check_well_formed(rt, [shares[rt.pid] for shares in inputs]))
+    spent, expected = sent(parties), well_formed_cost(shape, 3)
+    assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
 
 
-def two_digits(matrix: Array) -> None:
-    matrix[0:2, 0] = 1
+def result(program: ModuleType, parameters: dict[str, object], inputs: Sequence[Array]) -> list[int]:
+    shares = [shared_words(SHAPES[0], words) for words in inputs]
+    return revealed(run(SHAPES[0], lambda rt: program.run(rt, parameters, [s[rt.pid] for s in shares])), 1)
 
 
-def negative(matrix: Array) -> None:
-    matrix[KEY_COLUMNS, 1] = P - 1
+def on_lists(words: Array) -> None:
+    words[0, PADDING] |= np.uint64(0b111 << HEAD_BITS)
 
 
-def somebody_in_a_dummy(matrix: Array) -> None:
-    matrix[KEY_COLUMNS, DUMMY] = 1  # counted, and belonging to no provider
+def in_a_cell(words: Array) -> None:
+    words[0, PADDING] |= np.uint64(0b101 << HEAD_BITS)
 
 
-def real_twice(matrix: Array) -> None:
-    matrix[-1, 0] = 2
+def with_anothers_key(words: Array) -> None:
+    words[0, PADDING] = np.uint64(8)
 
 
-def two_codes(matrix: Array) -> None:
-    matrix[KEY_COLUMNS : KEY_COLUMNS + 2, 0] = 1
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
+@pytest.mark.parametrize("minimum", [0, 2])
 @pytest.mark.parametrize(
-    ("program", "parameters", "spoil"),
+    ("program", "base", "spoil"),
     [
-        (program, parameters, spoil)
-        for program, parameters in ((overlap, LISTS), (group_count, GROUPS))
-        for spoil in (weighted_digit, two_digits, negative, somebody_in_a_dummy, real_twice, two_codes)
-        if program is group_count or spoil is not two_codes
+        (overlap, LISTS, on_lists),
+        (overlap, LISTS, with_anothers_key),
+        (group_count, GROUPS, in_a_cell),
+        (group_count, GROUPS, with_anothers_key),
     ],
 )
-def test_rows_that_no_program_takes_end_the_session_and_name_the_provider(
-    program: ModuleType, parameters: dict[str, object], spoil: Callable[[Array], None], shape: Shape
+def test_a_row_that_is_not_real_is_on_no_list_in_no_cell_and_nobodys(
+    program: ModuleType, base: dict[str, object], spoil: Callable[[Array], None], minimum: int
 ) -> None:
-    matrices = [program.encode(parameters, ROWS, 5, secrets.token_bytes) for _ in range(2)]
-    spoil(matrices[1])
-    ended, parties = failures(program, parameters, [shared(shape, matrix) for matrix in matrices], shape)
-    for failure, party in zip(ended, parties, strict=True):
-        assert isinstance(failure, SessionAborted)
-        assert (failure.reason, failure.culprit) == (Abort.BAD_INPUT, Culprit("provider", 1))
-        assert {step for step, _, _ in party.seen} == {STEP}  # nothing was computed
+    parameters = {**base, "minimum_cell": minimum}
+    inputs = [program.encode(parameters, ROWS, 4, secrets.token_bytes) for _ in range(2)]
+    spoil(inputs[1])
+    assert result(program, parameters, inputs) == program.clear(parameters, [ROWS, ROWS])
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
-def test_shares_on_no_polynomial_of_degree_t_end_the_session(shape: Shape) -> None:
-    inputs = [shared(shape, overlap.encode(LISTS, ROWS, 5, secrets.token_bytes)) for _ in range(2)]
-    inputs[0][shape.m - 1][7, 2] ^= np.uint64(1)
-    ended, _ = failures(overlap, LISTS, inputs, shape)
-    assert all(isinstance(f, SessionAborted) and f.reason is Abort.INCONSISTENT_SHARES for f in ended)
+def test_an_index_that_no_code_has_counts_nowhere() -> None:
+    words = group_count.encode(FIVE, InputRows([1, 2, 3], [], [(4,), (0,), (0,)]), 3, secrets.token_bytes)
+    words[0, 1] |= np.uint64(0b101 << HEAD_BITS)
+    assert result(group_count, FIVE, [words])[:5] == [1, 0, 0, 0, 1]
+
+
+def test_bits_above_the_payload_say_nothing_about_whose_a_row_is() -> None:
+    """They lie where the flags of providers go: were they kept, a person of one provider alone would be nobody's, and
+    the rest without that provider would look large enough.
+    """
+    parameters: dict[str, object] = {"lists": ["a"], "minimum_cell": 2}
+    ours, theirs = InputRows([1, 2], [1, 1], []), InputRows([3], [1], [])
+    words = [overlap.encode(parameters, rows, 2, secrets.token_bytes) for rows in (ours, theirs)]
+    assert overlap.clear(parameters, [ours, theirs]) == [0, 0]
+    for flags in (0b01, 0b10, 0b11):
+        spoiled = [word | np.uint64(flags << (HEAD_BITS + 1)) for word in words]
+        assert result(overlap, parameters, spoiled) == [0, 0]
+
+
+def test_two_rows_of_one_provider_with_one_key_are_one_person() -> None:
+    parameters = {**LISTS, "minimum_cell": 0}
+    words = overlap.encode(parameters, InputRows([8, 9], [1, 2], []), 2, secrets.token_bytes)
+    words[0, 1] = words[0, 1] >> np.uint64(KEY_BITS) << np.uint64(KEY_BITS) | np.uint64(8)
+    other = overlap.encode(parameters, InputRows([5], [4], []), 1, secrets.token_bytes)
+    assert result(overlap, parameters, [words, other])[:7] == [0, 0, 1, 1, 0, 0, 0]

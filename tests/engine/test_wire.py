@@ -24,6 +24,7 @@ from connectors.rules.session_keys import Sealer, pair_keys
 from gateway.rules.sealing import fresh_key
 from gateway.rules.sharing import P
 from tests.engine.harness import SESSION, SHAPES, Party, engines, revealed, run, shared
+from tests.engine.packed import shared_words
 
 CAP = 1000
 
@@ -116,7 +117,7 @@ async def test_a_second_frame_for_a_step_ends_the_session(counters: tuple[int, i
     assert [failure.reason for failure in failures] == [Abort.UNDECLARED_PAYLOAD]
 
 
-@pytest.mark.parametrize(("frames", "payload"), [(5000, b""), (31, bytes(100))])
+@pytest.mark.parametrize(("frames", "payload"), [(5000, b""), (241, bytes(100))])
 async def test_a_peer_cannot_fill_the_memory_with_frames_for_later(frames: int, payload: bytes) -> None:
     ours, peer, failures = channel()
     for counter in range(1, frames + 1):
@@ -129,7 +130,7 @@ async def session_with(evil: "list[tuple[int, bytes | None]]") -> tuple[list[Par
     shape, parties = SHAPES[0], engines(SHAPES[0])
     parameters = {"lists": ["a", "b"], "minimum_cell": 2}
     rows = InputRows([1, 2], [1, 2], [])
-    inputs = [shared(shape, overlap.encode(parameters, rows, 3, lambda n: bytes(n))) for _ in range(2)]
+    inputs = [shared_words(shape, overlap.encode(parameters, rows, 3, lambda n: bytes(n))) for _ in range(2)]
     sent = [0]
     for c in parties[1].engine.channels.values():
 
@@ -163,7 +164,7 @@ async def test_a_canary_pickle_in_any_message_aborts_and_runs_nothing(tmp_path: 
     assert (tmp_path / "works").exists()
     _, (messages,) = await session_with([])
     assert isinstance(messages, int)
-    assert messages > 50
+    assert messages > 30
     for place in range(messages):
         _, (failure, *_) = await session_with([(place, payload)])
         assert isinstance(failure, SessionAborted), place
@@ -173,7 +174,9 @@ async def test_a_canary_pickle_in_any_message_aborts_and_runs_nothing(tmp_path: 
 
 
 async def test_an_element_outside_the_field_names_the_sender() -> None:
-    _, (failure, *_) = await session_with([(5, None)])
+    _, (messages,) = await session_with([])
+    assert isinstance(messages, int)
+    _, (failure, *_) = await session_with([(messages - 1, None)])  # of the fresh shares at the end
     assert isinstance(failure, SessionAborted)
     assert (failure.reason, failure.culprit) == (Abort.ELEMENT_OUT_OF_RANGE, Culprit("pid", 1))
 

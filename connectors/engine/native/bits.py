@@ -7,8 +7,13 @@ that every step of it is one vector operation; what does not fill the last block
 import numpy as np
 from numba import njit, types
 
+from gateway.rules.sharing import P as _P
+
 ZERO, ONE = np.uint64(0), np.uint64(1)
 LANES = 8
+ROWS = 64  # in a word
+LOW, B32 = np.uint64(0xFFFF_FFFF), np.uint64(32)
+P = np.uint64(_P)
 _BLOCK = 1024  # words: what an AND reads and writes at once stays in the first-level cache
 
 _vector = types.uint64[::1]
@@ -101,3 +106,27 @@ def and_part(x, y, seconds, ends, out):
             for i in range(part.size):
                 part[i] ^= left[i] & sum_[i]
             begin = ends[a]
+
+
+@njit(types.void(_given, types.uint64, types.uint64, _vector), cache=True, nogil=True)
+def choose(words, zero, one, out):
+    """out[i] = `one` where bit i of the words is set, else `zero`."""
+    either = zero ^ one
+    for word in range(words.size):
+        bits, first = words[word], ROWS * word
+        for i in range(min(ROWS, out.size - first)):
+            out[first + i] = zero ^ (either & (ZERO - (bits >> np.uint64(i) & ONE)))
+
+
+@njit(types.UniTuple(types.uint64, 2)(_given, _given), cache=True, nogil=True)
+def signed_total(x, words):
+    """Sum over i of x[i], or of p - x[i] where bit i of the words is set, as low + 2^32 high; up to 2^32 elements."""
+    low, high = ZERO, ZERO
+    for word in range(words.size):
+        bits, first = words[word], ROWS * word
+        for i in range(min(ROWS, x.size - first)):
+            value = x[first + i]
+            value ^= (value ^ (P - value)) & (ZERO - (bits >> np.uint64(i) & ONE))  # in [0, p]
+            low += value & LOW  # < 2^64 in all
+            high += value >> B32  # < 2^61 in all
+    return low, high

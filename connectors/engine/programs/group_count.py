@@ -1,48 +1,37 @@
 """How many people there are in each cell of one or more group columns, each person once across all providers.
 
-Cells are row-major over the columns' codes. Output: a value per cell, then a flag per cell. Owners share
-one-hot columns per code.
+Cells are row-major over the columns' codes. Output: a value per cell, then a flag per cell. Owners share the index of
+each code in binary, the first column's in the highest bits.
 
-Route: link rows by key (tables.py); a person is counted at its first row, with that row's codes; which
-providers have the person is the OR over its rows; the product of first-row flag and one-hot columns, all but
-the last column's, which enters by an inner product (only the sums are re-shared); limits. Nothing is opened
-but masked and shuffled values inside linking and limits.
+Route: link rows by key (linking.py); a person is counted at its first row, with that row's codes; which providers have
+the person is the OR over its rows; cells are counted for all people and for those of each provider; limits. Nothing is
+opened but comparisons of shuffled rows inside linking.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from connectors.engine.arithmetic import multiply
-from connectors.engine.cost import Cost, Shape
+from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.errors import InputRejected
-from connectors.engine.field import Array, mul, total
-from connectors.engine.programs.parameters import MAX_CELLS, known, strings
-from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import (
-    KEY_COLUMNS,
-    InputRows,
-    Parameters,
-    TokenBytes,
-    check_rows,
-    key_columns,
-    padded,
-)
-from connectors.engine.sharing import reshare, reshare_cost
-from connectors.engine.tables import (
-    Limits,
-    limited,
-    limited_clear,
-    limited_cost,
+from connectors.engine.field import Array
+from connectors.engine.linking import (
+    both,
+    both_cost,
     link,
     link_clear,
     link_cost,
     spread,
     spread_cost,
 )
+from connectors.engine.programs.parameters import MAX_CELLS, known, strings
+from connectors.engine.programs.parameters import limits as read_limits
+from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
+from connectors.engine.tables import Limits, count_people, count_people_cost, limited, limited_clear, limited_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -68,6 +57,22 @@ class _Query:
     def cells(self) -> int:
         return prod(self.sizes)
 
+    @property
+    def bits(self) -> int:
+        """Of a row's code indices together."""
+        return sum(map(levels, self.sizes))
+
+    @property
+    def places(self) -> list[int]:
+        """For each cell, the number that its code indices make."""
+        return [self.place(codes) for codes in product(*map(range, self.sizes))]
+
+    def place(self, codes: Sequence[int]) -> int:
+        number = 0
+        for size, code in zip(self.sizes, codes, strict=True):
+            number = number << levels(size) | code
+        return number
+
 
 def _read(parameters: Parameters) -> _Query:
     known(parameters, ("columns", "minimum_cell", "zero_is_small", "structural_zeros"))
@@ -84,50 +89,41 @@ def _read(parameters: Parameters) -> _Query:
     return _Query(names, sizes, read_limits(parameters, prod(sizes)))
 
 
-def columns(parameters: Parameters) -> int:
-    """Input columns per row."""
-    return KEY_COLUMNS + sum(_read(parameters).sizes) + 1
+def words(parameters: Parameters) -> int:
+    """Words of bits per input row."""
+    return words_per_row(_read(parameters).bits)
 
 
 def outputs(parameters: Parameters) -> int:
     return 2 * _read(parameters).cells
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Array:
-    """A provider's rows as [columns, bound]. Raises InputRejected, naming the field."""
+def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
     query = _read(parameters)
     check_rows(rows, bound)
     if len(rows.codes) != len(rows.keys):
         raise InputRejected("codes", "does not have one entry per row")
     if any(len(codes) != len(query.sizes) for codes in rows.codes):
         raise InputRejected("codes", f"a row does not have one code for each of {', '.join(query.names)}")
-    one_hot = []
     for c, (name, size) in enumerate(zip(query.names, query.sizes, strict=True)):
         if any(not 0 <= codes[c] < size for codes in rows.codes):
             raise InputRejected(name, f"a row has a code outside the {size} codes of this column")
-        one_hot += [padded([int(codes[c] == code) for codes in rows.codes], bound) for code in range(size)]
-    real = padded([1] * len(rows.keys), bound)
-    return np.concatenate([key_columns(rows.keys, bound, token_bytes), np.stack([*one_hot, real])])
+    places = np.array([query.place(codes) for codes in rows.codes], dtype=np.uint64)
+    return pack(rows.keys, places, query.bits, bound, token_bytes)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
     query = _read(parameters)
-    linked = await link(rt, inputs, query.limits, query.sizes)
-    ends = np.cumsum(query.sizes)
-    one_hot = np.split(linked.columns, ends[:-1])
-    counted = linked.first[None]
+    people = await link(rt, inputs, query.bits, query.limits)
+    counted = await both(rt, people.first, people.real, "group count: first rows")
     if not query.limits.exact:
-        having = await spread(rt, linked.providers, linked.same_next, len(inputs), "group count: providers of a person")
-        with_provider = await multiply(rt, having, linked.first, "group count: people of a provider")
-        counted = np.concatenate([counted, with_provider])
-    for codes in one_hot[:-1]:
-        counted = await multiply(rt, counted[:, None], codes[None], "group count: cells")
-        counted = counted.reshape(-1, counted.shape[-1])
-    sums = np.stack([total(mul(one_hot[-1], cell)) for cell in counted])
-    sums = await reshare(rt, sums, "group count: sums")
-    counts = sums.reshape(-1, query.cells)
-    return await limited(rt, counts[0], counts[1:], query.limits)
+        having = await spread(rt, people.providers, people.same_next, len(inputs), "group count: providers of a person")
+        with_provider = await both(rt, having, counted, "group count: people of a provider")
+        counted = np.concatenate([counted, with_provider], axis=1)
+    counts = await count_people(rt, people.payload, query.places, counted, "group count: sums")
+    return await limited(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits)
 
 
 def clear(parameters: Parameters, providers: Sequence[InputRows]) -> list[int]:
@@ -150,12 +146,8 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
     owners = 0 if query.limits.exact else providers
-    out = link_cost(shape, n, sum(query.sizes), providers, query.limits) + spread_cost(shape, n, owners, providers)
+    out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1, n)
     if owners:
-        out += reshare_cost(shape, owners * n)
-    counted = 1 + owners
-    for size in query.sizes[:-1]:
-        counted *= size
-        out += reshare_cost(shape, counted * n)
-    sums = reshare_cost(shape, counted * query.sizes[-1])
-    return out + sums + limited_cost(shape, query.cells, providers, query.limits)
+        out += spread_cost(shape, n, owners, providers) + both_cost(shape, owners, n)
+    out += count_people_cost(shape, n, query.bits, query.places, 1 + owners)
+    return out + limited_cost(shape, n, query.cells, providers, query.limits)

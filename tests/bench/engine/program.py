@@ -41,7 +41,7 @@ def install() -> None:
     programs.PROGRAMS[NAME] = own
 
 
-def columns(parameters: Parameters) -> int:
+def words(parameters: Parameters) -> int:
     return 1
 
 
