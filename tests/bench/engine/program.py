@@ -18,7 +18,7 @@ from connectors.engine import programs
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.field import Array
 from connectors.engine.programs import overlap
-from connectors.engine.rows import InputRows, Parameters, TokenBytes
+from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
 from connectors.engine.runtime import Engine
 from connectors.engine.sharing import open_
 from tests.bench.engine.measuring import Measured, measure, most
@@ -49,7 +49,7 @@ def outputs(parameters: Parameters) -> int:
     return 2 * CELLS
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Array:
+def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
     return np.zeros((1, bound), dtype=np.uint64)
 
 
