@@ -18,6 +18,7 @@ from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
 from connectors.engine import programs
 from connectors.holdings import open_holdings
 from connectors.keys import AgentKeys
+from connectors.launch.settings import party_settings
 from connectors.launch.subprocesses import PartyPool
 from connectors.rules.approval import OwnPart
 from connectors.session import Ended, Session
@@ -215,6 +216,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             "Join one: isthmus trust join INVITATION --config gateway.toml --agent agent.toml",
         )
     configure_logging(settings.log.level)
+    parties = party_settings(settings, path.parent)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -222,7 +224,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
     if embedded:
         stop_when_parent_ends(stop)
     async with AsyncExitStack() as stack:
-        pool = PartyPool(settings.seats)
+        pool = PartyPool(settings.seats, parties)
         pool.start()  # parties warm up while sources are read
         stack.push_async_callback(pool.close)
         holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets)

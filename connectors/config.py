@@ -5,6 +5,11 @@ Invariant: secrets come by path; a path is relative to the file that names it.
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from connectors.engine.confinement import DEFAULT_MEMORY_MIB
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
 
@@ -23,12 +28,16 @@ class AgentTls(Strict):
 
 
 class AgentConfig(Strict):
-    """`gateway` is host:port of the own gateway; `statement` the anchor's statement about this space."""
+    """`gateway` is host:port of the own gateway. `party_memory` is in MiB, 0 for no limit but the machine's; `kernels`
+    the folder of compiled kernels."""
 
     entity: Entity
     gateway: str
     database: str
     seats: int = 1
+    confinement: Literal["required", "best effort"] = "best effort"
+    party_memory: Annotated[int, Field(ge=0)] = DEFAULT_MEMORY_MIB
+    kernels: Beside | None = None
     keys: AgentKeys
     tls: AgentTls
     anchors: tuple[AnchorConfig, ...] = ()

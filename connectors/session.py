@@ -288,8 +288,9 @@ class Session:
                     return
                 case FromParty.FAILED:
                     raise Ended(blame(self.contract.body, self.entity, held.pid, json.loads(body)))
-        text = f"party {held.pid} at {self.entity} died in the phase {held.phase}"
-        raise Ended(failure(Reason.PARTY_DIED, self.entity, held.phase, text))
+        reason, how = await held.party.ending()
+        text = f"party {held.pid} at {self.entity} ended in the phase {held.phase}, {how}"
+        raise Ended(failure(reason, self.entity, held.phase, text))
 
     async def _watch(self) -> None:
         """Look at the parties; one that has stalled ends the session."""

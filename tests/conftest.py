@@ -1,12 +1,17 @@
-"""One sandbox for all tests that want a running federation, started as a user would start it."""
+"""One sandbox for all tests that want a running federation, started as a user would start it; and one folder
+of compiled kernels, so that they are compiled once."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from connectors.engine.kernelcache import OF_THE_PACKAGE, VARIABLE, checked
 from tests.e2e.shell import Shell
+
+os.environ[VARIABLE] = str(checked(OF_THE_PACKAGE))  # before anything imports numba
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,23 @@
-"""A party process: `python -m connectors.engine.party`. One job, then exit.
+"""A party process, forked by the fork server (forkserver.py). One job, then exit.
 
-Invariants: it talks to its agent over stdin and stdout alone (pipe.py), opens no socket and no file; it holds
-no key but its session's; it dies when stdin closes; whatever goes wrong is told as FAILED with reason and
-culprit, and output shares leave only after the agent's GO.
+Invariants: it talks to its agent over two pipes alone (pipe.py); it gives up every right to open a file or a socket
+before it says that it is ready (confinement.py); it holds no key but its session's; it dies when its agent closes the
+pipe; whatever goes wrong is told as FAILED with reason and culprit, and output shares leave only after the agent's GO.
 """
 
 import asyncio
 import base64
 import os
-import signal
-import stat
 import sys
 import time
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from connectors.engine import native, pipe, stock
+from connectors.engine import confinement, pipe, stock
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
+from connectors.engine.forking import PartySettings
 from connectors.engine.inputs import Inbox
 from connectors.engine.job import Job, read
 from connectors.engine.pipe import FromParty, ToParty
@@ -27,7 +26,6 @@ from connectors.engine.runtime import Engine
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.engine.writer import Writer
 from connectors.rules.session_keys import BadSessionKey, pair_keys
-from gateway.edges.secrecy import keep_to_itself
 from gateway.rules.sealing import seal_output
 
 EARLY_BYTES = 64 << 20  # frames that come before the job
@@ -102,6 +100,7 @@ class Session(asyncio.Protocol):
 
     async def run(self) -> None:
         job = await self.job
+        confinement.limit_processor(job.deadline_seconds)
         try:
             async with asyncio.timeout(job.deadline_seconds):
                 await self._run(job)
@@ -219,16 +218,25 @@ def _refuse_pickles(event: str, args: tuple[object, ...]) -> None:
         raise SessionAborted(Abort.UNDECLARED_PAYLOAD, "something in this process tried to load a pickle")
 
 
-async def serve(writer: Writer) -> int:
+async def _connected(writer: Writer, reading: int) -> Session:
     session = Session(writer)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: session, sys.stdin)
-    writer.write(FromParty.READY_FOR_JOB)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: session, os.fdopen(reading, "rb", buffering=0))
+    return session
+
+
+async def serve(session: Session, writer: Writer) -> int:
     try:
         await session.run()
         code = 0
     except SessionAborted as exc:
         exc.phase = exc.phase or session.phase
         _tell(writer, exc)
+        code = 1
+    except MemoryError:
+        _tell(
+            writer,
+            SessionAborted(Abort.OUT_OF_MEMORY, "the session needs more memory than it may have", None, session.phase),
+        )
         code = 1
     except Exception as exc:  # an engine's defect must not look like a dead peer
         # Its text goes to every space, and may quote what it choked on; where it was raised does not.
@@ -248,18 +256,18 @@ def _tell(writer: Writer, failure: SessionAborted) -> None:
     )
 
 
-def main() -> NoReturn:
-    keep_to_itself()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes stdin
-    native.warm()  # numba's cache is made of pickles, which nothing may load from here on
-    sys.addaudithook(_refuse_pickles)
-    if not stat.S_ISFIFO(os.fstat(0).st_mode) and not stat.S_ISSOCK(os.fstat(0).st_mode):
-        sys.exit("a party process is started by its agent, with a pipe as stdin")
-    descriptor = os.dup(1)
-    os.dup2(2, 1)  # a stray print goes to stderr, not between frames
-    writer = Writer(descriptor)
-    os._exit(asyncio.run(serve(writer)))
-
-
-if __name__ == "__main__":
-    main()
+def whole_life(reading: int, writing: int, settings: PartySettings, means: list[str]) -> int:
+    """In a process that was just forked: be confined, take one job; its exit code. `means` are in effect already."""
+    writer = Writer(writing)
+    # The loop makes its descriptors now: later there are none to be had. The agent sends nothing before it is told.
+    with asyncio.Runner() as runner:
+        session = runner.run(_connected(writer, reading))
+        means = means + confinement.confine(settings.memory)
+        missing = [name for name in confinement.REQUIRED if name not in means]
+        sys.addaudithook(_refuse_pickles)
+        if missing and settings.confinement == "required":
+            detail = f"this machine's kernel offers no {' and no '.join(missing)} to confine a party with"
+            _tell(writer, SessionAborted(Abort.NOT_CONFINED, detail, phase="start"))
+            return 1
+        writer.write_json(FromParty.READY_FOR_JOB, {"confinement": means, "missing": missing})
+        return runner.run(serve(session, writer))

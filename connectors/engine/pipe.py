@@ -1,10 +1,11 @@
-"""What a party process and its agent say to each other over stdin and stdout.
+"""What a party process and its agent say to each other over two pipes.
 
 Invariants: a frame is a length (u32, little-endian, of what follows), a kind (u8) and a body; no frame is
 longer than MAX_FRAME; an unknown kind or length ends the conversation. No MPyC here: launchers use this too.
 
 To the party: JOB (json), PEER (u8 from, sealed frame), INPUT (u8 provider index, chunk as in inputs.py), GO.
-End of file means: die. From it: READY_FOR_JOB, PEER (u8 to, sealed frame), PROGRESS (json phase, fraction),
+End of file means: die. From it: READY_FOR_JOB (json confinement, missing: what of confinement.py took effect),
+PEER (u8 to, sealed frame), PROGRESS (json phase, fraction),
 OUTPUT_READY (waits for GO), OUTPUT (json recipient -> base64), then DONE (json) or
 FAILED (json culprit, reason, phase, detail).
 """
@@ -36,10 +37,15 @@ class PipeBroken(ValueError):
     """The other end does not speak this protocol."""
 
 
+def head(kind: ToParty | FromParty, length: int) -> bytes:
+    """What stands before a body of this length."""
+    if length >= MAX_FRAME:
+        raise PipeBroken(f"a frame of {length} bytes is over the cap of {MAX_FRAME}")
+    return struct.pack("<IB", 1 + length, kind)
+
+
 def frame(kind: ToParty | FromParty, body: bytes = b"") -> bytes:
-    if len(body) >= MAX_FRAME:
-        raise PipeBroken(f"a frame of {len(body)} bytes is over the cap of {MAX_FRAME}")
-    return struct.pack("<IB", 1 + len(body), kind) + body
+    return head(kind, len(body)) + body
 
 
 class Frames:

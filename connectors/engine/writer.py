@@ -1,4 +1,4 @@
-"""A party's stdout.
+"""A party's pipe to its agent.
 
 Invariants: writing never blocks the party (what the pipe does not take is kept, so two parties that write to
 each other through one agent cannot lock up); only the event loop's thread writes, so frames are never interleaved; a
@@ -13,7 +13,7 @@ from connectors.engine.pipe import FromParty, frame
 
 
 class Writer:
-    """stdout, without blocking: what the pipe does not take is kept."""
+    """Without blocking: what the pipe does not take is kept."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
@@ -44,7 +44,7 @@ class Writer:
     def _flush(self) -> None:
         try:
             while self._rest:
-                del self._rest[: os.write(self._descriptor, memoryview(self._rest)[: 1 << 16])]
+                del self._rest[: os.write(self._descriptor, memoryview(self._rest)[: 1 << 18])]
         except BlockingIOError:
             pass
         except OSError:  # nobody reads any more: the agent is gone

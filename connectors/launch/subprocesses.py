@@ -1,100 +1,114 @@
-"""Party processes on this machine: one subprocess per seat, started warm, each for one job.
+"""Party processes on this machine: one per seat, forked warm, each for one job.
 
-Invariants: a party inherits no key, no environment beyond what Python needs and no file but its pipes; it is
-never used twice; when it is let go it is dead and reaped.
+Invariants: a party inherits no key, no environment and no file but its pipes, and is confined before it has its job
+(connectors/engine/confinement.py); it is never used twice; when it is let go it is dead and reaped. A fork server that
+ends takes its parties with it and is started again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
+import json
 import os
-import stat
-import sys
-import termios
+import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import connectors
-from connectors.engine.pipe import Frames, FromParty, PipeBroken, ToParty, frame
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+
+from connectors.engine.forking import PartySettings
+from connectors.engine.pipe import Frames, FromParty, PipeBroken, ToParty, head
+from connectors.launch.forkserver import ForkServer, Process, ServerGone
+from connectors.launch.pipes import Incoming, Outgoing, pipes
 from gateway.domain.errors import IsthmusError, Reason
 
-COMMAND = (sys.executable, "-P", "-m", "connectors.engine.party")
+log = structlog.get_logger()
 WARM_WITHIN = 30.0
-CHUNK = 1 << 18
+TOLD_WITHIN = 1.0
 
 
 class Party:
     """One party process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, process: Process, incoming: Incoming, outgoing: Outgoing) -> None:
+        self._process, self._incoming, self._outgoing = process, incoming, outgoing
         self._frames = Frames()
         self._read: list[tuple[int, bytes]] = []
 
     @property
     def process_id(self) -> int:
-        return self._process.pid
+        return self._process.number
 
     @property
     def is_alive(self) -> bool:
-        return self._process.returncode is None
+        return not self._process.ended.done()
 
     def send(self, kind: ToParty, body: bytes = b"") -> None:
         """Hand over one frame; a party that is gone takes none, and its end is seen by whoever reads."""
-        if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(frame(kind, body))
+        self._outgoing.write(head(kind, len(body)), body)
 
     async def drained(self) -> None:
         """Wait until the pipe has room: what holds a fast sender back."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(ConnectionError):
-                await self._process.stdin.drain()
+        await self._outgoing.drained()
 
     def unread(self) -> int:
-        """Bytes that were sent and that the party has not read; 0 where the system does not say."""
-        if self._process.stdin is None or self._process.stdin.is_closing():
-            return 0
-        waiting = self._process.stdin.transport.get_write_buffer_size()
-        pipe = self._process.stdin.get_extra_info("pipe") or self._process.stdin.get_extra_info("socket")
-        counted = bytearray(4)
-        with contextlib.suppress(OSError, AttributeError, ValueError):
-            # What a pipe holds; of a socket, what its other end has not taken.
-            is_pipe = stat.S_ISFIFO(os.fstat(pipe.fileno()).st_mode)
-            fcntl.ioctl(pipe.fileno(), termios.FIONREAD if is_pipe else termios.TIOCOUTQ, counted)
-        return waiting + int.from_bytes(counted, sys.byteorder)
+        """Bytes that were sent and that the party has not read."""
+        return self._outgoing.unread()
 
     async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
         """(kind, body) as they come; ends when the party has ended. Raises PipeBroken for nonsense."""
         while True:
             while self._read:
                 yield self._read.pop(0)
-            data = await self._process.stdout.read(CHUNK) if self._process.stdout is not None else b""
+            data = await self._incoming.read()
             if not data:
                 return
             self._read.extend(self._frames.feed(data))
 
+    async def ending(self) -> tuple[Reason, str]:
+        """Why a party that says nothing more ended, as far as the kernel tells."""
+        await asyncio.wait({self._process.ended}, timeout=TOLD_WITHIN)
+        status = self._process.ended.result() if self._process.ended.done() else None
+        if status is None:
+            return Reason.PARTY_DIED, "with the server that it was forked from"
+        if os.WIFEXITED(status):
+            return Reason.PARTY_DIED, f"with exit code {os.WEXITSTATUS(status)}"
+        number = signal.Signals(os.WTERMSIG(status))
+        if number == signal.SIGXCPU:
+            return Reason.RESOURCE_EXHAUSTED, "when it had used up its processor time"
+        if number == signal.SIGSYS:
+            return Reason.PARTY_DIED, "at a system call that no party makes"
+        return Reason.PARTY_DIED, f"by {number.name}"
+
+    def let_go(self) -> None:
+        """Nothing more goes to it: it ends itself."""
+        self._outgoing.close()
+
     async def end(self) -> None:
         """Dead and reaped, whatever it was doing."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        await self._process.end()
+        self._incoming.close()
+        self._outgoing.close()
 
 
 class PartyPool:
     """`seats` warm parties; one that is taken is replaced when it is given back."""
 
-    def __init__(self, seats: int) -> None:
-        self._seats = seats
+    def __init__(self, seats: int, settings: PartySettings, command: tuple[str, ...] = ()) -> None:
+        self._seats, self._settings, self._command = seats, settings, command
         self._warm: list[asyncio.Task[Party]] = []
         self._out: set[Party] = set()
+        self._server: asyncio.Future[ForkServer] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._confinement: str | None = None
 
     def start(self) -> None:
+        if self._keeper is None and self._seats:
+            self._server = asyncio.get_running_loop().create_future()
+            self._keeper = asyncio.create_task(self._keep())
         while len(self._warm) + len(self._out) < self._seats:
-            self._warm.append(asyncio.create_task(_spawn()))
+            self._warm.append(asyncio.create_task(self._forked()))
 
     async def take(self) -> Party:
         """A party that is ready for its job; raises IsthmusError(NO_FREE_SEAT)."""
@@ -112,6 +126,7 @@ class PartyPool:
             if party.is_alive:
                 self._out.add(party)
                 return party
+            await party.end()
             self.start()  # it died while it waited for a job
         raise IsthmusError(
             Reason.NO_FREE_SEAT, "every seat of this space is taken", advice="Try again when a session has ended"
@@ -136,31 +151,117 @@ class PartyPool:
                 await (await task).end()
         for party in list(self._out):
             await party.end()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
 
+    async def _keep(self) -> None:
+        """A fork server at all times: one that ended, or did not start, is started again, not too often."""
+        while True:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(ServerGone), wait=wait_random_exponential(multiplier=0.2, max=30.0)
+            ):
+                with attempt:
+                    await self._keep_one()
 
-async def _spawn() -> Party:
-    # The package's own folder, so that a party runs the code whose digest its agent offers.
-    environment = {"PYTHONPATH": str(Path(connectors.__file__).parent.parent), "PATH": os.defpath, "LANG": "C.UTF-8"}
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        cwd="/",
-        env=environment,
-        start_new_session=True,
-    )
-    party = Party(process)
-    try:
-        async with asyncio.timeout(WARM_WITHIN):
-            async for kind, _ in party.messages():
+    async def _keep_one(self) -> None:
+        """One fork server, until it ends. Raises ServerGone if it never could fork."""
+        server = None
+        try:
+            try:
+                server = await ForkServer.started(self._settings, self._command)
+                took = await server.warm()
+            except ServerGone as gone:
+                log.error("fork server cannot serve", why=str(gone))
+                self._promised().set_exception(_not_started())
+                raise
+            log.info("parties can be forked", seconds=took["seconds"])
+            self._promised().set_result(server)
+            await server.gone.wait()
+            log.error("fork server ended", process=server.process_id)
+        finally:
+            self._promise_another()
+            if server is not None:
+                await server.close()
+        await self._replace_dead()
+
+    def _promised(self) -> asyncio.Future[ForkServer]:
+        if self._server is None:
+            raise RuntimeError("the pool was not started")
+        return self._server
+
+    def _promise_another(self) -> None:
+        promised = self._promised()
+        if promised.done():
+            promised.exception()  # whoever waited has it; nobody need
+            self._server = asyncio.get_running_loop().create_future()
+
+    async def _replace_dead(self) -> None:
+        for task in list(self._warm):
+            if task.done() and task.exception() is None and not task.result().is_alive:
+                self._warm.remove(task)
+                await task.result().end()
+        self.start()
+
+    async def _forked(self) -> Party:
+        """A party that is ready for its job. Raises IsthmusError(NO_FREE_SEAT)."""
+        try:
+            async with asyncio.timeout(WARM_WITHIN):
+                while True:
+                    server = await asyncio.shield(self._promised())
+                    try:
+                        return await self._forked_from(server)
+                    except ServerGone:
+                        if self._promised().done() and self._promised().result() is server:
+                            self._promise_another()
+        except TimeoutError:
+            raise IsthmusError(
+                Reason.NO_FREE_SEAT,
+                "the parties of this space are still being prepared",
+                advice="Try again in a minute; after an upgrade kernels are compiled once",
+            ) from None
+
+    async def _forked_from(self, server: ForkServer) -> Party:
+        with pipes() as (reading, writing, incoming, outgoing):
+            try:
+                party = Party(await server.fork(reading, writing), incoming, outgoing)
+            except BaseException as problem:
+                incoming.close()
+                outgoing.close()
+                if not isinstance(problem, OSError):
+                    raise
+                log.error("a party did not start", why=str(problem))
+                raise _not_started() from None
+        why = ""
+        try:
+            async for kind, body in party.messages():
                 if kind == FromParty.READY_FOR_JOB:
+                    self._tell_confinement(body)
                     return party
-    except (TimeoutError, PipeBroken):
-        pass
-    except asyncio.CancelledError:
+                why = str(json.loads(body)["detail"])
+        except PipeBroken:
+            pass
+        except asyncio.CancelledError:
+            await party.end()
+            raise
+        _, ended = await party.ending()
         await party.end()
-        raise
-    await party.end()
-    raise IsthmusError(
-        Reason.NO_FREE_SEAT, "a party process did not start", advice="The operator finds the reason in the agent's log"
+        if server.gone.is_set():
+            raise ServerGone
+        log.error("a party did not start", why=why or ended)
+        raise _not_started(why)
+
+    def _tell_confinement(self, body: bytes) -> None:
+        said = body.decode()
+        if said != self._confinement:  # of all parties alike, so once
+            self._confinement = said
+            found = json.loads(said)
+            (log.warning if found["missing"] else log.info)("parties are confined", **found)
+
+
+def _not_started(why: str = "") -> IsthmusError:
+    return IsthmusError(
+        Reason.NO_FREE_SEAT,
+        why or "a party process did not start",
+        advice="The operator finds the reason in the agent's log",
     )

@@ -29,6 +29,8 @@ REASONS = {
     "INCONSISTENT_SHARES": Reason.INCONSISTENT_SHARES,
     "PROGRAM_MISMATCH": Reason.PROGRAM_MISMATCH,
     "DEADLINE": Reason.DEADLINE_EXCEEDED,
+    "OUT_OF_MEMORY": Reason.RESOURCE_EXHAUSTED,
+    "NOT_CONFINED": Reason.NO_FREE_SEAT,
 }
 # Whoever is waited for may be waiting too, and shares that do not fit say only that one of them is wrong.
 _NOBODYS = frozenset({Reason.DEADLINE_EXCEEDED, Reason.INCONSISTENT_SHARES})

@@ -9,12 +9,15 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+PARTY = "isthmus-party"
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
     id: int
     parent: int
     command: str
+    name: str = ""  # by which a forked process calls itself
 
 
 def table() -> list[Process]:
@@ -41,9 +44,9 @@ def descendants(ancestor: int) -> list[Process]:
 
 def role_of(process: Process) -> str:
     """anchor, gateway, agent or party; empty for anything else."""
-    words = process.command
-    if "connectors.engine.party" in words:
+    if process.name == PARTY:
         return "party"
+    words = process.command
     if " agent serve " in words:
         return "agent"
     if " trust serve " in words:
@@ -66,5 +69,6 @@ def _from_proc(entry: Path) -> Process | None:
         command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return None  # it has ended meanwhile
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else Process(int(entry.name), int(fields[1]), command)
+    name, _, rest = stat.partition("(")[2].rpartition(")")
+    fields = rest.split()
+    return None if fields[0] == "Z" else Process(int(entry.name), int(fields[1]), command, name)

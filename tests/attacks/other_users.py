@@ -58,6 +58,13 @@ class BrokenIn:
     def agent_home(self) -> Path:
         return self.live.folder / "agents" / "care"
 
+    async def started_parties(self) -> list[int]:
+        """Once there are any: kernels are compiled first, because this agent's user may not write to ours."""
+        async with asyncio.timeout(120):
+            while not (found := await asyncio.to_thread(self.parties)):
+                continue
+        return found
+
     def parties(self) -> list[int]:
         children = processes.descendants(self.agent)
         return [child.id for child in children if processes.role_of(child) == "party"]

@@ -244,6 +244,8 @@ class World:
         self.agent = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         async with asyncio.timeout(START_WITHIN):
             token = await self.offered.get()
+            while not await asyncio.to_thread(self.parties):  # warm after the offer: kernels are loaded first
+                continue
         self.offer = await Reader(Verifier(self.trust, SystemClock().now)).offer(token, CARE)
 
     async def stop_agent(self) -> None:

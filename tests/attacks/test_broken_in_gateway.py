@@ -70,7 +70,7 @@ async def test_the_agents_files_cannot_be_reached(world: BrokenIn) -> None:
 
 
 async def test_the_agent_and_its_parties_cannot_be_looked_into(world: BrokenIn) -> None:
-    processes = [world.agent, *world.parties()]
+    processes = [world.agent, *await world.started_parties()]
     assert len(processes) == 2
     tried = await world.intrude(processes=processes)
     assert {name: why for name, why in tried.items() if why not in REFUSED} == {}
@@ -84,7 +84,10 @@ async def test_the_agent_and_its_parties_cannot_be_looked_into(world: BrokenIn) 
 
 
 async def test_not_even_a_process_of_their_own_user_looks_into_agent_party_or_gateway(world: BrokenIn) -> None:
-    for user, processes in ((AGENT_USER, [world.agent, *world.parties()]), (GATEWAY_USER, [world.gateway])):
+    for user, processes in (
+        (AGENT_USER, [world.agent, *await world.started_parties()]),
+        (GATEWAY_USER, [world.gateway]),
+    ):
         tried = await world.intrude(user, processes=processes)
         allowed = {name for name, why in tried.items() if why not in REFUSED}
         # Signals, and limits that it may only lower, are its user's affair.
@@ -93,7 +96,7 @@ async def test_not_even_a_process_of_their_own_user_looks_into_agent_party_or_ga
 
 async def test_what_everybody_may_see_of_a_process_is_no_secret(world: BrokenIn) -> None:
     secrets = [_raw(world.agent_home / "agent" / name) for name in ("contract.pem", "agent.key.pem")]
-    for process in (world.agent, *world.parties()):
+    for process in (world.agent, *await world.started_parties()):
         proc = Path(f"/proc/{process}")
         status = (proc / "status").read_text()
         assert "Umask:\t0077" in status
@@ -300,7 +303,7 @@ async def test_a_frame_that_it_tampers_with_ends_the_session_before_anything_is_
     seen = _seen(world)
     done = await world.ask(QUERY)
     assert done.state is State.FAILED, done
-    assert done.ending.reason == "PROTOCOL_VIOLATION"
+    assert done.ending.reason == "FRAME_UNREADABLE"
     assert (done.shares, done.receipts, done.views) == ((), (), ())
     kinds = {fact.kind for fact in seen() if fact.about == done.contract_digest}
     assert "session.started" in kinds
@@ -329,7 +332,7 @@ async def test_what_it_sees_passing_is_ciphertext_and_no_use_later(world: Broken
     world.order(do="old", way="out")
     done = await world.ask(QUERY)
     assert (done.state, done.shares) == (State.FAILED, ())
-    assert done.ending.reason == "PROTOCOL_VIOLATION"
+    assert done.ending.reason == "FRAME_UNREADABLE"
 
 
 async def test_after_all_this_the_federation_computes(world: BrokenIn) -> None:

@@ -1,18 +1,23 @@
-"""Party processes on pipes, and the agents' part of the work: the real thing without a network."""
+"""Party processes from a fork server, and the agents' part of the work: the real thing without a network."""
 
 import asyncio
 import base64
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 from connectors.engine import programs
+from connectors.engine.confinement import DEFAULT_MEMORY_MIB
+from connectors.engine.forking import PartySettings
 from connectors.engine.inputs import seal_inputs
-from connectors.engine.pipe import Frames, FromParty, ToParty, frame
+from connectors.engine.kernelcache import OF_THE_PACKAGE
+from connectors.engine.pipe import FromParty, ToParty
 from connectors.engine.rows import InputRows
+from connectors.launch.subprocesses import Party, PartyPool
 from gateway.rules.roster import transcript
 from gateway.rules.sealing import fresh_key, open_output
 from gateway.rules.sharing import reconstruct
@@ -21,16 +26,30 @@ from gateway.rules.sharing import reconstruct
 Tamper = Callable[[int, int, bytes], Sequence[tuple[int, bytes]]]
 
 
+SETTINGS = PartySettings(str(OF_THE_PACKAGE), DEFAULT_MEMORY_MIB << 20, "required")
+SERVER = "connectors.engine.forkserver"
+
+
+@contextlib.asynccontextmanager
+async def forked(
+    count: int, flags: Sequence[str] = (), server: str = SERVER, settings: PartySettings = SETTINGS
+) -> AsyncIterator[tuple[PartyPool, list[Party]]]:
+    """A pool with its own fork server (a module, run by Python with `flags`), and `count` parties taken from it."""
+    pool = PartyPool(count, settings, (sys.executable, *flags, "-P", "-m", server))
+    pool.start()
+    try:
+        yield pool, [await pool.take() for _ in range(count)]
+    finally:
+        await pool.close()
+
+
 @dataclass
 class Seat:
-    process: asyncio.subprocess.Process
+    party: Party
     events: list[tuple[FromParty, Any]] = field(default_factory=list)
     outputs: dict[str, bytes] = field(default_factory=dict)
     ended: dict[str, Any] = field(default_factory=dict)
-
-    def send(self, kind: ToParty, body: bytes) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(frame(kind, body))
+    ending: str = ""
 
 
 class Federation:
@@ -121,17 +140,26 @@ async def run(
     delay: float = 0.0,
     flags: Sequence[str] = (),
     started: Callable[[list[Seat]], None] | None = None,
+    server: str = SERVER,
+    settings: PartySettings = SETTINGS,
 ) -> list[Seat]:
     """Run all parties to their end; GO is given as soon as it is asked for."""
-    pipes = asyncio.subprocess.PIPE
-    seats = [
-        Seat(
-            await asyncio.create_subprocess_exec(
-                sys.executable, *flags, "-m", "connectors.engine.party", stdin=pipes, stdout=pipes
-            )
-        )
-        for _ in range(federation.m)
-    ]
+    async with forked(federation.m, flags, server, settings) as (_, parties):
+        seats = [Seat(party) for party in parties]
+        if started:
+            started(seats)
+        await _drive(federation, seats, tamper, edit_job, edit_inputs, delay)
+    return seats
+
+
+async def _drive(
+    federation: Federation,
+    seats: list[Seat],
+    tamper: Tamper | None,
+    edit_job: Callable[[int, dict[str, Any]], None] | None,
+    edit_inputs: Callable[[list[dict[int, list[bytes]]]], None] | None,
+    delay: float,
+) -> None:
     loop = asyncio.get_running_loop()
     inputs = federation.inputs()
     if edit_inputs:
@@ -141,42 +169,35 @@ async def run(
         for claimed, body in tamper(origin, peer, sealed) if tamper else [(origin, sealed)]:
             message = bytes([claimed]) + body
             if delay:
-                loop.call_later(delay, seats[peer].send, ToParty.PEER, message)
+                loop.call_later(delay, seats[peer].party.send, ToParty.PEER, message)
             else:
-                seats[peer].send(ToParty.PEER, message)
+                seats[peer].party.send(ToParty.PEER, message)
 
     async def drive(pid: int, seat: Seat) -> None:
-        assert seat.process.stdout is not None
-        frames = Frames()
-        while data := await seat.process.stdout.read(1 << 18):
-            for number, body in frames.feed(data):
-                kind = FromParty(number)
-                if kind is FromParty.PEER:
-                    carry(pid, body[0], body[1:])
-                    continue
-                parsed = json.loads(body) if body else None
-                seat.events.append((kind, parsed))
-                if kind is FromParty.READY_FOR_JOB:
-                    job = federation.job(pid)
-                    if edit_job:
-                        edit_job(pid, job)
-                    for index, chunks in enumerate(inputs):
-                        for chunk in chunks[pid]:
-                            seat.send(ToParty.INPUT, bytes([index]) + chunk)
-                    seat.send(ToParty.JOB, json.dumps(job).encode())
-                elif kind is FromParty.OUTPUT_READY:
-                    seat.send(ToParty.GO, b"")
-                elif kind is FromParty.OUTPUT:
-                    seat.outputs = {name: base64.b64decode(sealed) for name, sealed in parsed.items()}
-                elif kind in (FromParty.DONE, FromParty.FAILED):
-                    seat.ended = parsed
-                    if kind is FromParty.FAILED:  # the agent of a failed party tells the others; here they just end
-                        for other in seats:
-                            if other.process.stdin is not None:
-                                other.process.stdin.close()
-        await seat.process.wait()
+        job = federation.job(pid)
+        if edit_job:
+            edit_job(pid, job)
+        for index, chunks in enumerate(inputs):
+            for chunk in chunks[pid]:
+                seat.party.send(ToParty.INPUT, bytes([index]) + chunk)
+        seat.party.send(ToParty.JOB, json.dumps(job).encode())
+        async for number, body in seat.party.messages():
+            kind = FromParty(number)
+            if kind is FromParty.PEER:
+                carry(pid, body[0], body[1:])
+                continue
+            parsed = json.loads(body) if body else None
+            seat.events.append((kind, parsed))
+            if kind is FromParty.OUTPUT_READY:
+                seat.party.send(ToParty.GO)
+            elif kind is FromParty.OUTPUT:
+                seat.outputs = {name: base64.b64decode(sealed) for name, sealed in parsed.items()}
+            elif kind in (FromParty.DONE, FromParty.FAILED):
+                seat.ended = parsed
+                if kind is FromParty.FAILED:  # the agent of a failed party tells the others; here they just end
+                    for other in seats:
+                        if other is not seat:
+                            await other.party.end()
+        seat.ending = (await seat.party.ending())[1]
 
-    if started:
-        started(seats)
     await asyncio.gather(*(drive(pid, seat) for pid, seat in enumerate(seats)))
-    return seats

@@ -1,6 +1,5 @@
 """Party processes on pipes: results, what they tell, and how they end."""
 
-import asyncio
 import json
 import pickle
 import random
@@ -18,8 +17,10 @@ from connectors.engine.cost import Shape
 from connectors.engine.pipe import MAX_FRAME, Frames, FromParty, PipeBroken, ToParty, frame
 from connectors.engine.programs import group_count, overlap
 from connectors.engine.rows import InputRows
+from connectors.launch.subprocesses import Party
 from connectors.rules.session_keys import pair_keys
-from tests.engine.relay import Federation, Seat, run
+from gateway.domain.errors import Reason
+from tests.engine.relay import Federation, Seat, forked, run
 from tests.engine.test_programs import BOUNDS, GROUPS, LISTS, SOME
 from tests.engine.test_wire import Canary
 
@@ -39,14 +40,13 @@ async def test_processes_compute_what_the_twin_says(program: ModuleType, paramet
     assert federation.result(seats) == program.clear(parameters, SOME)
     for seat in seats:
         kinds = [kind for kind, _ in seat.events]
-        assert kinds[0] is FromParty.READY_FOR_JOB
         assert kinds[-3:] == [FromParty.OUTPUT_READY, FromParty.OUTPUT, FromParty.DONE]
         progress = [body for kind, body in seat.events if kind is FromParty.PROGRESS]
         assert progress[0]["phase"] == "start"
         assert progress[-1]["phase"] == "limits"
         assert [p["fraction"] for p in progress] == sorted(p["fraction"] for p in progress)
         assert seat.ended["rounds"] == 1 + program.cost(parameters, BOUNDS, Shape(3, 1)).rounds
-        assert seat.process.returncode == 0
+        assert seat.ending == "with exit code 0"
         seen = [entry for entry in seat.ended["view"] if entry["step"].startswith("linking")]
         assert seen
         assert all(int(value) > 4096 for entry in seen for value in entry["elements"])
@@ -124,39 +124,27 @@ def bad_parameters(pid: int, job: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("-O",)], ids=["plain", "optimised"])
-@pytest.mark.parametrize(
-    ("edit", "reason"),
-    [
-        (bad_program, "PROGRAM_MISMATCH"),
-        (bad_threshold, "BAD_JOB"),
-        (even_parties, "BAD_JOB"),
-        (bad_seat, "BAD_JOB"),
-    ],
-)
-def test_a_job_that_does_not_hold_together_is_refused(
-    edit: Callable[[int, dict[str, Any]], None], reason: str, flags: Sequence[str]
-) -> None:
-    job = small().job(0)
-    edit(0, job)
-    assert refusal(job, flags)["reason"] == reason
+async def test_a_job_that_does_not_hold_together_is_refused(flags: Sequence[str]) -> None:
+    edits = {bad_program: "PROGRAM_MISMATCH", bad_threshold: "BAD_JOB", even_parties: "BAD_JOB", bad_seat: "BAD_JOB"}
+    async with forked(len(edits), flags) as (_, parties):
+        for party, (edit, reason) in zip(parties, edits.items(), strict=True):
+            job = small().job(0)
+            edit(0, job)
+            assert (await refusal(party, job))["reason"] == reason
 
 
-def test_bad_parameters_are_named() -> None:
+async def test_bad_parameters_are_named() -> None:
     job = small().job(0)
     bad_parameters(0, job)
-    assert "parameters.minimum_cell" in refusal(job)["detail"]
+    async with forked(1) as (_, (party,)):
+        assert "parameters.minimum_cell" in (await refusal(party, job))["detail"]
 
 
-def refusal(job: dict[str, Any], flags: Sequence[str] = ()) -> dict[str, Any]:
-    """What one party process says to a job."""
-    command = [sys.executable, *flags, "-m", "connectors.engine.party"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(frame(ToParty.JOB, json.dumps(job).encode()))
-        process.stdin.flush()
-        frames = dict(Frames().feed(process.stdout.read()))
-        assert process.wait() == 1
+async def refusal(party: Party, job: dict[str, Any]) -> dict[str, Any]:
+    """What a party says to a job."""
+    party.send(ToParty.JOB, json.dumps(job).encode())
+    frames = dict([message async for message in party.messages()])
+    assert await party.ending() == (Reason.PARTY_DIED, "with exit code 1")
     return dict(json.loads(frames[FromParty.FAILED]))
 
 
@@ -190,21 +178,16 @@ async def test_a_party_that_waits_too_long_names_who_is_missing() -> None:
     assert (late["reason"], late["culprit"], late["phase"]) == ("DEADLINE", {"pid": 0}, "start")
 
 
-async def test_a_party_dies_with_its_agent_and_says_nothing_until_it_is_told_to() -> None:
-    pipes = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "connectors.engine.party", stdin=pipes, stdout=pipes
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert await process.stdout.read(5) == frame(FromParty.READY_FOR_JOB)
-    process.stdin.close()
-    assert await process.wait() == 2
-    assert await process.stdout.read() == b""
+async def test_a_party_dies_when_its_agent_lets_go_of_its_pipe_and_says_nothing_until_it_is_told_to() -> None:
+    async with forked(1) as (_, (party,)):
+        party.let_go()
+        assert [kind async for kind, _ in party.messages()] == []
+        assert await party.ending() == (Reason.PARTY_DIED, "with exit code 2")
 
 
-def test_a_party_without_an_agent_says_so_and_ends() -> None:
-    command = [sys.executable, "-m", "connectors.engine.party"]
+@pytest.mark.parametrize("arguments", [(), ("{}",)])
+def test_a_fork_server_without_an_agent_says_so_and_ends(arguments: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "connectors.engine.forkserver", *arguments]
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     assert ended.returncode == 1
     assert b"started by its agent" in ended.stderr
@@ -226,8 +209,9 @@ assert not hasattr(sys.modules["mpyc.runtime"], "mpc")
 def test_what_agents_and_launchers_import_does_not_import_mpyc() -> None:
     script = """
 import sys
-from connectors.engine import inputs, job, pipe, programs
-raise SystemExit("mpyc" in sys.modules)
+from connectors.engine import forking, inputs, job, kernelcache, pipe, programs
+from connectors.launch import subprocesses
+raise SystemExit("mpyc" in sys.modules or "numba" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 

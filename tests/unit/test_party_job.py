@@ -11,7 +11,7 @@ from connectors.engine.errors import Abort
 from connectors.engine.job import read
 from connectors.rules.party_job import REASONS, blame, failure, party_job
 from gateway.domain.errors import Reason
-from gateway.domain.session import PROVIDER_BASE
+from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
 from gateway.rules import sealing
 from gateway.rules.roster import Roster
 from tests import examples
@@ -45,13 +45,13 @@ def test_a_culprit_is_named_as_the_contract_seats_it() -> None:
     by_pid = blame(
         contract, examples.HOME, 0, {"culprit": {"pid": 1}, "reason": "BAD_FRAME", "phase": "p", "detail": "d"}
     )
-    assert (by_pid.culprit, by_pid.reason) == (contract.seats[1].entity, Reason.PROTOCOL_VIOLATION)
+    assert (by_pid.culprit, by_pid.reason) == (contract.seats[1].entity, Reason.FRAME_UNREADABLE)
     said = {"culprit": {"provider": 1}, "reason": "BAD_INPUT", "phase": "p", "detail": "d"}
     assert blame(contract, examples.HOME, 0, said).culprit == contract.providers[1].entity
     own = {"culprit": None, "reason": "INTERNAL", "phase": "p", "detail": "d"}
     assert blame(contract, examples.HOME, 0, own).culprit == examples.HOME
     late = {"culprit": None, "reason": "DEADLINE", "phase": "p", "detail": "d"}
-    assert blame(contract, examples.HOME, 0, late).culprit == ""
+    assert blame(contract, examples.HOME, 0, late).culprit == UNDETERMINED
 
 
 def test_an_address_is_a_pid_or_a_provider_and_nothing_else() -> None:
@@ -64,4 +64,4 @@ def test_an_address_is_a_pid_or_a_provider_and_nothing_else() -> None:
 
 def test_a_failure_says_whose_turn_it_is() -> None:
     assert examples.POLICE in failure(Reason.PARTY_DIED, examples.POLICE, "p", "t").action
-    assert failure(Reason.DEADLINE_EXCEEDED, "", "p", "t").action == "Ask again"
+    assert failure(Reason.DEADLINE_EXCEEDED, UNDETERMINED, "p", "t").action == "Ask again"

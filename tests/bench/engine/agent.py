@@ -1,7 +1,7 @@
 """An agent whose parties measure: `isthmus agent serve`, with the bench's program in the place of one of its own.
 
 python -m tests.bench.engine.agent AGENT_TOML      ends when its standard input does
-python -m tests.bench.engine.agent --party         one of its parties
+python -m tests.bench.engine.agent --forks TEXT    the fork server of its parties, as the agent starts it
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from pathlib import Path
 from gateway.edges.forks import leave_forks_alone
 
 
-def main(argument: str) -> None:
+def main(argument: str, *more: str) -> None:
     leave_forks_alone()
     from tests.bench.engine import program
 
     program.install()
-    if argument == "--party":
-        from connectors.engine import party
+    if argument == "--forks":
+        from connectors.engine import forkserver
 
-        party.main()
+        forkserver.main()
     import uvloop
 
     from connectors import app
-    from connectors.launch import subprocesses
+    from connectors.launch import forkserver as launch
 
-    subprocesses.COMMAND = (sys.executable, "-P", "-m", "tests.bench.engine.agent", "--party")
+    launch.COMMAND = (sys.executable, "-P", "-m", "tests.bench.engine.agent", "--forks")
     uvloop.run(app.serve_until_stopped(Path(argument), embedded=True))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
