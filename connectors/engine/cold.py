@@ -4,7 +4,7 @@
     shares = await from_cold(rt, [totals[0] / totals[1]], bound)      and back, or, where the contract says so,
     (ratio,) = await open_(rt, [totals[0] / totals[1]], "ratio")      opened
 
-Invariants: nothing is opened but by `open_`, and inside MPyC's protocols under masks (contained.py says which); a
+Invariants: nothing is opened but by `open_`, and inside MPyC's protocols under masks (masked.py says which); a
 conversion opens nothing at all; it refuses bounds for which it could be wrong. All of it is called from the program
 itself, neither in lanes nor in coroutines of MPyC.
 
@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from connectors.engine.contained import WORD, program_opens, weights, width
+from connectors.engine.contained import WORD, weights, width
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.field import Array
+from connectors.engine.masked import program_opens
 from connectors.engine.stock import SecureFiniteField, fixed_point_root, prime_field
 from gateway.rules.sharing import P
 

@@ -3,34 +3,12 @@ over this engine's wire.
 
 Invariants: of MPyC's four methods that send, `transfer` (pickles) is refused and `_distribute`, `_reshare` and `output`
 are ours, on fixed-width elements that are checked to be below the modulus; arrays, extension fields and floats are
-refused; a value is opened only in `program_opens` or inside the protocols that `_masked` wraps, and all m shares are
-checked to lie on one polynomial of degree t.
-
-What stock protocols open, and why it may be opened. k is SECURITY_BITS + OPENINGS_BITS + _SLACK_BITS; each additive
-mask has at least k - _SLACK_BITS bits more than what it hides, so t parties learn at most 2^-40 (statistical distance)
-from 2^20 opened values, which is where a session ends. MPyC itself refuses a type whose field has no room for that.
-- sgn, to_bits, trailing_zeros, lsb (comparison, equality, bits): value + uniform mask. De Hoogh, "Design of large scale
-  applications of secure multiparty computation" (thesis, Eindhoven 2012), chapter on comparison; Schoenmakers, Tuyls,
-  EUROCRYPT 2006, section 3; Toft, "Primitives and applications for MPC" (thesis, Aarhus 2007).
-- trunc (products of SecFxp): value + mask; Catrina, de Hoogh, SCN 2010, section 3. Probabilistic rounding.
-- _mod: value - r + b q, r uniform below b; Guajardo, Mennink, Schoenmakers, FC 2010.
-- _convert: value + mask known in both fields (the same), or perfectly masked in a field.
-- is_zero_public inside sgn and _mod, reciprocal: value * r for uniform r not zero; it tells whether the value is zero,
-  which is the caller's promise (reciprocal) or independent of everything by a random sign (sgn; Toft). Bar-Ilan,
-  Beaver, PODC 1989; Schoenmakers, Veeningen, ACNS 2015, survey such protocols.
-- _is_zero: Nishide, Ohta, PKC 2007, section 5: Legendre symbols of masked values.
-
-What is not as in MPyC 0.11: it opens products as they come (`threshold=2t`): a polynomial of degree 2t whose
-factors are those of the two shared values, so that one party which knows its own shares can solve for both; here they
-are shared again first, a round more. Its `_mod` masks l bits with k + log2(b), which hides little for small b. Its
-`trunc` of bare field elements forgets the f fractional bits of a product. It has no PRSS here (`no_prss`): masks are
-sums of one number of each of t + 1 parties.
+refused; what is opened was declared (masked.py), and all m shares of it are checked to lie on one polynomial of degree
+t.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from secrets import randbelow
 from typing import Any
@@ -40,25 +18,10 @@ import numpy as np
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.lockstep import Lockstep
-from connectors.engine.stock import PrimeFieldElement, Runtime, SecureFiniteField, SecureObject, coroutine
+from connectors.engine.masked import Masked
+from connectors.engine.stock import PrimeFieldElement, SecureObject, coroutine
 
-SECURITY_BITS = 40  # of a session
-OPENINGS_BITS = 20
-_SLACK_BITS = 3  # t + 1 parties draw a mask in powers of two (2 bits); a difference has a bit more than its terms
-MASKING_BITS = SECURITY_BITS + OPENINGS_BITS + _SLACK_BITS
 WORD = 8
-
-_opening: ContextVar[str] = ContextVar("opening", default="")
-
-
-@contextmanager
-def program_opens(step: str) -> Iterator[None]:
-    """Whatever `output` is called for in here may be opened, and the caller says why."""
-    token = _opening.set(step)
-    try:
-        yield
-    finally:
-        _opening.reset(token)
 
 
 def width(modulus: int) -> int:
@@ -79,47 +42,7 @@ def weights(points: tuple[int, ...], at: int, modulus: int) -> tuple[int, ...]:
     return tuple(out)
 
 
-def _masked(name: str, body: Callable[..., Any]) -> Callable[..., Any]:
-    """A stock protocol that opens values under masks, for types that have room for these."""
-
-    def protocol(self: "Contained", x: Any, *args: Any, **kwargs: Any) -> Any:
-        kind = type(x[0] if isinstance(x, list) and x else x)
-        if name in _ADDITIVE and isinstance(kind, type) and issubclass(kind, SecureFiniteField):
-            raise TypeError(f"{name} needs an integer or fixed-point type: a field has no room for its masks")
-        with program_opens(name):
-            return body(self, x, *args, **kwargs)
-
-    return protocol
-
-
-_ADDITIVE = ("sgn", "lsb", "trunc", "trailing_zeros")
-
-
-@coroutine
-async def _mod(self: "Contained", a: Any, b: int) -> Any:
-    kind = type(a)
-    await self.returnType(kind)
-    f, l = kind.frac_length, kind.bit_length  # noqa: E741  # as everywhere in MPyC
-    if b < 2:
-        raise ValueError("the modulus has to be 2 or more")
-    below_b = await self.gather(self.random._randbelow(kind, b))
-    r = below_b >> f
-    (q,) = await self._random(kind.field, (1 << l + MASKING_BITS) // b)
-    value = await self.gather(a)
-    opened = await self.output(value + ((1 << l) - (1 << l) % b + b * q.value - r.value))
-    rest = opened.value % b
-    carried = await self.gather(1 - self.sgn(kind(r - (b - rest)), LT=True))
-    return (rest + r - b * (carried >> f)) << f
-
-
-def _trunc(self: "Contained", x: Any, f: int | None = None, l: int | None = None) -> Any:  # noqa: E741
-    kind = type(x[0] if isinstance(x, list) else x)
-    if l is not None and f is not None and not issubclass(kind, SecureObject):
-        l += f  # noqa: E741  # of the product, which stock MPyC leaves out
-    return Runtime.trunc(self, x, f, l)
-
-
-class Contained(Runtime):  # type: ignore[misc]  # mpyc is untyped
+class Contained(Masked):
     """What Engine inherits from MPyC. `m`, `t`, `peers`, `_lockstep`, `_tape` and `fail` are Engine's."""
 
     m: int
@@ -127,26 +50,9 @@ class Contained(Runtime):  # type: ignore[misc]  # mpyc is untyped
     peers: tuple[int, ...]
     _lockstep: Lockstep
     _tape: Callable[[str, int, Array], None]
-    _opened = 0
 
     def fail(self, failure: SessionAborted) -> None:
         raise NotImplementedError
-
-    sgn = _masked("sgn", Runtime.sgn)
-    lsb = _masked("lsb", Runtime.lsb)
-    to_bits = _masked("to_bits", Runtime.to_bits)
-    trailing_zeros = _masked("trailing_zeros", Runtime.trailing_zeros)
-    reciprocal = _masked("reciprocal", Runtime.reciprocal)
-    _convert = _masked("_convert", Runtime._convert)
-    _is_zero = _masked("_is_zero", Runtime._is_zero)
-    trunc = _masked("trunc", _trunc)
-    _mod = _masked("_mod", _mod)
-
-    def _norm(self, a: Any) -> Any:
-        """Where a division begins. MPyC's answer is 0 for types with less fraction than this."""
-        if type(a).bit_length > 2 * type(a).frac_length + 1:
-            raise ValueError(f"{type(a).__name__} cannot divide: half of its bits have to be fraction")
-        return super()._norm(a)
 
     def spawn(self, coro: Any) -> "asyncio.Task[object]":
         """What MPyC makes its tasks with (stock.py)."""
@@ -208,7 +114,7 @@ class Contained(Runtime):  # type: ignore[misc]  # mpyc is untyped
     async def output(self, x: Any, receivers: Any = None, threshold: int | None = None, raw: bool = False) -> Any:
         """The receivers (all, if None) learn x, from all m shares. 1 round, or 2 for shares of degree 2t."""
         values = list(x) if isinstance(x, list) else [x]
-        step = _opening.get()
+        step = self._declared()
         if not step:
             raise self._undeclared("a value was to be opened that the program does not declare")
         field = _field(values) if values else None
@@ -287,11 +193,6 @@ class Contained(Runtime):  # type: ignore[misc]  # mpyc is untyped
                 raise failure
             self._tape(f"secure types: {step}", peer, np.array(out[peer], dtype=object))
         return out
-
-    def _count(self, n: int) -> None:
-        self._opened += n
-        if self._opened > 1 << OPENINGS_BITS:
-            raise SessionAborted(Abort.INTERNAL, f"the secure types open more than 2^{OPENINGS_BITS} values")
 
     async def shutdown(self) -> None:
         """MPyC's shutdown exchanges pickles with all parties; here a party just finishes."""

@@ -18,11 +18,12 @@ from itertools import combinations
 
 import numpy as np
 
-from connectors.engine.contained import MASKING_BITS, Contained
+from connectors.engine.contained import Contained
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.lockstep import Lockstep
+from connectors.engine.masked import MASKING_BITS
 from connectors.engine.randomness import KEY_BYTES, Streams, fresh
 from connectors.engine.stock import Party
 from connectors.engine.wire import ELEMENT_BYTES, LANE, Channel, decode, encode, words

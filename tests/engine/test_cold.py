@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from connectors.engine.arithmetic import multiply
 from connectors.engine.cold import conversion_cost, from_cold, most, open_, root, to_cold
-from connectors.engine.contained import MASKING_BITS, OPENINGS_BITS, SECURITY_BITS, weights, width
+from connectors.engine.contained import weights, width
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.masked import MASKING_BITS, OPENINGS_BITS, SECURITY_BITS
 from connectors.engine.runtime import Engine
 from connectors.engine.wire import COUNTER_BYTES, ELEMENT_BYTES
 from connectors.rules.session_keys import TAG_BYTES
@@ -84,15 +85,17 @@ def test_so_they_are_with_more_parties(shape: Shape) -> None:
 
 
 @shapes
-def test_lists_sort_and_random_bits_are_bits(shape: Shape) -> None:
+def test_lists_sort_random_bits_are_bits_and_types_convert_into_each_other(shape: Shape) -> None:
     async def program(rt: Engine) -> object:
         number, element = rt.SecInt(16), rt.SecFld(101)
         bits = rt.random_bits(number, 64)
         ordered = rt.sorted([number(v) for v in (5, -1, 7, 0)])
         inverse = await open_(rt, [1 / element(7)], "test")
-        return await open_(rt, ordered, "test"), await open_(rt, bits, "test"), int(inverse[0])
+        converted = await open_(rt, [rt.convert(element(99), number), rt.convert(rt.SecFxp(24, 8)(-5), number)], "test")
+        return await open_(rt, ordered, "test"), await open_(rt, bits, "test"), int(inverse[0]), converted
 
-    ordered, bits, inverse = opened(compute(shape, program))
+    ordered, bits, inverse, converted = opened(compute(shape, program))
+    assert converted == [99, -5]
     assert ordered == [-1, 0, 5, 7]
     assert set(bits) == {0, 1}
     assert inverse == pow(7, -1, 101)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from connectors.engine.cold import open_, to_cold
-from connectors.engine.contained import OPENINGS_BITS
 from connectors.engine.errors import Abort, Culprit, SessionAborted
+from connectors.engine.masked import OPENINGS_BITS
 from connectors.engine.runtime import Engine
 from connectors.engine.wire import LANE
 from gateway.rules.sharing import P
