@@ -3,25 +3,25 @@
 Invariants: a value is opened only inside `program_opens`, or inside the protocols that `_masked` wraps; a session ends
 before it opens more values than the masks are good for.
 
-k is SECURITY_BITS + OPENINGS_BITS + _SLACK_BITS; each additive
-mask has at least k - _SLACK_BITS bits more than what it hides, so t parties learn at most 2^-40 (statistical distance)
-from 2^20 opened values, which is where a session ends. MPyC itself refuses a type whose field has no room for that.
+The masks' length is k = SECURITY_BITS + OPENINGS_BITS + _SLACK_BITS. Each additive mask has at least k - _SLACK_BITS
+bits more than what it hides, so t parties learn at most 2^-40 (statistical distance) from 2^20 opened values, which is
+where a session ends. MPyC itself refuses a type whose field has no room for that.
 - sgn, to_bits, trailing_zeros, lsb (comparison, equality, bits): value + uniform mask. De Hoogh, "Design of large scale
   applications of secure multiparty computation" (thesis, Eindhoven 2012), chapter on comparison; Schoenmakers, Tuyls,
   EUROCRYPT 2006, section 3; Toft, "Primitives and applications for MPC" (thesis, Aarhus 2007).
 - trunc (products of SecFxp): value + mask; Catrina, de Hoogh, SCN 2010, section 3. Probabilistic rounding.
 - _mod: value - r + b q, r uniform below b; Guajardo, Mennink, Schoenmakers, FC 2010.
 - _convert: value + mask known in both fields (the same), or perfectly masked in a field.
-- is_zero_public inside sgn and _mod, reciprocal: value * r for uniform r not zero (Bar-Ilan, Beaver, PODC
-  1989); it tells whether the value is zero, which is the caller's promise (reciprocal) or made independent of
-  everything by a random sign (sgn; Toft).
+- is_zero_public inside sgn, and reciprocal: value * r for uniform r not zero (Bar-Ilan, Beaver, PODC 1989). That tells
+  whether the value is zero: of a reciprocal the caller promises that it is not; sgn makes it independent of everything
+  by a random sign (Toft).
 - _is_zero: Nishide, Ohta, PKC 2007, section 5: Legendre symbols of masked values.
 
-What is not as in MPyC 0.11: it opens products as they come (`threshold=2t`): a polynomial of degree 2t whose
-factors are those of the two shared values, so that one party which knows its own shares can solve for both; here they
-are shared again first, a round more. Its `_mod` masks l bits with k + log2(b), which hides little for small b. Its
-`trunc` of bare field elements forgets the f fractional bits of a product. It has no PRSS here (`no_prss`): masks are
-sums of one number of each of t + 1 parties.
+What is not as in MPyC 0.11. It opens products as they come (`threshold=2t`): a polynomial of degree 2t that is the
+product of the two values' own, so that whoever knows one share of each can solve for both; here they are shared again
+first, a round more. Its `_mod` masks l bits with k + log2(b), which hides little for small b. Its `trunc` of bare field
+elements forgets the f fractional bits of a product. There is no PRSS here (`no_prss`): masks are sums of one number of
+each of t + 1 parties.
 """
 
 from collections.abc import Callable, Iterator
