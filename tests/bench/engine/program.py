@@ -27,6 +27,7 @@ from tests.bench.engine.operations import ROWS, Row
 NAME = "overlap"
 VERSION = overlap.VERSION
 LEAKAGE = "Everything: it computes on public numbers."
+OPENS = None
 LISTS = 5
 CELLS = 2**LISTS - 1
 BASE = 100  # added to a row's number: above every minimum that a policy asks for
