@@ -153,7 +153,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         watchers = LocalWatchers()
         store = database.computations
         account = Account(entity, clock, store, watchers)
-        take_part = TakePart(account, agent, documents, tunnel)
+        take_part = TakePart(account, agent, documents, tunnel, spaces.alive)
         spaces.take_part_as(take_part)
         recipient = keys.recipients()
         drive = Drive(account, spaces, documents, recipient, revocations)

@@ -235,6 +235,7 @@ class FakeFederation:
     known: dict[str, KnownSpace]
     nodes: Mapping[str, Node]
     cut: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
 
     def spaces(self) -> Mapping[str, KnownSpace]:
         return self.known
@@ -246,6 +247,9 @@ class FakeFederation:
 
     def chains(self, entities: Sequence[str]) -> Chains:
         return []
+
+    async def alive(self, entity: str, within: float) -> bool:
+        return entity not in self.silent
 
 
 @dataclass(frozen=True)
@@ -374,7 +378,7 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
             drive = Drive(account, federation, documents, opener, revocations)
             store = database.computations
             submit = Submit(entity, clock, ids, store, federation, documents, opener, revocations, drive.start)
-            take_part = TakePart(account, agent, documents, tunnel)
+            take_part = TakePart(account, agent, documents, tunnel, federation.alive)
             withdraw = Withdraw(account, documents, revocations, agent, tunnel, drive.stop)
             nodes[entity] = Node(
                 entity,
@@ -397,6 +401,9 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
         yield made
         for node in nodes.values():
             while tasks := {*node.drive._tasks, *node.take_part._tasks}:
+                for task in tasks:
+                    if task.get_name().startswith("done "):  # it waits for a conclusion that does not come
+                        task.cancel()
                 await asyncio.wait(tasks)
 
 

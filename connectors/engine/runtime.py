@@ -1,9 +1,9 @@
 """One party of one session: MPyC's runtime, with channels instead of sockets.
 
-Invariants: the runtime is built from explicit arguments; bytes leave and enter only through `exchange`, which
-declares beforehand what is due from whom, so MPyC's own protocols (pickled or not) cannot put an undeclared
-payload on the wire or take one from it; each exchange has its own program counter, and random streams are
-tied to it; the first failure ends every wait.
+Invariants: the runtime is built from explicit arguments; bytes leave and enter only through `_exchange`, which
+declares beforehand what is due from whom; MPyC's own protocols reach it in rounds (lockstep.py), by the methods that
+contained.py replaces, and by no other; each exchange has its own program counter, and random streams are tied to it;
+the first failure ends every wait.
 
 A protocol is a coroutine over native arrays. It advances the program counter, draws its streams, and
 exchanges; all of that up to the first wait happens in one go, in the same order at every party.
@@ -15,20 +15,23 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
+from connectors.engine.contained import Contained
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
+from connectors.engine.lockstep import Lockstep
+from connectors.engine.masked import MASKING_BITS
 from connectors.engine.randomness import KEY_BYTES, Streams, fresh
-from connectors.engine.stock import Party, Runtime
+from connectors.engine.stock import Party
 from connectors.engine.wire import ELEMENT_BYTES, LANE, Channel, decode, encode, words
 from connectors.rules.session_keys import PairKeys
 
 Group = tuple[int, ...]
 Tape = Callable[[str, int, Array], None]
+_SECURE_TYPES = -1  # the lane of MPyC's own coroutines; blocks count from 1
 
 
 def _ignore(step: str, peer: int, elements: Array) -> None:
@@ -41,9 +44,10 @@ class _Shared:
 
     failure: SessionAborted | None = None
     step: str = ""
+    exchanges: int = 0  # of native steps, under way
 
 
-class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
+class Engine(Contained):
     """MPyC's Runtime for party `pid` of m, threshold t.
 
     `post(peer, sealed)` carries frames away and `channels[peer].feed(sealed)` brings them in; `tape(step,
@@ -62,8 +66,8 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
     ) -> None:
         loop = asyncio.get_running_loop()
         handler = loop.get_exception_handler()
-        options = Namespace(threshold=shape.t, no_log=True, no_prss=True, no_async=False, no_barrier=True, sec_param=40)
-        options.mix32_64bit = False
+        options = Namespace(threshold=shape.t, no_log=True, no_prss=True, no_async=False, no_barrier=True)
+        options.mix32_64bit, options.bit_length, options.sec_param = False, 32, MASKING_BITS
         super().__init__(pid, [Party(peer) for peer in range(shape.m)], options)
         loop.set_exception_handler(handler)  # MPyC put its own
         self.m, self.t, self.shape = shape.m, shape.t, shape
@@ -80,11 +84,11 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         self.all_groups: tuple[Group, ...] = tuple(combinations(range(self.m), self.m - self.t))
         self.held = tuple(group for group in self.all_groups if pid in group)
         self.groups: dict[Group, Streams] = {}
-        self.rounds = 0
+        self.rounds = self._secure_rounds = 0
         self.lane = 0
         self._shared = _Shared()
         self._tape, self._on_step = tape, on_step
-        self._due: dict[int, int] | None = None
+        self._lockstep = Lockstep(self.peers, cap, self._secure_types)
 
     @property
     def counter(self) -> int:
@@ -156,18 +160,32 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
         return out
 
     async def _exchange(self, sends: Mapping[int, bytes], due: Mapping[int, int], step: str) -> dict[int, memoryview]:
+        counter = self.counter
+        await self._lockstep.rest()
+        self._shared.exchanges += 1
+        try:
+            return await self._at(counter, sends, due, step)
+        finally:
+            self._shared.exchanges -= 1
+
+    async def _secure_types(self, sends: Mapping[int, bytes], due: Mapping[int, int]) -> dict[int, memoryview]:
+        """A round of MPyC's own coroutines, while no native step is under way."""
+        if self._shared.exchanges:
+            raise SessionAborted(Abort.INTERNAL, "secure types were used beside a native step that was under way")
+        self._secure_rounds += 1
+        return await self._at(_SECURE_TYPES * LANE + self._secure_rounds, sends, due, "secure types")
+
+    async def _at(
+        self, counter: int, sends: Mapping[int, bytes], due: Mapping[int, int], step: str
+    ) -> dict[int, memoryview]:
         self._check()
         self.rounds += 1
         self._shared.step = step
         if self._on_step is not None:
             self._on_step(step, self.rounds)
-        self._due = dict(due)
-        try:
-            for peer, payload in sends.items():
-                self._send_message(peer, payload)
-            futures = {peer: self._receive_message(peer) for peer in due}
-        finally:
-            self._due = None
+        for peer, payload in sends.items():
+            self.channels[peer].send(counter, payload)
+        futures = {peer: self.channels[peer].receive(counter, length) for peer, length in due.items()}
         if all(future.done() for future in futures.values()):
             await asyncio.sleep(0)  # let frames in that arrived meanwhile
         try:
@@ -188,13 +206,16 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
             self._shared.failure = failure
             for channel in self.channels.values():
                 channel.abort(failure)
+            self._lockstep.end(failure)
 
     @property
     def phase(self) -> str:
         return self._shared.step.partition(":")[0]
 
     def finish(self) -> None:
-        """Check that no peer sent more than the protocol asks for."""
+        """Check that no peer sent more than the protocol asks for; what secure types still compute is left."""
+        self._lockstep.check()
+        self._lockstep.end(SessionAborted(Abort.INTERNAL, "the session has finished"))
         for peer, channel in self.channels.items():
             if channel.has_leftovers:
                 self.fail(
@@ -213,28 +234,3 @@ class Engine(Runtime):  # type: ignore[misc]  # mpyc is untyped
     def laggards(self) -> list[int]:
         """The peers that the current step waits for."""
         return [peer for peer, channel in self.channels.items() if channel.owes]
-
-    # MPyC's own protocols end up in the two below, and have declared nothing.
-
-    def _send_message(self, peer_pid: int, data: bytes) -> None:
-        if self._due is None:
-            raise self._undeclared()
-        self.channels[peer_pid].send(self.counter, data)
-
-    def _receive_message(self, peer_pid: int) -> "asyncio.Future[memoryview]":
-        if self._due is None or peer_pid not in self._due:
-            raise self._undeclared()
-        return self.channels[peer_pid].receive(self.counter, self._due[peer_pid])
-
-    async def shutdown(self) -> None:
-        """MPyC's shutdown exchanges pickles with all parties; here a party just finishes."""
-        raise self._undeclared()
-
-    def transfer(self, *args: Any, **kwargs: Any) -> Any:
-        """MPyC's transfer exchanges pickles."""
-        raise self._undeclared()
-
-    def _undeclared(self) -> SessionAborted:
-        failure = SessionAborted(Abort.UNDECLARED_PAYLOAD, "a protocol of stock MPyC reached for the wire")
-        self.fail(failure)
-        return failure

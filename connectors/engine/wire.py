@@ -134,6 +134,7 @@ class Channel:
         for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(failure)
+                future.exception()  # whoever waits is told; nobody has to
         self._waiting.clear()
 
     def _is_past(self, counter: int) -> bool:

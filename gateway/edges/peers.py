@@ -31,6 +31,7 @@ from gateway.ports import Chains, Clock, Ids
 from gateway.rules.tokens import request_hash
 
 SERVICE = "/isthmus.peer.v1.PeerService/"
+HEALTH = "/grpc.health.v1.Health/Check"
 CALL_WITHIN = 10.0
 # How gRPC calls a connection that nobody closed: the peer may be gone, or only the way to it.
 _SILENCE = ("timeout", "timed out", "unreachable", "no route")
@@ -146,6 +147,16 @@ class PeerLine:
                 raise self._broken(error) from None
             finally:
                 stream.cancel()
+
+    async def alive(self, within: float) -> bool:
+        """Whether its gateway says anything at all `within` so many seconds, on the connection that sessions use."""
+        try:
+            async with self._channels.lease() as channel:
+                call = channel.unary_unary(HEALTH, request_serializer=None, response_deserializer=None)
+                await call(b"", timeout=within)
+        except grpc.RpcError as error:
+            return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        return True
 
     async def _call(self, method: str, request: Message, kind: type[Any], attempts: int = 3) -> Any:
         sent = request.SerializeToString()

@@ -96,6 +96,13 @@ class Spaces:
     ) -> AsyncIterator[Frame]:
         return self._peer(entity).tunnel(session, within, outgoing)
 
+    async def alive(self, entity: str, within: float) -> bool:
+        """Whether the gateway of another space answers."""
+        try:
+            return await self._peer(entity).alive(within)
+        except IsthmusError:
+            return False
+
     async def offered(self, token: str) -> None:
         """The own agent's offer, verified like anybody's."""
         offer = await self._reader.offer(token, self._entity)

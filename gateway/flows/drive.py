@@ -28,7 +28,7 @@ from gateway.rules.lifecycle import ENDINGS, Event
 
 CONCLUDE_WITHIN = 2.0
 # So long the others are heard after the first report that does not settle whose doing it was.
-HEARD_WITHIN = 1.0
+HEARD_WITHIN = 0.8
 # What a line tells that broke, rather than the space at its other end.
 _LINE_LOST = frozenset({Reason.PEER_UNREACHABLE, Reason.DEADLINE_EXCEEDED, Reason.CANCELLED})
 # Reasons of spaces that gave no answer, rather than a veto.

@@ -1,19 +1,22 @@
 """A session that runs at the own agent, overseen by its gateway: for what the gateway finds, for silence, for the time.
 
-Invariant: whatever the agent does, its events end: with its own last one, or with the failure that is found here, of
-which the agent is told as well.
+Invariants: whatever the agent does, its events end: with its own last one, or with the failure that is found here, of
+which the agent is told as well; whatever becomes of a line, the session does not wait for it longer than its contract's
+stall deadline, and nobody is blamed for a silent one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 
 from gateway.domain.contract import Contract
 from gateway.domain.errors import Reason
 from gateway.domain.session import UNDETERMINED, Failure, RunEvent
 from gateway.ports import Agent
+
+ASKED_EVERY = 1.0
 
 
 async def overseen(
@@ -49,6 +52,46 @@ async def overseen(
             await agent.stop(contract.session, failure)
             yield failure
             return
+
+
+@asynccontextmanager
+async def lines_watched(
+    entity: str,
+    contract: Contract,
+    alive: Callable[[str, float], Awaitable[bool]],
+    found: asyncio.Future[Failure],
+) -> AsyncIterator[None]:
+    """Meanwhile every gateway that this one has a line to is asked each second for a sign of life.
+
+    A connection that is closed is noticed by whoever uses it, at once; one that is silent by nobody else.
+    """
+    seated = {seat.entity for seat in contract.seats}
+    near = {other for other in contract.entities() if other in seated or entity in seated}
+    tasks = [
+        asyncio.create_task(_watch(other, contract, alive, found))
+        for other in sorted((near | {contract.initiator}) - {entity})
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _watch(
+    other: str, contract: Contract, alive: Callable[[str, float], Awaitable[bool]], found: asyncio.Future[Failure]
+) -> None:
+    loop, stall = asyncio.get_running_loop(), contract.deadlines.stall
+    heard = loop.time()
+    while True:
+        asked = loop.time()
+        if await alive(other, ASKED_EVERY):
+            heard = asked
+        if loop.time() - heard > stall and not found.done():
+            text = f"the gateway of {other}, or the line to it, gave no sign of life for {stall} s"
+            found.set_result(Failure(Reason.PEER_UNREACHABLE.value, UNDETERMINED, "session", text, "Ask again"))
+        await asyncio.sleep(max(0.0, asked + ASKED_EVERY - loop.time()))
 
 
 def _too_long(contract: Contract) -> Failure:

@@ -9,7 +9,7 @@ and what only the others could tell is left open.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +22,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Completed, Failure, Progress, Refusal, RunEvent
 from gateway.flows.account import Account, ending_of
-from gateway.flows.oversee import overseen
+from gateway.flows.oversee import lines_watched, overseen
 from gateway.ports import Agent, Chains, Documents, Tunnels
 from gateway.rules import blame
 from gateway.rules.jose import parse_compact
@@ -30,7 +30,7 @@ from gateway.rules.lifecycle import LIVE, Event
 from gateway.rules.records import from_bytes
 
 # Longer than the initiator hears the others before it concludes.
-CONCLUSION_WITHIN = 1.7
+CONCLUSION_WITHIN = 1.4
 
 _EVENT_OF_STATE = {
     State.RELEASED: Event.RELEASE,
@@ -50,8 +50,12 @@ class TakePart:
     agent: Agent
     documents: Documents
     tunnels: Tunnels
+    # Whether the gateway of another space answers within so many seconds.
+    alive: Callable[[str, float], Awaitable[bool]]
     # Sessions that run here; set when the initiator has said how one ended.
     _running: dict[str, asyncio.Event] = field(default_factory=dict)
+    # Those that are done here and wait for how it ended.
+    _done: dict[str, asyncio.Event] = field(default_factory=dict)
     # What this gateway itself finds wrong with a session that runs here.
     _found: dict[str, asyncio.Future[Failure]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -111,12 +115,15 @@ class TakePart:
             del self._running[session]
             raise
         last: RunEvent | None = None
+        found = self._found[session] = asyncio.get_running_loop().create_future()
         try:
             self.tunnels.open(signed.body)
             self.tunnels.start(session)
-            found = self._found[session] = asyncio.get_running_loop().create_future()
             ran = self.agent.run(contract, approvals, chains)
-            async with aclosing(overseen(self.entity, self.agent, signed.body, ran, found)) as events:
+            async with (
+                lines_watched(self.entity, signed.body, self.alive, found),
+                aclosing(overseen(self.entity, self.agent, signed.body, ran, found)) as events,
+            ):
                 async for event in events:
                     last = event
                     if isinstance(event, Progress) and known is not None:
@@ -127,14 +134,15 @@ class TakePart:
             last = Failure(problem.reason.value, self.entity, "start", problem.public, problem.advice)
             raise
         finally:
-            self._found.pop(session, None)
             if isinstance(last, Completed):
-                del self._running[session]
+                self._done[session] = self._running.pop(session)
+                task = asyncio.create_task(self._until_concluded(signed, concluded, found), name=f"done {session}")
             else:
+                self._found.pop(session, None)
                 failure = last if isinstance(last, Failure) else None
                 task = asyncio.create_task(self._left_alone(signed, concluded, failure), name=f"ending {session}")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def found(self, session: str, failure: Failure) -> None:
         """This gateway finds that a session has failed: it ends here, and whoever follows it is told."""
@@ -168,8 +176,9 @@ class TakePart:
         if failure is not None and known is not None:
             with suppress(IsthmusError):  # of a contract that cannot be read any more the session ends all the same
                 failure = blame.believable(failure, caller, self.documents.recall(known)[0].body)
-        if session in self._running:
-            self._running[session].set()
+        for sessions in (self._running, self._done):
+            if session in sessions:
+                sessions[session].set()
         if failure is not None:
             await self.agent.stop(session, failure)
         await self.tunnels.close(session)
@@ -261,6 +270,23 @@ class TakePart:
             if problem.reason is Reason.ILLEGAL_TRANSITION:
                 raise _Overtaken from None
             raise
+
+    async def _until_concluded(
+        self, signed: SignedContract, concluded: asyncio.Event, found: asyncio.Future[Failure]
+    ) -> None:
+        """This space has done its part; the session ends here all the same when the others fall away."""
+        session = signed.body.session
+        told = asyncio.create_task(concluded.wait())
+        try:
+            async with lines_watched(self.entity, signed.body, self.alive, found):
+                total = signed.body.deadlines.total
+                await asyncio.wait((told, found), timeout=total, return_when=asyncio.FIRST_COMPLETED)
+            if not concluded.is_set():
+                await self._left_alone(signed, concluded, found.result() if found.done() else None)
+        finally:
+            told.cancel()
+            self._found.pop(session, None)
+            self._done.pop(session, None)
 
     async def _left_alone(self, signed: SignedContract, concluded: asyncio.Event, failure: Failure | None) -> None:
         """The report ended before the session was complete: nothing of it may stay behind here."""

@@ -25,7 +25,7 @@ class Party:
     engine: Engine
     result: object = None
     lengths: list[tuple[int, int]] = field(default_factory=list)
-    seen: list[tuple[str, int, Array]] = field(default_factory=list)
+    seen: list[tuple[str, int, Array]] = field(default_factory=list, repr=False)
 
 
 Protocol = Callable[[Engine], Awaitable[object]]

@@ -181,9 +181,11 @@ async def test_an_element_outside_the_field_names_the_sender() -> None:
     assert (failure.reason, failure.culprit) == (Abort.ELEMENT_OUT_OF_RANGE, Culprit("pid", 1))
 
 
-@pytest.mark.parametrize("path", ["transfer", "shutdown", "input", "output", "multiply", "array"])
+@pytest.mark.parametrize("path", ["transfer", "shutdown", "output", "array"])
 def test_stock_mpyc_cannot_reach_the_wire(path: str, tmp_path: Path) -> None:
-    """Every receive path of MPyC itself, with a canary waiting at each program counter."""
+    """MPyC's own receive paths, with a canary waiting at each program counter (test_cold_attacks.py has what replaces
+    them).
+    """
     canary = tmp_path / "canary"
     payload = pickle.dumps(Canary(canary))
     loop = asyncio.new_event_loop()
@@ -201,12 +203,8 @@ def test_stock_mpyc_cannot_reach_the_wire(path: str, tmp_path: Path) -> None:
             await rt.transfer("anything", senders=0)
         elif path == "shutdown":
             await rt.shutdown()
-        elif path == "input":
-            await rt.gather(rt.input(number(1), senders=0))
         elif path == "output":
             await rt.output(number(1))
-        elif path == "multiply":
-            await rt.gather(number(2) * number(3))
         else:
             await rt.output(number.array([1, 2]))
 

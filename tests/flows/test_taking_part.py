@@ -10,8 +10,10 @@ import pytest
 
 from gateway.domain.approval import SignedContract
 from gateway.domain.computation import State
+from gateway.domain.contract import Deadlines
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import UNDETERMINED, Approval, Failure, Progress, Refusal, RunEvent
+from gateway.flows import oversee
 from gateway.flows.approve import Approve
 from gateway.rules.planning import LONGEST_SESSION, STARTS_WITHIN
 from tests import examples
@@ -284,3 +286,39 @@ async def test_a_session_that_its_initiator_never_concludes_is_no_longer_live_at
     assert ended is not None
     assert ended.ending is not None
     assert (ended.state, ended.ending.reason, ended.ending.space) == (State.FAILED, "PEER_UNREACHABLE", UNDETERMINED)
+
+
+async def test_a_space_that_has_done_its_part_does_not_wait_for_an_initiator_that_is_silent(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oversee, "ASKED_EVERY", 0.01)
+    contract = await contract_of(here, deadlines=Deadlines(connect=60, stall=1, total=60))
+    tokens = await approved(here, contract)
+    police = here.nodes[POLICE]
+    assert [event async for event in report(police, contract, tokens)][-1:] != []
+    running = await police.get(examples.SESSION)
+    assert running is not None
+    assert running.state is State.RUNNING
+    police.federation.silent.add(HOME)
+    ended = await police.ended(examples.SESSION)
+    assert ended.ending is not None
+    assert (ended.state, ended.ending.reason, ended.ending.space) == (State.FAILED, "PEER_UNREACHABLE", UNDETERMINED)
+    assert police.tunnel._routes == {}
+    assert police.take_part._done == police.take_part._found == {}
+
+
+async def test_a_line_that_is_silent_ends_what_runs_over_it_and_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oversee, "ASKED_EVERY", 0.01)
+    contract = examples.contract(deadlines=Deadlines(connect=60, stall=1, total=60))
+    asked: set[str] = set()
+
+    async def alive(entity: str, within: float) -> bool:
+        asked.add(entity)
+        return entity != NEUTRAL
+
+    found: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+    async with oversee.lines_watched(POLICE, contract, alive, found):
+        failure = await found
+    assert (failure.reason, failure.culprit) == ("PEER_UNREACHABLE", UNDETERMINED)
+    assert NEUTRAL in failure.text
+    assert asked == {HOME, NEUTRAL, CARE}

@@ -41,7 +41,7 @@ OPTIONS = (
     ("grpc.max_concurrent_streams", 512),
     ("grpc.so_reuseport", 0),
     # A peer that stops answering pings is gone; clients may ping, not flood.
-    ("grpc.keepalive_time_ms", 5_000),
+    ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
