@@ -170,7 +170,7 @@ class Session(asyncio.Protocol):
         )
 
     def _post(self, peer: int, sealed: bytes) -> None:
-        self._writer.write(FromParty.PEER, bytes([peer]) + sealed)
+        self._writer.post(bytes([peer]), sealed)
 
     def _progress(self, step: str, rounds: int) -> None:
         phase, fraction = step.partition(":")[0], min(1.0, rounds / (1 + self.job.result().cost.rounds))

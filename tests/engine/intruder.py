@@ -169,8 +169,8 @@ def cost(parameters: dict[str, Any], bounds: Sequence[int], shape: Shape) -> Cos
     return overlap.cost(parameters["overlap"], bounds, shape)
 
 
-def columns(parameters: dict[str, Any]) -> int:
-    return overlap.columns(parameters["overlap"])
+def words(parameters: dict[str, Any]) -> int:
+    return overlap.words(parameters["overlap"])
 
 
 def encode(parameters: dict[str, Any], *rest: Any) -> Any:

@@ -18,6 +18,17 @@ def multiply(rt: Engine, n: int) -> Made:
     )
 
 
+def nothing(rt: Engine, n: int) -> Made:
+    """What is measured of it is over when a party gets here."""
+    x = elements(1, n)
+    mine = shares(rt, x, 3)
+
+    async def run() -> Array:
+        return mine
+
+    return run, lambda result: opens_to(rt, result, x)
+
+
 def sequential(rt: Engine, n: int) -> Made:
     """n multiplications of one pair, each of the product before: what a round takes."""
     x = elements(1, 1)

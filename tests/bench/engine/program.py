@@ -1,7 +1,8 @@
 """A program that measures, in the place of `overlap`, so that real gateways and agents carry what it sends.
 
 What is measured stands in the contract: the row's number, as the minimum cell. The figures are the result: as many
-cells as five lists have patterns. Parties agree on the figures, so each "shares" them as constants.
+cells as lists have patterns. Five lists have enough for a row's figures, three for when a session had begun. Parties
+agree on the figures, so each "shares" them as constants.
 """
 
 from __future__ import annotations
@@ -22,17 +23,15 @@ from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
 from connectors.engine.runtime import Engine
 from connectors.engine.sharing import open_
 from tests.bench.engine.measuring import Measured, measure, most
-from tests.bench.engine.operations import ROWS, Row
+from tests.bench.engine.operations import ROWS, START, Row
 
 NAME = "overlap"
 VERSION = overlap.VERSION
 LEAKAGE = "Everything: it computes on public numbers."
 OPENS = None
-LISTS = 5
-CELLS = 2**LISTS - 1
 BASE = 100  # added to a row's number: above every minimum that a policy asks for
 # No cell may count more people than there are: figures are cut into digits of so many bits.
-DIGIT, DIGITS = 11, 4
+DIGIT, DIGITS = 10, 5
 LARGEST = 1 << 22  # elements of one message
 
 
@@ -47,7 +46,8 @@ def words(parameters: Parameters) -> int:
 
 
 def outputs(parameters: Parameters) -> int:
-    return 2 * CELLS
+    lists = parameters["lists"]
+    return 2 * (2 ** len(lists) - 1) if isinstance(lists, list | tuple) else 0
 
 
 def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
@@ -62,28 +62,34 @@ async def run(rt: Engine, parameters: Parameters, inputs: Sequence[Array]) -> Ar
     await open_(rt, np.zeros(1, dtype=np.uint64), "bench: start")
     opened = time.monotonic_ns() // 1000
     figures = [await most(rt, opened)]
-    number = int(str(parameters["minimum_cell"])) - BASE
-    if number:
-        row = ROWS[number - 1]
-        measured = await measure(rt, row.operation, row.n, row.repeats)
-        taken = min(measured.seconds), statistics.median(measured.seconds), max(measured.seconds)
-        figures += [measured.rounds, measured.sent, int(measured.right), *(int(1e6 * one) for one in taken)]
+    row = ROWS[int(str(parameters["minimum_cell"])) - BASE]
+    if row is not START:
+        found = await measure(rt, row.operation, row.n, row.repeats)
+        taken = min(found.seconds), statistics.median(found.seconds), max(found.seconds)
+        figures += [2 * found.rounds + found.right, found.sent, *(int(1e6 * one) for one in taken)]
     digits = [figure >> DIGIT * place & (1 << DIGIT) - 1 for figure in figures for place in range(DIGITS)]
-    return np.array([*digits, *[0] * (CELLS - len(digits)), *[1] * CELLS], dtype=np.uint64)
+    cells = outputs(parameters) // 2
+    return np.array([*digits, *[0] * (cells - len(digits)), *[1] * cells], dtype=np.uint64)
 
 
-def minimum_cell(row: Row | None) -> int:
-    """What a contract says to have this row measured; None measures the start of a session alone."""
-    return BASE + (0 if row is None else 1 + ROWS.index(row))
+def minimum_cell(row: Row) -> int:
+    """What a contract says to have this row measured."""
+    return BASE + ROWS.index(row)
 
 
-def read(cells: Sequence[int], row: Row | None) -> tuple[float, Measured | None]:
-    """When the first value was open (seconds of the machine's running clock), and the row's figures: of all its runs
-    the quickest, the median and the slowest."""
-    opened, rounds, sent, right, *taken = (
+def started(cells: Sequence[int]) -> float:
+    """When the first value was open, in seconds of the machine's running clock."""
+    return _figures(cells)[0] / 1e6
+
+
+def measured(cells: Sequence[int], row: Row) -> Measured:
+    """The row's figures: of all its runs the quickest, the median and the slowest."""
+    _, rounds, sent, *taken = _figures(cells)
+    return Measured(row.operation, row.n, [one / 1e6 for one in taken], rounds // 2, sent, bool(rounds % 2))
+
+
+def _figures(cells: Sequence[int]) -> list[int]:
+    return [
         sum(digit << DIGIT * place for place, digit in enumerate(cells[start : start + DIGITS]))
-        for start in range(0, CELLS - CELLS % DIGITS, DIGITS)
-    )
-    if row is None:
-        return opened / 1e6, None
-    return opened / 1e6, Measured(row.operation, row.n, [one / 1e6 for one in taken], rounds, sent, bool(right))
+        for start in range(0, len(cells) - len(cells) % DIGITS, DIGITS)
+    ]

@@ -120,7 +120,7 @@ def main(jobs):
     tell([ports] * PARTIES)
     for number, (name, n, repeats) in enumerate([["less", 1, 1], *jobs]):
         if number == 1:
-            print(json.dumps(["start", 0, [time.perf_counter() - began]]), flush=True)
+            print(json.dumps(["start", 1, [time.perf_counter() - began]]), flush=True)
         program, each = prepared(name, n)
         tell([(program, inputs, repeats) for inputs in each])
         lines = [one.stdout.readline() for one in parties]

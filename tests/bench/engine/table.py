@@ -12,6 +12,7 @@ from tests.bench.engine.operations import OPERATIONS, Row
 from tests.bench.engine.others import Other
 
 Figures = Mapping[str, Measured]
+WIDE = "multiply:1000000"  # where what a message takes beside its elements is least
 
 
 def main_table(
@@ -28,7 +29,7 @@ def main_table(
         own = _median(ours)
         through = _median(tunnelled.get(row.key))
         table.add_row(
-            f"{OPERATIONS[row.operation].title}, {size(row.n)}",
+            title(row),
             seconds(row.goal),
             seconds(own) + ("" if ours is None or ours.right else " WRONG"),
             "" if row.goal is None or own is None else ("yes" if own <= row.goal else "no"),
@@ -36,9 +37,15 @@ def main_table(
             ratio(through, own),
             *_other(row, stock.get(row.operation), own),
             *_other(row, spu.get(row.operation), own),
-            "" if ours is None else str(ours.rounds),
-            "" if ours is None else f"{ours.sent:,}",
+            str(ours.rounds) if ours is not None and ours.rounds else "",
+            f"{ours.sent:,}" if ours is not None and ours.sent else "",
         )
+    ours, theirs = direct.get(WIDE), stock.get("multiply")
+    if ours is not None:
+        table.add_row(
+            "bytes per party and product", "8", f"{ours.sent / ours.n:.2f}", "", "", "",
+            "" if theirs is None else f"{theirs.sent / theirs.n:.1f}",
+        )  # fmt: skip
     return table
 
 
@@ -49,7 +56,7 @@ def more_parties(rows: Sequence[Row], by_parties: Mapping[int, Figures]) -> Tabl
         for head in (f"m = {m}", *(["×"] if m > 3 else []), "bytes", *(["×"] if m > 3 else [])):
             table.add_column(head, justify="right")
     for row in rows:
-        cells = [f"{OPERATIONS[row.operation].title}, {size(row.n)}"]
+        cells = [title(row)]
         first = by_parties[3].get(row.key)
         for m, figures in by_parties.items():
             one = figures.get(row.key)
@@ -82,6 +89,10 @@ def seconds(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.4f}" if value < 0.1 else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def title(row: Row) -> str:
+    return OPERATIONS[row.operation].title + (f", {size(row.n)}" if row.n > 1 else "")
 
 
 def size(n: int) -> str:
