@@ -27,9 +27,10 @@ DEADLINES = contract.Deadlines(connect=10, stall=5, total=300)
 LONGEST_SESSION = 3600  # seconds: no contract may hold a seat for longer
 MAX_CELLS = 4096  # as many as a program computes, with the parties' memory in mind
 MAX_ROWS = 1 << 22  # people of all providers together, padded; as many as a party takes
-# Measured on loopback through four gateways, two cores (tests/bench): a round, and sealed bytes per second.
-SECONDS_PER_ROUND = 0.005
-BYTES_PER_SECOND = 25e6
+# Measured on loopback through three gateways, two cores (tests/bench): a round, and bytes per second with the computing
+# between them.
+SECONDS_PER_ROUND = 0.002
+BYTES_PER_SECOND = 45e6
 SECONDS_TO_START = 0.3
 
 

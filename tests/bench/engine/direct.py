@@ -20,7 +20,7 @@ import numpy as np
 
 from connectors.engine import stock
 from connectors.engine.cost import Shape
-from connectors.engine.rehearsal import rehearse
+from connectors.engine.forkserver import warm
 from connectors.engine.runtime import Engine
 from connectors.engine.sharing import open_
 from connectors.rules.session_keys import pair_keys
@@ -147,7 +147,7 @@ def free_ports(count: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    rehearse()
+    warm()
     sys.stdout.buffer.write(WARM)
     sys.stdout.flush()
     print(json.dumps(asyncio.run(party(int(sys.argv[1]), json.load(sys.stdin)))))
