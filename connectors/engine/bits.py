@@ -157,6 +157,7 @@ async def open_bits(rt: "Engine", x: Array, step: str) -> Array:
     """Everyone learns x [S, ...]. The caller says why it may be known. 1 round, C(m-1, t+1) words per word and party,
     and digests.
     """
+    rt.opening(step)
     rt.advance()
     n, flat = prod(x.shape[1:]), _rows(x, x.shape)
     known = dict(zip(rt.held, flat, strict=True))

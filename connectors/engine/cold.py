@@ -68,6 +68,7 @@ async def open_(rt: "Engine", values: Sequence[Any], step: str) -> list[Any]:
     """Everyone learns the values: int, float or field element, as their kind says. The caller says why they may be
     known. 1 round, a share of each value to all m - 1 others, all of which are checked.
     """
+    rt.opening(step)
     with program_opens(step):
         opened = rt.output(list(values))
     result: list[Any] = await rt.gather(opened)

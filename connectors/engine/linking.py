@@ -27,6 +27,9 @@ from connectors.engine.wellformed import check_well_formed, well_formed_cost
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
+SORT = "linking: sort by key"
+# The steps in which values are opened, and why they may be.
+OPENS = {SORT: "whether rows under a fresh shuffle are in order of unique keys, which a uniform permutation decides"}
 BLOCK = 1 << 10  # words of a plane in one lane, where keys are compared
 WORDS = 1 << 16  # in one message of products of bits
 
@@ -85,7 +88,7 @@ async def link(rt: "Engine", inputs: Sequence[Array], payload: int, limits: Limi
     await check_well_formed(rt, inputs)
     at = layout(payload, len(inputs), limits)
     rows = np.concatenate([_laid_out(rt, at, p, shares) for p, shares in enumerate(inputs)], axis=-1)
-    flags = planes(await sort(rt, rows, at.real, "linking: sort by key"), at.bits)
+    flags = planes(await sort(rt, rows, at.real, SORT), at.bits)
     key = flags[:, at.key : at.real]
     following = ahead(key, 1)
 

@@ -124,6 +124,7 @@ class Session(asyncio.Protocol):
             self._post,
             self._look if job.demo_view else _look_away,
             self._progress,
+            job.program.OPENS,
         )
         self._inboxes = [
             Inbox(

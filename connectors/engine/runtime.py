@@ -12,7 +12,7 @@ exchanges; all of that up to the first wait happens in one go, in the same order
 import asyncio
 import copy
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -51,7 +51,8 @@ class Engine(Contained):
     """MPyC's Runtime for party `pid` of m, threshold t.
 
     `post(peer, sealed)` carries frames away and `channels[peer].feed(sealed)` brings them in; `tape(step,
-    peer, elements)` sees what is received, `on_step(step, rounds)` how far it is.
+    peer, elements)` sees what is received, `on_step(step, rounds)` how far it is. `opens` has the steps in which the
+    program says that it opens values; in any other step nothing is opened (None: every step may).
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Engine(Contained):
         post: Callable[[int, bytes], None],
         tape: Tape = _ignore,
         on_step: Callable[[str, int], None] | None = None,
+        opens: Collection[str] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         handler = loop.get_exception_handler()
@@ -87,7 +89,7 @@ class Engine(Contained):
         self.rounds = self._secure_rounds = 0
         self.lane = 0
         self._shared = _Shared()
-        self._tape, self._on_step = tape, on_step
+        self._tape, self._on_step, self._opens = tape, on_step, opens
         self._lockstep = Lockstep(self.peers, cap, self._secure_types)
 
     @property
@@ -106,6 +108,13 @@ class Engine(Contained):
         """A new program counter, for the next exchange and its streams."""
         self._program_counter[0] += 1
         return self.counter
+
+    def opening(self, step: str) -> None:
+        """Called before values are opened; ends the session where the program did not declare it."""
+        if self._opens is not None and step not in self._opens:
+            failure = SessionAborted(Abort.INTERNAL, f"the program does not declare that it opens values in {step!r}")
+            self.fail(failure)
+            raise failure
 
     def fork(self, lane: int) -> "Engine":
         """This engine with program counters of its own (lanes.py)."""

@@ -98,6 +98,7 @@ async def open_(rt: "Engine", x: Array, step: str) -> Array:
     theirs, which with the own one give the value and what the others hold, and of that the others send a digest. Shares
     that t parties made up cannot agree with all t + 1 others, so they are noticed, though not whose they are.
     """
+    rt.opening(step)
     rt.advance()
     flat = np.ascontiguousarray(x.reshape(-1))
     shown, known = set(drawn(rt.pid, rt.shape)), [pid for pid in rt.peers if rt.pid in drawn(pid, rt.shape)]

@@ -29,7 +29,7 @@ from connectors.engine.programs import overlap
 from gateway.rules.sealing import fresh_key
 from tests.engine.test_wire import Canary
 
-NAME, VERSION, LEAKAGE = "intruder", "1", "everything"
+NAME, VERSION, LEAKAGE, OPENS = "intruder", "1", "everything", ()
 # process_vm_readv(2) and bpf(2) have no name in the C library or in Python.
 _READ_MEMORY, _LOAD_PROGRAM = {"x86_64": (310, 321), "aarch64": (270, 280)}[os.uname().machine]
 # As the kernel got it when the fork server was started: what stays in /proc/self/environ.
@@ -169,8 +169,8 @@ def cost(parameters: dict[str, Any], bounds: Sequence[int], shape: Shape) -> Cos
     return overlap.cost(parameters["overlap"], bounds, shape)
 
 
-def columns(parameters: dict[str, Any]) -> int:
-    return overlap.columns(parameters["overlap"])
+def words(parameters: dict[str, Any]) -> int:
+    return overlap.words(parameters["overlap"])
 
 
 def encode(parameters: dict[str, Any], *rest: Any) -> Any:

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.engine.cost import Shape
-from connectors.engine.errors import InputRejected
+from connectors.engine.errors import InputRejected, SessionAborted
 from connectors.engine.programs import PROGRAMS, digest, group_count, overlap
 from connectors.engine.rows import MAX_ROWS, InputRows
+from connectors.engine.runtime import Engine
 from tests.engine.harness import SHAPES, Party, revealed, run
 from tests.engine.packed import shared_words
 
@@ -202,6 +203,32 @@ def test_programs_have_different_digests_and_say_what_they_leak() -> None:
     assert len({digest(name) for name in PROGRAMS}) == len(PROGRAMS)
     assert all(len(bytes.fromhex(digest(name))) == 32 for name in PROGRAMS)
     assert all("Recipients learn" in program.LEAKAGE for program in PROGRAMS.values())
+
+
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+def test_a_program_opens_in_the_steps_that_it_declares_and_is_stopped_in_any_other(
+    program: ModuleType, parameters: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: set[str] = set()
+    allowed = Engine.opening
+
+    def opening(rt: Engine, step: str) -> None:
+        steps.add(step)
+        allowed(rt, step)
+
+    monkeypatch.setattr(Engine, "opening", opening)
+    rows = [InputRows([5, 7], [1, 2], [(0, 1), (1, 0)])] * 2
+    execute(program, parameters, rows, [2, 2], SHAPES[0])
+    assert steps == set(program.OPENS)
+    assert all(program.OPENS.values())
+
+    def undeclared(rt: Engine, step: str) -> None:
+        rt._opens = set(program.OPENS) - {step}
+        allowed(rt, step)
+
+    monkeypatch.setattr(Engine, "opening", undeclared)
+    with pytest.raises(SessionAborted, match="does not declare"):
+        execute(program, parameters, rows, [2, 2], SHAPES[0])
 
 
 @pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])

@@ -20,9 +20,11 @@ from random import Random
 from typing import Any, cast
 
 from connectors.engine import party as party_process
+from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.inputs import CHUNK_BYTES, Inbox
+from connectors.engine.inputs import length as input_length
 from connectors.engine.pipe import ToParty, frame
 from connectors.engine.programs import overlap
 from connectors.engine.rows import InputRows
@@ -226,7 +228,9 @@ class _ChannelScene:
 
 
 _SEAT, _PROVIDER, _STRANGER, _SESSION = fresh_key(), fresh_key(), fresh_key(), bytes(range(32))
-_ENTITY, _COLUMNS, _BOUND = "https://provider.example", 2, 4
+_ENTITY, _WORDS, _BOUND = "https://provider.example", 2, 4
+_SHAPE = Shape(3, 1)
+_LENGTH = input_length(0, _SHAPE, _WORDS, _BOUND)  # bytes of one provider's shares at seat 0
 
 
 class _InboxScene:
@@ -241,7 +245,8 @@ class _InboxScene:
             transcript=_SESSION,
             pid=0,
             private_key=_SEAT[0],
-            columns=_COLUMNS,
+            shape=_SHAPE,
+            words=_WORDS,
             bound=_BOUND,
         )
         self.number = 0
@@ -256,12 +261,9 @@ class _InboxScene:
                 tally.refused[f"input {refused.reason}"] += 1
                 return  # a party feeds nothing more
             tally.accepted["input"] += 1
-            _must(sum(map(len, self.inbox._chunks)) <= ELEMENT_BYTES * _COLUMNS * _BOUND, "too many bytes are kept")
+            _must(sum(map(len, self.inbox._pieces)) <= _LENGTH, "too many bytes are kept")
             if self.inbox.complete:
-                try:
-                    _must(self.inbox.matrix().shape == (_COLUMNS, _BOUND), "a matrix of another shape")
-                except SessionAborted as refused:
-                    _must(refused.reason is Abort.ELEMENT_OUT_OF_RANGE, refused)
+                _must(self.inbox.shares().shape == (2, _WORDS, _BOUND), "shares of another shape")
 
     def _next(self) -> bytes:
         random = self.random
@@ -270,7 +272,7 @@ class _InboxScene:
             number = random.choice([0, 1, 2**32 - 1, number + 1])
         if random.random() < 0.1:
             return random.randbytes(random.choice([0, 4, 5, 6, 100, CHUNK_BYTES, CHUNK_BYTES + 1]))
-        size = ELEMENT_BYTES * _COLUMNS * _BOUND
+        size = _LENGTH
         content = random.choice([bytes(size), bytes(8), bytes(16), bytes(size // 2), _content(random), b"\xff" * size])
         private = (_STRANGER if random.random() < 0.1 else _PROVIDER)[0]
         session = random.choice([_SESSION] * 9 + [bytes(32)])

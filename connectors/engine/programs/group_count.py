@@ -20,6 +20,9 @@ from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
 from connectors.engine.linking import (
+    OPENS as LINKING_OPENS,
+)
+from connectors.engine.linking import (
     both,
     both_cost,
     link,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 NAME = "group_count"
 VERSION = 1
+OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each combination of codes, the number of people with it, each once, "

@@ -19,6 +19,9 @@ from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
 from connectors.engine.linking import (
+    OPENS as LINKING_OPENS,
+)
+from connectors.engine.linking import (
     both,
     both_cost,
     link,
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "overlap"
 VERSION = 1
+OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each pattern of lists, the number of people on exactly those lists, "

@@ -28,6 +28,7 @@ from tests.bench.engine.operations import ROWS, START, Row
 NAME = "overlap"
 VERSION = overlap.VERSION
 LEAKAGE = "Everything: it computes on public numbers."
+OPENS = None
 BASE = 100  # added to a row's number: above every minimum that a policy asks for
 # No cell may count more people than there are: figures are cut into digits of so many bits.
 DIGIT, DIGITS = 10, 5
