@@ -238,14 +238,20 @@ class World:
         children = processes.descendants(self.agent.pid)
         return {child.id for child in children if processes.role_of(child) == "party"}
 
+    async def warm_parties(self) -> set[int]:
+        """The same, once there is one: the next is forked after the last has ended."""
+        async with asyncio.timeout(START_WITHIN):
+            while not (found := await asyncio.to_thread(self.parties)):
+                continue
+        return found
+
     async def start_agent(self) -> None:
         config = self.home(CARE) / "agent.toml"
         command = (sys.executable, "-m", "gateway", "agent", "serve", "--config", str(config), "--embedded")
         self.agent = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         async with asyncio.timeout(START_WITHIN):
             token = await self.offered.get()
-            while not await asyncio.to_thread(self.parties):  # warm after the offer: kernels are loaded first
-                continue
+        await self.warm_parties()  # after the offer: kernels are loaded first
         self.offer = await Reader(Verifier(self.trust, SystemClock().now)).offer(token, CARE)
 
     async def stop_agent(self) -> None:

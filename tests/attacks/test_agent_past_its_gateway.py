@@ -385,7 +385,7 @@ FORGERIES: dict[str, Forgery] = {
 async def test_22_23_24_28_a_proposal_is_refused(world: World, name: str) -> None:
     forgery = FORGERIES[name]
     token, chains = forgery.make(world)
-    start, parties = len(world.facts()), world.parties()
+    start, parties = len(world.facts()), await world.warm_parties()
 
     answer = await world.line.propose(token, chains)
 

@@ -53,7 +53,7 @@ async def agree(world: World, contract: Contract | None = None) -> Agreed:
 
 async def refusal(world: World, token: str, approvals: Sequence[str], chains: Chains) -> IsthmusError:
     """What Run is refused with; nothing has started then."""
-    start, parties = len(world.facts()), world.parties()
+    start, parties = len(world.facts()), await world.warm_parties()
     with pytest.raises(IsthmusError) as refused:
         async with asyncio.timeout(ANSWER_WITHIN):
             async for _ in world.line.run(token, approvals, chains):

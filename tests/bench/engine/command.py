@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
         parser.error(f"rows: {', '.join(row.key for row in ROWS)}; columns: {', '.join(COLUMNS)}")
     own = by_row(asyncio.run(direct.run(rows))) if {"direct", "parties"} & set(columns) else {}
     through = by_row(asyncio.run(tunnelled.run(rows))) if "tunnel" in columns else {}
-    console = Console(width=150)
+    console = Console(width=170)
     stock = others.stock(rows) if "stock" in columns else {}
     spu = others.spu(rows) if "spu" in columns else {}
     console.print(table.main_table(rows, own, through, stock, spu))

@@ -37,10 +37,10 @@ async def run(rows: Sequence[Row], m: int = 3) -> list[Measured]:
     """All rows in one session of m party processes; a session's start in as many as it has repeats."""
     figures = []
     for row in rows:
-        if row is START:
+        if row.key == START.key:
             taken = [(await _session([], m))[0] for _ in range(row.repeats)]
             figures.append(Measured(row.operation, row.n, taken, 0, 0, True))
-    others = [row for row in rows if row is not START]
+    others = [row for row in rows if row.key != START.key]
     return figures + ((await _session(others, m))[1] if others else [])
 
 

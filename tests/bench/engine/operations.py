@@ -31,7 +31,7 @@ OPERATIONS = {
     "multiply": Operation("multiply", products.multiply, stock=10**5, spu=10**6),
     "less": Operation("a < b, 32 bit", packed.less, stock=10**3, spu=10**5),
     "equal": Operation("a = b, 32 bit", packed.equal, stock=10**3, spu=10**5),
-    "sort": Operation("sort, 32-bit keys", packed.ordered, sorting, stock=64, spu=10**4),
+    "sort": Operation("sort, 32-bit keys", packed.ordered, sorting, stock=256, spu=10**4),
     "histogram": Operation("histogram of 16 bins", packed.histogram, stock=500, spu=10**5),
     "overlap": Operation("overlap table, 3 lists of", packed.overlap_table),
     "start": Operation("a session's start, warm pool", products.nothing, stock=1, spu=1),

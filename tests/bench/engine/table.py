@@ -82,7 +82,10 @@ def _median(measured: Measured | None) -> float | None:
 
 
 def ratio(figure: float | None, own: float | None) -> str:
-    return f"{figure / own:.2g}" if figure is not None and own else ""
+    if figure is None or not own:
+        return ""
+    times = figure / own
+    return f"{times:,.0f}" if times >= 10 else f"{times:.1f}"
 
 
 def seconds(value: float | None) -> str:

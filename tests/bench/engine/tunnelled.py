@@ -90,6 +90,7 @@ async def federation(folder: Path) -> AsyncIterator[Sandbox]:
     (folder / PORTS_FILE).write_text(json.dumps(ports))
     statements = await enrol(folder / NAME / "anchor.toml", newcomers)
     agents = []
+    log = (folder / "log").open("ab")
     try:
         for spec in SPACES:
             home = folder / "spaces" / spec.name
@@ -97,8 +98,10 @@ async def federation(folder: Path) -> AsyncIterator[Sandbox]:
             settings = (home / "gateway.toml").read_text()
             (home / "gateway.toml").write_text(settings.replace(EMBEDDED, ""))
             command = (sys.executable, "-m", "tests.bench.engine.agent", str(home / "agent.toml"))
-            agents.append(await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE))
-        async with running(folder, spaces=SPACES) as sandbox:
+            agents.append(
+                await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log)
+            )
+        async with running(folder, spaces=SPACES, log=log.fileno()) as sandbox:
             yield sandbox
     finally:
         for agent in agents:
@@ -106,3 +109,4 @@ async def federation(folder: Path) -> AsyncIterator[Sandbox]:
                 agent.stdin.close()
         for agent in agents:
             await agent.wait()
+        log.close()
