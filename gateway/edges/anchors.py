@@ -148,7 +148,7 @@ class AnchorPoll:
             self._wanted.clear()
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(Exception),
-                wait=wait_exponential_jitter(initial=0.2, max=30.0),
+                wait=wait_exponential_jitter(multiplier=0.2, max=30.0),
                 before_sleep=self._unanswered,
             ):
                 with attempt:
