@@ -76,16 +76,6 @@ def combine(weights, rows, out):
                     part[i] = _sum(part[i], _product(row[i], weight))
 
 
-@njit(types.boolean(_vector, _vector), cache=True, nogil=True)
-def absorb(out, received):
-    """out += received; whether all of `received` is in the field (out is of no use otherwise)."""
-    largest = ZERO
-    for i in range(out.size):
-        largest = max(largest, received[i])
-        out[i] = _sum(out[i], min(received[i], P))
-    return largest < P
-
-
 @njit(types.uint64(_vector), cache=True, nogil=True)
 def into_field(words):
     """Keeps the low 61 bits of each word, in place; how many of them are p, which is outside the field."""
