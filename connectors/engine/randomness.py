@@ -51,11 +51,6 @@ class Stream:
             out[outside] = self.words(outside.size)
         return out
 
-    def bits(self, n: int) -> Array:
-        """n uniform bits, as field elements."""
-        packed = np.frombuffer(self._cipher.update(bytes((n + 7) // 8)), dtype=np.uint8)
-        return np.unpackbits(packed, count=n).astype(np.uint64)
-
     def permutation(self, n: int) -> npt.NDArray[np.intp]:
         """A uniform permutation of range(n): the order of n random words, drawn again if two are equal."""
         while True:

@@ -26,9 +26,6 @@ class Watched(Stream):
     def elements(self, n: int) -> Array:
         return self._keep(super().elements(n))
 
-    def bits(self, n: int) -> Array:
-        return self._keep(super().bits(n))
-
     def _keep(self, values: Array) -> Array:
         self._drawn.extend(int(value) for value in values)
         return values
