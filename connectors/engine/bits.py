@@ -23,7 +23,6 @@ one member sends each, the t other members send a digest (SHA-256) of all theirs
 a wrong word from up to t parties is noticed.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,6 +37,7 @@ from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.native import lazily
+from connectors.engine.wire import DIGEST_WORDS, digest
 
 if TYPE_CHECKING:
     from connectors.engine.native import bits as kernels
@@ -47,7 +47,6 @@ else:
 
 ROWS = 64  # in a word
 ONES = np.uint64(2**64 - 1)
-DIGEST_WORDS = 4
 
 
 def words_for(n: int) -> int:
@@ -266,9 +265,4 @@ def _opening(shape: Shape, to: int) -> "Mapping[int, tuple[tuple[Group, ...], tu
 
 def _digest(known: "Mapping[Group, Array]", groups: "tuple[Group, ...]") -> Array:
     """Of the words of these groups; nothing if there is none."""
-    if not groups:
-        return np.zeros(0, dtype=np.uint64)
-    digest = hashlib.sha256()
-    for group in groups:
-        digest.update(np.ascontiguousarray(known[group]).astype("<u8", copy=False).data)
-    return np.frombuffer(digest.digest(), dtype="<u8").astype(np.uint64)
+    return digest(*(known[group] for group in groups)) if groups else np.zeros(0, dtype=np.uint64)

@@ -10,7 +10,6 @@ elements per value. 1 round. The sub-shares that t parties see are uniform, what
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +18,13 @@ from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array, add, combine, in_field, mul
 from connectors.engine.lanes import blocks, joined
+from connectors.engine.wire import DIGEST_WORDS, digest
 from gateway.rules.sharing import lagrange
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
 BLOCK = 1 << 15  # elements that are worked on at once: they fit the cache, and a message is 256 KiB
-DIGEST = 4  # words
 
 
 def split(secrets: Array, shape: Shape, elements: Callable[[int], Array]) -> list[Array]:
@@ -102,9 +101,9 @@ async def open_(rt: "Engine", x: Array, step: str) -> Array:
     rt.advance()
     flat = np.ascontiguousarray(x.reshape(-1))
     shown, known = set(drawn(rt.pid, rt.shape)), [pid for pid in rt.peers if rt.pid in drawn(pid, rt.shape)]
-    digest = _digest(flat)
-    sends = {peer: flat if peer in known else digest for peer in rt.peers}
-    due = {peer: flat.size if peer in shown else digest.size for peer in rt.peers}
+    summary = digest(flat)
+    sends = {peer: flat if peer in known else summary for peer in rt.peers}
+    due = {peer: flat.size if peer in shown else DIGEST_WORDS for peer in rt.peers}
     received = await rt.exchange(sends, due, step, bits=True)
     for peer in sorted(shown):
         if not in_field(received[peer]):
@@ -116,15 +115,11 @@ async def open_(rt: "Engine", x: Array, step: str) -> Array:
     rows = np.stack([flat, *(received[peer] for peer in sorted(shown))])
     points = (rt.pid + 1, *(peer + 1 for peer in sorted(shown)))
     for peer in rt.peers:
-        if peer not in shown and not np.array_equal(received[peer], _digest(combine(lagrange(points, peer + 1), rows))):
+        if peer not in shown and not np.array_equal(received[peer], digest(combine(lagrange(points, peer + 1), rows))):
             failure = SessionAborted(Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together")
             rt.fail(failure)
             raise failure
     return combine(lagrange(points, 0), rows).reshape(x.shape)
-
-
-def _digest(share: Array) -> Array:
-    return np.frombuffer(sha256(share.astype("<u8", copy=False).tobytes()).digest(), dtype="<u8").astype(np.uint64)
 
 
 def reshare_cost(shape: Shape, n: int) -> Cost:
@@ -132,5 +127,5 @@ def reshare_cost(shape: Shape, n: int) -> Cost:
 
 
 def open_cost(shape: Shape, n: int) -> Cost:
-    digests = shape.m * (shape.m - 1 - shape.t) * DIGEST
-    return Cost(1, shape.m * shape.t * n + digests, max(n, DIGEST))
+    digests = shape.m * (shape.m - 1 - shape.t) * DIGEST_WORDS
+    return Cost(1, shape.m * shape.t * n + digests, max(n, DIGEST_WORDS))

@@ -23,7 +23,6 @@ session without a culprit: whether the provider or one of two seats deviated, no
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,24 +30,24 @@ import numpy as np
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
+from connectors.engine.wire import DIGEST_WORDS, digest
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
-_DIGEST_WORDS = 4
 STEP = "linking: check inputs"
 
 
 async def check_well_formed(rt: "Engine", inputs: Sequence[Array]) -> None:
     """`inputs`: per provider shares [S, C, bound] of its rows. Raises SessionAborted."""
     rt.advance()
-    shares = [[_digest(share) for share in provider] for provider in inputs]
-    digests = {peer: _common(rt, shares, peer) for peer in rt.peers}
-    theirs = await rt.exchange(digests, {peer: digest.size for peer, digest in digests.items()}, STEP, bits=True)
-    for peer, digest in digests.items():
-        differs = np.flatnonzero(digest != theirs[peer])
+    shares = [[digest(share) for share in provider] for provider in inputs]
+    common = {peer: _common(rt, shares, peer) for peer in rt.peers}
+    theirs = await rt.exchange(common, {peer: mine.size for peer, mine in common.items()}, STEP, bits=True)
+    for peer, mine in common.items():
+        differs = np.flatnonzero(mine != theirs[peer])
         if differs.size:
-            provider = int(differs[0]) // _DIGEST_WORDS
+            provider = int(differs[0]) // DIGEST_WORDS
             failure = SessionAborted(
                 Abort.INCONSISTENT_SHARES,
                 f"parties {rt.pid} and {peer} hold shares of provider {provider}'s rows that do not fit together",
@@ -58,17 +57,12 @@ async def check_well_formed(rt: "Engine", inputs: Sequence[Array]) -> None:
             raise failure
 
 
-def _common(rt: "Engine", shares: Sequence[Sequence[bytes]], peer: int) -> Array:
+def _common(rt: "Engine", shares: Sequence[Sequence[Array]], peer: int) -> Array:
     """The digests of what this party and a peer both hold, one per provider."""
     both = [s for s, group in enumerate(rt.held) if peer in group]
-    joined = (sha256(b"".join(provider[s] for s in both)).digest() for provider in shares)
-    return np.frombuffer(b"".join(joined), dtype="<u8").astype(np.uint64)
-
-
-def _digest(share: Array) -> bytes:
-    return sha256(np.ascontiguousarray(share).astype("<u8", copy=False).data).digest()
+    return np.concatenate([digest(*(provider[s] for s in both)) for provider in shares])
 
 
 def well_formed_cost(shape: Shape, providers: int) -> Cost:
-    n = _DIGEST_WORDS * providers
+    n = DIGEST_WORDS * providers
     return Cost(1, shape.m * (shape.m - 1) * n, n)

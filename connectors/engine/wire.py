@@ -10,6 +10,7 @@ bounded: no honest peer is more than two rounds ahead, since each needs what oth
 import asyncio
 import struct
 from collections.abc import Callable
+from hashlib import sha256
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from connectors.rules.session_keys import BadFrame, Opener, Sealer
 
 COUNTER_BYTES = 8
 ELEMENT_BYTES = 8
+DIGEST_WORDS = 4
 LANE = 1 << 40  # a counter is a lane (runtime.py) times this and a step within it
 EARLY_FRAMES = 1 << 12
 _EARLY_ROUNDS = 3  # of messages at the cap, in all lanes
@@ -32,6 +34,14 @@ def encode(elements: Array) -> bytes:
 def words(payload: bytes | memoryview) -> Array:
     """A payload as words of bits, of which every value is one."""
     return np.frombuffer(payload, dtype="<u8").astype(np.uint64, copy=False)
+
+
+def digest(*parts: Array) -> Array:
+    """SHA-256 over the words of these, as DIGEST_WORDS words."""
+    state = sha256()
+    for part in parts:
+        state.update(np.ascontiguousarray(part).astype("<u8", copy=False).data)
+    return words(state.digest())
 
 
 def decode(payload: bytes | memoryview, sender: int) -> Array:
