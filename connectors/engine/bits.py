@@ -119,7 +119,7 @@ async def share_own(rt: "Engine", own: Array | None, sizes: Mapping[int, int], s
             sends = {peer: masked for peer in cyclic if peer != dealer}
         elif rt.pid in cyclic:
             due[dealer] = n
-    received = await rt.exchange(sends, due, step, bits=True)
+    received = await rt.exchange(sends, due, step, bits=rt.peers)
     for dealer, masked in received.items():
         out[dealer][rt.held.index(cyclic_group(rt.shape, dealer))] = masked
     return out
@@ -141,7 +141,7 @@ async def and_(rt: "Engine", x: Array, y: Array, step: str) -> Array:
         if carried:
             own ^= out[k]
     sends = {peer: own for peer in rt.held[roles.cyclic] if peer != rt.pid}
-    received = await rt.exchange(sends, dict.fromkeys(roles.dealers, own.size), step, bits=True)
+    received = await rt.exchange(sends, dict.fromkeys(roles.dealers, own.size), step, bits=rt.peers)
     for dealer, k in roles.dealers.items():
         out[k] = received[dealer]
     return out.reshape(shape)
@@ -166,7 +166,7 @@ async def open_bits(rt: "Engine", x: Array, step: str) -> Array:
         sends[peer] = np.concatenate([*(known[group] for group in sent), _digest(known, checked)])
         sent, checked = _opening(rt.shape, rt.pid)[peer]
         due[peer] = len(sent) * n + (DIGEST_WORDS if checked else 0)
-    received = await rt.exchange(sends, due, step, bits=True)
+    received = await rt.exchange(sends, due, step, bits=rt.peers)
     for peer, (sent, _) in _opening(rt.shape, rt.pid).items():
         pieces = received[peer][: len(sent) * n].reshape(len(sent), n)
         known.update(zip(sent, pieces, strict=True))

@@ -150,10 +150,10 @@ class Engine(Contained):
         self.groups = {group: Streams(key) for group, key in keys.items()}
 
     async def exchange(
-        self, sends: Mapping[int, Array], due: Mapping[int, int], step: str, *, bits: bool = False
+        self, sends: Mapping[int, Array], due: Mapping[int, int], step: str, *, bits: Collection[int] = ()
     ) -> dict[int, Array]:
         """Send vectors to peers and receive vectors of `due` elements, in one round, under the current
-        counter. With `bits` they are words of bits, not field elements.
+        counter. What the peers in `bits` send are words of bits, not field elements.
         """
         payloads = {peer: encode(elements) for peer, elements in sends.items() if elements.size}
         lengths = {peer: ELEMENT_BYTES * n for peer, n in due.items() if n}
@@ -161,7 +161,7 @@ class Engine(Contained):
         out: dict[int, Array] = {peer: np.zeros(0, dtype=np.uint64) for peer, n in due.items() if not n}
         for peer, payload in received.items():
             try:
-                out[peer] = words(payload) if bits else decode(payload, peer)
+                out[peer] = words(payload) if peer in bits else decode(payload, peer)
             except SessionAborted as exc:
                 self.fail(exc)
                 raise

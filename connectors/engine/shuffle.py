@@ -135,7 +135,7 @@ async def _exchange(rt: "Engine", sends: Mapping[int, Array], due: Mapping[int, 
     """
     answer = np.full(1, ONES)
     answers = {peer: answer for peer in due if peer not in sends}
-    return await rt.exchange({**sends, **answers}, {**dict.fromkeys(sends, 1), **due}, step, bits=True)
+    return await rt.exchange({**sends, **answers}, {**dict.fromkeys(sends, 1), **due}, step, bits=rt.peers)
 
 
 def shuffle_cost(shape: Shape, columns: int, n: int) -> Cost:

@@ -43,7 +43,7 @@ async def check_well_formed(rt: "Engine", inputs: Sequence[Array]) -> None:
     rt.advance()
     shares = [[digest(share) for share in provider] for provider in inputs]
     common = {peer: _common(rt, shares, peer) for peer in rt.peers}
-    theirs = await rt.exchange(common, {peer: mine.size for peer, mine in common.items()}, STEP, bits=True)
+    theirs = await rt.exchange(common, {peer: mine.size for peer, mine in common.items()}, STEP, bits=rt.peers)
     for peer, mine in common.items():
         differs = np.flatnonzero(mine != theirs[peer])
         if differs.size:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from connectors.engine.arithmetic import multiply
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.runtime import Engine
-from connectors.engine.sharing import open_, reshare
+from connectors.engine.sharing import drawn, open_, reshare
 from gateway.rules.sharing import InconsistentShares, P, reconstruct
 from tests.engine.harness import SHAPES, Party, engines, revealed, run, run_parties, shared
 
@@ -57,12 +57,8 @@ def test_resharing_keeps_values_and_changes_every_share(shape: Shape) -> None:
     assert not np.any(parties[0].result == x[0])
 
 
-@shapes
-def test_opening_notices_a_wrong_share(shape: Shape) -> None:
-    x = shared(shape, [5, 6, 7])
-    x[1][2] ^= np.uint64(1)
-
-    async def all_fail() -> list[object]:
+def opened_by_all(shape: Shape, x: list[Array]) -> list[object]:
+    async def all_end() -> list[object]:
         parties = engines(shape)
 
         async def one(rt: Engine) -> object:
@@ -71,8 +67,28 @@ def test_opening_notices_a_wrong_share(shape: Shape) -> None:
 
         return await asyncio.gather(*(one(p.engine) for p in parties), return_exceptions=True)
 
-    failures = asyncio.run(all_fail())
+    return asyncio.run(all_end())
+
+
+@shapes
+def test_opening_notices_a_wrong_share(shape: Shape) -> None:
+    x = shared(shape, [5, 6, 7])
+    x[1][2] ^= np.uint64(1)
+    failures = opened_by_all(shape, x)
     assert all(isinstance(f, SessionAborted) and f.reason is Abort.INCONSISTENT_SHARES for f in failures)
+
+
+@shapes
+def test_an_opened_share_outside_the_field_names_its_sender_to_whoever_reads_it(shape: Shape) -> None:
+    x = shared(shape, [5, 6, 7])
+    x[1][2] = P
+    ended = opened_by_all(shape, x)
+    readers = [failure for pid, failure in enumerate(ended) if 1 in drawn(pid, shape)]
+    assert len(readers) == shape.t
+    for failure in readers:
+        assert isinstance(failure, SessionAborted)
+        assert (failure.reason, failure.culprit) == (Abort.ELEMENT_OUT_OF_RANGE, Culprit("pid", 1))
+    assert all(isinstance(failure, SessionAborted) for failure in ended)
 
 
 def spoil(shares: dict[int, list[int]]) -> None:
