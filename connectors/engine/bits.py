@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.errors import Abort
 from connectors.engine.field import Array
 from connectors.engine.native import lazily
 from connectors.engine.wire import DIGEST_WORDS, digest
@@ -172,9 +172,7 @@ async def open_bits(rt: "Engine", x: Array, step: str) -> Array:
         known.update(zip(sent, pieces, strict=True))
     for peer, (sent, checked) in _opening(rt.shape, rt.pid).items():
         if not np.array_equal(received[peer][len(sent) * n :], _digest(known, checked)):
-            failure = SessionAborted(Abort.INCONSISTENT_SHARES, f"the bits opened in {step!r} do not fit together")
-            rt.fail(failure)
-            raise failure
+            rt.abort(Abort.INCONSISTENT_SHARES, f"the bits opened in {step!r} do not fit together")
     opened: Array = np.bitwise_xor.reduce(list(known.values()))
     return opened.reshape(x.shape[1:])
 

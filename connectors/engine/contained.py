@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from secrets import randbelow
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def weights(points: tuple[int, ...], at: int, modulus: int) -> tuple[int, ...]:
 
 
 class Contained(Masked):
-    """What Engine inherits from MPyC. `m`, `t`, `peers`, `_lockstep`, `_tape` and `fail` are Engine's."""
+    """What Engine inherits from MPyC. `m`, `t`, `peers`, `_lockstep`, `_tape`, `fail` and `abort` are Engine's."""
 
     m: int
     t: int
@@ -51,8 +51,10 @@ class Contained(Masked):
     _lockstep: Lockstep
     _tape: Callable[[str, int, Array], None]
 
-    def fail(self, failure: SessionAborted) -> None:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def fail(self, failure: SessionAborted) -> None: ...
+        def abort(self, reason: Abort, detail: str, culprit: Culprit | None = None) -> NoReturn: ...
 
     def spawn(self, coro: Any) -> "asyncio.Task[object]":
         """What MPyC makes its tasks with (stock.py)."""
@@ -116,7 +118,7 @@ class Contained(Masked):
         values = list(x) if isinstance(x, list) else [x]
         step = self._declared()
         if not step:
-            raise self._undeclared("a value was to be opened that the program does not declare")
+            self._undeclared("a value was to be opened that the program does not declare")
         field = _field(values) if values else None
         await self.returnType(asyncio.Future)
         if field is None:
@@ -164,11 +166,7 @@ class Contained(Masked):
             if not at:
                 secrets = values
             elif values != [row[at - 1] for row in rows]:
-                failure = SessionAborted(
-                    Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together"
-                )
-                self.fail(failure)
-                raise failure
+                self.abort(Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together")
         return secrets
 
     async def _send(
@@ -186,32 +184,27 @@ class Contained(Masked):
         for peer, payload in received.items():
             out[peer] = [int.from_bytes(payload[i : i + size], "little") for i in range(0, len(payload), size)]
             if any(value >= field.modulus for value in out[peer]):
-                failure = SessionAborted(
-                    Abort.ELEMENT_OUT_OF_RANGE, f"party {peer} sent an element outside the field", Culprit("pid", peer)
-                )
-                self.fail(failure)
-                raise failure
+                detail = f"party {peer} sent an element outside the field"
+                self.abort(Abort.ELEMENT_OUT_OF_RANGE, detail, Culprit("pid", peer))
             self._tape(f"secure types: {step}", peer, np.array(out[peer], dtype=object))
         return out
 
     async def shutdown(self) -> None:
         """MPyC's shutdown exchanges pickles with all parties; here a party just finishes."""
-        raise self._undeclared("MPyC's shutdown was called")
+        self._undeclared("MPyC's shutdown was called")
 
     def transfer(self, *args: Any, **kwargs: Any) -> Any:
         """MPyC's transfer exchanges pickles."""
-        raise self._undeclared("MPyC's transfer was called")
+        self._undeclared("MPyC's transfer was called")
 
     def _send_message(self, peer_pid: int, data: bytes) -> None:
-        raise self._undeclared("a protocol of stock MPyC reached for the wire")
+        self._undeclared("a protocol of stock MPyC reached for the wire")
 
     def _receive_message(self, peer_pid: int) -> None:
-        raise self._undeclared("a protocol of stock MPyC reached for the wire")
+        self._undeclared("a protocol of stock MPyC reached for the wire")
 
-    def _undeclared(self, what: str) -> SessionAborted:
-        failure = SessionAborted(Abort.UNDECLARED_PAYLOAD, what)
-        self.fail(failure)
-        return failure
+    def _undeclared(self, what: str) -> NoReturn:
+        self.abort(Abort.UNDECLARED_PAYLOAD, what)
 
 
 def _field(values: Sequence[Any]) -> Any:

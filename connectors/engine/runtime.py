@@ -15,6 +15,7 @@ from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NoReturn
 
 import numpy as np
 
@@ -112,9 +113,7 @@ class Engine(Contained):
     def opening(self, step: str) -> None:
         """Called before values are opened; ends the session where the program did not declare it."""
         if self._opens is not None and step not in self._opens:
-            failure = SessionAborted(Abort.INTERNAL, f"the program does not declare that it opens values in {step!r}")
-            self.fail(failure)
-            raise failure
+            self.abort(Abort.INTERNAL, f"the program does not declare that it opens values in {step!r}")
 
     def fork(self, lane: int) -> "Engine":
         """This engine with program counters of its own (lanes.py)."""
@@ -216,6 +215,12 @@ class Engine(Contained):
             for channel in self.channels.values():
                 channel.abort(failure)
             self._lockstep.end(failure)
+
+    def abort(self, reason: Abort, detail: str, culprit: Culprit | None = None, phase: str = "") -> NoReturn:
+        """End the session, here and now."""
+        failure = SessionAborted(reason, detail, culprit, phase)
+        self.fail(failure)
+        raise failure
 
     @property
     def phase(self) -> str:

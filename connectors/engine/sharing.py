@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.errors import Abort
 from connectors.engine.field import Array, add, combine, mul
 from connectors.engine.lanes import blocks, joined
 from connectors.engine.wire import DIGEST_WORDS, digest
@@ -109,9 +109,7 @@ async def open_(rt: "Engine", x: Array, step: str) -> Array:
     points = (rt.pid + 1, *(peer + 1 for peer in sorted(shown)))
     for peer in rt.peers:
         if peer not in shown and not np.array_equal(received[peer], digest(combine(lagrange(points, peer + 1), rows))):
-            failure = SessionAborted(Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together")
-            rt.fail(failure)
-            raise failure
+            rt.abort(Abort.INCONSISTENT_SHARES, f"the shares opened in {step!r} do not fit together")
     return combine(lagrange(points, 0), rows).reshape(x.shape)
 
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from connectors.engine.bits import ROWS, open_bits, open_bits_cost, planes, words_for
 from connectors.engine.compare import less, less_cost
 from connectors.engine.cost import Cost, Shape, in_blocks, levels
-from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.errors import Abort
 from connectors.engine.field import Array
 from connectors.engine.lanes import blocks, joined
 from connectors.engine.native import lazily
@@ -172,11 +172,7 @@ class _Order:
 
     def _check(self, fits: bool) -> None:
         if not fits:
-            failure = SessionAborted(
-                Abort.INCONSISTENT_SHARES, f"the comparisons opened in {self._step!r} are no order"
-            )
-            self._rt.fail(failure)
-            raise failure
+            self._rt.abort(Abort.INCONSISTENT_SHARES, f"the comparisons opened in {self._step!r} are no order")
 
 
 def _ends(sizes: Places) -> Places:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.errors import Abort
 from connectors.engine.field import Array
 from connectors.engine.wire import DIGEST_WORDS, digest
 
@@ -48,13 +48,11 @@ async def check_well_formed(rt: "Engine", inputs: Sequence[Array]) -> None:
         differs = np.flatnonzero(mine != theirs[peer])
         if differs.size:
             provider = int(differs[0]) // DIGEST_WORDS
-            failure = SessionAborted(
+            rt.abort(
                 Abort.INCONSISTENT_SHARES,
                 f"parties {rt.pid} and {peer} hold shares of provider {provider}'s rows that do not fit together",
                 phase="linking",
             )
-            rt.fail(failure)
-            raise failure
 
 
 def _common(rt: "Engine", shares: Sequence[Sequence[Array]], peer: int) -> Array:
