@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from connectors.engine.contained import WORD, weights, width
+from connectors.engine.contained import WORD, width
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.field import Array
 from connectors.engine.masked import program_opens
 from connectors.engine.stock import SecureFiniteField, fixed_point_root, prime_field
-from gateway.rules.sharing import P
+from gateway.rules.sharing import P, lagrange
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -109,7 +109,7 @@ async def _moved(rt: "Engine", shares: list[int], source: int, field: Any, bound
     dealers = list(range(rt.t + 1))
     n, mine = len(shares), []
     if rt.pid in dealers:
-        by = weights(tuple(pid + 1 for pid in dealers), 0, source)[rt.pid]
+        by = lagrange(tuple(pid + 1 for pid in dealers), 0, source)[rt.pid]
         mine = [by * (share + bound << k) % source for share in shares]
     quotients = [s * pow(source, -1, 1 << k) % (1 << k) for s in mine]
     own = mine + [q >> i & 1 for i in range(k) for q in quotients]

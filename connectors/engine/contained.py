@@ -9,7 +9,6 @@ t.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from secrets import randbelow
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +19,7 @@ from connectors.engine.field import Array
 from connectors.engine.lockstep import Lockstep
 from connectors.engine.masked import Masked
 from connectors.engine.stock import PrimeFieldElement, SecureObject, coroutine
+from gateway.rules.sharing import lagrange
 
 WORD = 8
 
@@ -27,19 +27,6 @@ WORD = 8
 def width(modulus: int) -> int:
     """Bytes of an element on the wire: whole words."""
     return WORD * -(-modulus.bit_length() // (8 * WORD))
-
-
-@cache
-def weights(points: tuple[int, ...], at: int, modulus: int) -> tuple[int, ...]:
-    """Lagrange's coefficients: f(at) = sum of c_i f(points_i), for polynomials of degree < len(points)."""
-    out = []
-    for x in points:
-        above = below = 1
-        for other in points:
-            if other != x:
-                above, below = above * (at - other) % modulus, below * (x - other) % modulus
-        out.append(above * pow(below, -1, modulus) % modulus)
-    return tuple(out)
 
 
 class Contained(Masked):
@@ -105,7 +92,7 @@ class Contained(Masked):
         mine = self._split(field, values)
         shares = await self._send("reshare", field, mine, dict.fromkeys(self.peers, len(values)), len(values))
         shares[self.pid] = mine[self.pid]
-        by = weights(tuple(range(1, self.m + 1)), 0, field.modulus)
+        by = lagrange(tuple(range(1, self.m + 1)), 0, field.modulus)
         fresh = [
             field(sum(w * share for w, share in zip(by, column, strict=True)))
             for column in zip(*(shares[pid] for pid in range(self.m)), strict=True)
@@ -161,7 +148,7 @@ class Contained(Masked):
         basis = tuple(range(1, self.t + 2))
         rows = list(zip(*(shares[pid] for pid in range(self.m)), strict=True))
         for at in (0, *range(self.t + 2, self.m + 1)):
-            by = weights(basis, at, modulus)
+            by = lagrange(basis, at, modulus)
             values = [sum(w * share for w, share in zip(by, row, strict=False)) % modulus for row in rows]
             if not at:
                 secrets = values

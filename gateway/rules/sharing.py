@@ -1,7 +1,7 @@
 """Reconstruction of a result from the output shares of all parties.
 
-Invariants: the field is F_p with p = 2^61 - 1; party `pid` holds the polynomial's value at x = pid + 1; every
-share of every party is used, so that a wrong one is seen instead of believed (with t < m/2, up to t wrong
+Invariants: a result's field is F_p with p = 2^61 - 1; party `pid` holds the polynomial's value at x = pid + 1;
+every share of every party is used, so that a wrong one is seen instead of believed (with t < m/2, up to t wrong
 parties are detected: two polynomials of degree t agree on at most t points, and m - t > t honest ones are
 left).
 """
@@ -17,16 +17,16 @@ class InconsistentShares(ValueError):
 
 
 @lru_cache(maxsize=4096)
-def lagrange(points: tuple[int, ...], at: int) -> tuple[int, ...]:
-    """Coefficients c with f(at) = sum of c_i f(points_i) mod P, for every f of degree < len(points)."""
+def lagrange(points: tuple[int, ...], at: int, modulus: int = P) -> tuple[int, ...]:
+    """Coefficients c with f(at) = sum of c_i f(points_i) modulo a prime, for every f of degree < len(points)."""
     coefficients = []
     for i, x in enumerate(points):
         above = below = 1
         for k, other in enumerate(points):
             if k != i:
-                above = above * (at - other) % P
-                below = below * (x - other) % P
-        coefficients.append(above * pow(below, -1, P) % P)
+                above = above * (at - other) % modulus
+                below = below * (x - other) % modulus
+        coefficients.append(above * pow(below, -1, modulus) % modulus)
     return tuple(coefficients)
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from connectors.engine.arithmetic import multiply
 from connectors.engine.cold import conversion_cost, from_cold, most, open_, root, to_cold
-from connectors.engine.contained import weights, width
+from connectors.engine.contained import width
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.masked import MASKING_BITS, OPENINGS_BITS, SECURITY_BITS
 from connectors.engine.runtime import Engine
 from connectors.engine.wire import COUNTER_BYTES, ELEMENT_BYTES
 from connectors.rules.session_keys import TAG_BYTES
-from gateway.rules.sharing import P
+from gateway.rules.sharing import P, lagrange
 from tests.engine.harness import SHAPES, Party, revealed, shared
 from tests.engine.stocked import compute
 
@@ -241,7 +241,7 @@ def test_what_is_opened_is_longer_by_the_security_parameter_than_what_it_hides(o
     party = compute(SHAPES[0], program)[0]
     modulus: Any = party.result
     shares = [s for step, _, s in party.seen if step.startswith("secure types: open")]
-    by = weights((2, 3), 0, modulus)
+    by = lagrange((2, 3), 0, modulus)
     values = [
         int(by[0] * a + by[1] * b) % modulus
         for x, y in zip(shares[::2], shares[1::2], strict=True)
