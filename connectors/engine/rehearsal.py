@@ -12,8 +12,7 @@ from gateway.rules.sealing import fresh_key, seal_output
 
 
 def rehearse() -> None:
-    """One session of three parties in this process, to its first exchange: what is looked up or loaded at first use
-    is looked up now. Its keys are thrown away."""
+    """In a process without a running event loop."""
     asyncio.run(_rehearse())
 
 
