@@ -37,21 +37,18 @@ class _Apart:
         self._coro, self._loop = coro, loop
 
     def __await__(self) -> Generator[Any, None, object]:
-        try:
-            while True:
-                try:
-                    inner = self._coro.send(None)
-                except StopIteration as done:
-                    return done.value
-                if inner is None:  # asyncio.sleep(0)
-                    yield None
-                    continue
-                inner._asyncio_future_blocking = False  # it is this that waits
-                outer: asyncio.Future[None] = self._loop.create_future()
-                inner.add_done_callback(lambda _, outer=outer: outer.done() or outer.set_result(None))
-                yield from outer
-        finally:
-            self._coro.close()
+        while True:
+            try:
+                inner = self._coro.send(None)
+            except StopIteration as done:
+                return done.value
+            if inner is None:  # asyncio.sleep(0)
+                yield None
+                continue
+            inner._asyncio_future_blocking = False  # it is this that waits
+            outer: asyncio.Future[None] = self._loop.create_future()
+            inner.add_done_callback(lambda _, outer=outer: outer.done() or outer.set_result(None))
+            yield from outer
 
 
 async def _apart(coro: Coroutine[Any, Any, object], loop: asyncio.AbstractEventLoop) -> object:
@@ -82,6 +79,7 @@ class Lockstep:
         task: asyncio.Task[object] = asyncio.Task(_apart(coro, self._loop), loop=self._loop)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: coro.close())  # one that was cancelled too, even before it began
         self._look()
         return task
 
