@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -28,36 +29,31 @@ def test_ten_thousand_frames_are_refused_or_harmless() -> None:
     assert all(tally.accepted[name] > 100 for name in ("channel", "input", "pipe"))
 
 
-class Harmful(channel._ChannelScene):
-    """A channel that does what it must not."""
-
-    def _next(self) -> bytes:
-        self.harm()
-        return super()._next()
-
-    def harm(self) -> None:
-        raise NotImplementedError
+def unpickles(scene: channel._ChannelScene) -> None:
+    pickle.loads(b"cbuiltins\nlen\n.")
 
 
-class Unpickles(Harmful):
-    def harm(self) -> None:
-        pickle.loads(b"cbuiltins\nlen\n.")
+def raises(scene: channel._ChannelScene) -> None:
+    raise KeyError("a defect of the reader")
 
 
-class Raises(Harmful):
-    def harm(self) -> None:
-        raise KeyError("a defect of the reader")
+def hoards(scene: channel._ChannelScene) -> None:
+    scene.channel._early.update({number: memoryview(bytes(100)) for number in range(100)})
 
 
-class Hoards(Harmful):
-    def harm(self) -> None:
-        self.channel._early.update({number: memoryview(bytes(100)) for number in range(100)})
+@pytest.mark.parametrize("harm", [unpickles, raises, hoards])
+def test_the_control_what_does_harm_is_found(
+    harm: Callable[[channel._ChannelScene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Harmful(channel._ChannelScene):
+        """A channel that does what it must not."""
 
+        def _next(self) -> bytes:
+            if channel._armed:
+                harm(self)
+            return super()._next()
 
-@pytest.mark.parametrize("scene", [Unpickles, Raises, Hoards])
-def test_the_control_what_does_harm_is_found(scene: type[Harmful], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "_ChannelScene", scene)
-    monkeypatch.setattr(scene, "harm", lambda self, harm=scene.harm: harm(self) if channel._armed else None)
+    monkeypatch.setattr(channel, "_ChannelScene", Harmful)
     with pytest.raises(Finding):
         channel.run(1, 200)
     channel._loaded.clear()
