@@ -73,15 +73,21 @@ async def runs_again(shell: Shell) -> None:
     assert last.state is State.RELEASED, last.ending
 
 
-async def test_a_partition_between_two_participants_blames_neither(cuttable: tuple[Shell, Lines]) -> None:
+async def partitioned(cuttable: tuple[Shell, Lines], between: tuple[Line, ...]) -> tuple[list[Account], float]:
+    """All accounts of a session that these lines are cut in, and when they were; none of them blames anybody."""
     shell, lines = cuttable
     async with slowly(shell) as ends:
         began = time.monotonic()
-        lines.cut(POLICE_AND_NEUTRAL)
+        lines.cut(between)
         async with asyncio.timeout(ENDS_WITHIN):
             accounts = await ends
     lines.cut(())
     assert {account.told for account in accounts} == {(State.FAILED, "PEER_UNREACHABLE", UNDETERMINED)}
+    return accounts, began
+
+
+async def test_a_partition_between_two_participants_blames_neither(cuttable: tuple[Shell, Lines]) -> None:
+    accounts, began = await partitioned(cuttable, POLICE_AND_NEUTRAL)
     assert max(account.at for account in accounts) - began < SILENT + TOLD_WITHIN
     for account in accounts:
         ending = account.computation.ending
@@ -89,23 +95,16 @@ async def test_a_partition_between_two_participants_blames_neither(cuttable: tup
         # Everybody is told the same, with both sides and with what to do.
         assert "cannot be told" in ending.text
         assert ending.action.startswith("Ask again")
-    await until_fresh(shell)
+    await until_fresh(cuttable[0])
 
 
 async def test_a_partition_from_the_home_gateway_blames_nobody_on_either_side(cuttable: tuple[Shell, Lines]) -> None:
-    shell, lines = cuttable
-    async with slowly(shell) as ends:
-        began = time.monotonic()
-        lines.cut(HOME_AND_POLICE)
-        async with asyncio.timeout(ENDS_WITHIN):
-            accounts = await ends
-    lines.cut(())
-    assert {account.told for account in accounts} == {(State.FAILED, "PEER_UNREACHABLE", UNDETERMINED)}
+    accounts, began = await partitioned(cuttable, HOME_AND_POLICE)
     told = {account.space: account.at - began for account in accounts}
     cut_off = told.pop("police")
     assert max(told.values()) < SILENT + TOLD_WITHIN
     assert cut_off < ALONE + TOLD_WITHIN
-    await until_fresh(shell)
+    await until_fresh(cuttable[0])
 
 
 async def test_an_agent_that_stands_still_is_found_by_its_own_gateway(cuttable: tuple[Shell, Lines]) -> None:
