@@ -117,6 +117,8 @@ def _program(named: Mapping[str, object]) -> ModuleType:
             f"this party has no program {named['name']} {named['version']} with the contract's digest",
             phase="job",
         )
+    if getattr(module, "OPENS", None) is None:
+        raise _bad(f"the program {module.NAME} does not declare in which steps it opens values")
     return module
 
 

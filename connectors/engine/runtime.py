@@ -12,7 +12,7 @@ exchanges; all of that up to the first wait happens in one go, in the same order
 import asyncio
 import copy
 from argparse import Namespace
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NoReturn
@@ -65,7 +65,7 @@ class Engine(Contained):
         post: Callable[[int, bytes], None],
         tape: Tape = _ignore,
         on_step: Callable[[str, int], None] | None = None,
-        opens: Collection[str] | None = None,
+        opens: Container[str] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         handler = loop.get_exception_handler()

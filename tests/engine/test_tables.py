@@ -143,3 +143,12 @@ def test_a_row_more_than_can_be_is_refused_by_parties_as_by_plans() -> None:
         job.read(json.dumps(federation(overlap, dict(LISTS), [MAX_ROWS, 1]).job(0)).encode())
     assert refused.value.reason is Abort.BAD_JOB
     assert planning.MAX_ROWS == MAX_ROWS
+
+
+def test_a_program_that_does_not_declare_what_it_opens_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = json.dumps(federation(overlap, dict(LISTS), [64], 3).job(0)).encode()
+    job.read(body)
+    monkeypatch.setattr(overlap, "OPENS", None)
+    with pytest.raises(SessionAborted, match="does not declare") as refused:
+        job.read(body)
+    assert refused.value.reason is Abort.BAD_JOB
