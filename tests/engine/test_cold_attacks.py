@@ -3,6 +3,7 @@ deadlines and defects, and nothing is left of the computation.
 """
 
 import asyncio
+import inspect
 import pickle
 from pathlib import Path
 from typing import Any
@@ -216,3 +217,23 @@ def test_secure_types_beside_a_native_step_under_way_are_a_defect() -> None:
 
     ended = end(SHAPES[0], beside)
     assert any(isinstance(e, SessionAborted) and "beside" in e.detail for e in ended)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_coroutine_of_a_session_that_ends_is_closed_even_before_it_begins(begun: bool) -> None:
+    states: list[tuple[str, str]] = []
+
+    async def ended(rt: Engine) -> object:
+        coro = asyncio.Event().wait()
+        rt.spawn(coro)
+        if begun:
+            await asyncio.sleep(0)
+        before = inspect.getcoroutinestate(coro)
+        rt._lockstep.end(SessionAborted(Abort.INTERNAL, "test"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        states.append((before, inspect.getcoroutinestate(coro)))
+        return None
+
+    end(SHAPES[0], ended)
+    assert set(states) == {(inspect.CORO_SUSPENDED if begun else inspect.CORO_CREATED, inspect.CORO_CLOSED)}
