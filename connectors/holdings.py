@@ -7,13 +7,13 @@ all; only keys, list memberships and code indices leave this module. Plain block
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.config import DatasetConfig
 from connectors.sources.errors import SourceError
+from connectors.sources.files import Row
 from connectors.sources.linking import LinkedRows, link_locally
 from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
 from gateway.config import load
@@ -21,6 +21,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.dataset import Code, Column, Dataset, Edition, Terms
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
+from gateway.domain.query import Filter
 from gateway.edges.keys import read_secret
 
 
@@ -66,11 +67,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         keys = _columns(holding.dataset, contract.query.link_on)
         grouped = _columns(holding.dataset, groups)
         names = [*contract.query.link_on, *groups]
-        with _naming(holding.dataset.name, entity):
-            _same_edition(holding, inputs[source.dataset].snapshot)
-            lists.append((index, holding.source.read(names, source.filters)))
-            # Again, since a file may have been replaced between the look and the reading.
-            _same_edition(holding, inputs[source.dataset].snapshot)
+        lists.append((index, _read(holding, names, source.filters, inputs[source.dataset].snapshot)))
     linked = link_locally(lists, keys, grouped, salt=contract.session.encode())
     if len(linked.keys) > provider.row_bound:
         raise IsthmusError(
@@ -82,26 +79,25 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     return linked
 
 
-@contextmanager
-def _naming(dataset: str, entity: str) -> Iterator[None]:
+def _named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:
     """A source knows its file alone: what it says is said of the dataset and its space."""
-    try:
-        yield
-    except SourceError as problem:
-        raise IsthmusError(
-            problem.reason,
-            f"{dataset}: {problem.public}",
-            private=problem.private,
-            field=problem.field,
-            space=entity,
-            advice=problem.advice,
-        ) from None
+    return IsthmusError(
+        problem.reason,
+        f"{dataset}: {problem.public}",
+        private=problem.private,
+        field=problem.field,
+        space=entity,
+        advice=problem.advice,
+    )
 
 
-def _same_edition(holding: Holding, snapshot: str) -> None:
-    """Raises in words that do not depend on rows: they go to every space, and a line's number is nearly a count."""
+def _read(holding: Holding, names: Sequence[str], filters: Sequence[Filter], snapshot: str) -> list[Row]:
+    """Rows of exactly the edition that was checked, offered and approved. Raises in words that do not depend on
+    rows: they go to every space, and a line's number is nearly a count."""
+    space = f"https://{holding.dataset.space_host}"
     try:
-        found = holding.source.snapshot(holding.snapshot_key)
+        if snapshot == holding.dataset.edition.snapshot:
+            return holding.source.read(names, filters, key=holding.snapshot_key, pinned=snapshot)
     except SourceError as broken:
         if broken.reason is Reason.SOURCE_UNREADABLE:
             raise IsthmusError(
@@ -109,18 +105,18 @@ def _same_edition(holding: Holding, snapshot: str) -> None:
                 f"the source of {holding.dataset.name} cannot be read",
                 private=f"{broken.public} {broken.private}",
                 field="path",
-                space=f"https://{holding.dataset.space_host}",
+                space=space,
                 advice="Its owner has to repair it; nothing was read",
             ) from None
-        found = ""  # it fitted its description when it was offered
-    if found != snapshot:
-        raise IsthmusError(
-            Reason.EDITION_CHANGED,
-            f"{holding.dataset.name} is not what it was when its edition was offered",
-            field="providers",
-            space=f"https://{holding.dataset.space_host}",
-            advice="Its owner publishes the change as a new edition (the agent does when it starts); then ask again",
-        )
+        if broken.reason is not Reason.EDITION_CHANGED:
+            raise _named(broken, holding.dataset.name, space) from None
+    raise IsthmusError(
+        Reason.EDITION_CHANGED,
+        f"{holding.dataset.name} is not what it was when its edition was offered",
+        field="providers",
+        space=space,
+        advice="Its owner publishes the change as a new edition (the agent does when it starts); then ask again",
+    )
 
 
 def _columns(dataset: Dataset, names: Sequence[str]) -> tuple[Column, ...]:
@@ -144,9 +140,12 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
         source = DatasetSource(SourceConfig(settings.folder, settings.file, columns, settings.key_columns, derived))
     except ValueError as wrong:
         raise IsthmusError(Reason.CONFIGURATION, f"{name}: {wrong}", field="columns", space=entity) from None
-    with _naming(name, entity):
-        report = source.check()
-    if report.problems:
+    key = read_secret(settings.snapshot_key)
+    try:
+        report = source.check(key)
+    except SourceError as problem:
+        raise _named(problem, name, entity) from None
+    if report.pinned is None:
         first = report.problems[0]
         lines = f", first in line {first.lines[0]}" if first.lines else ""
         raise IsthmusError(
@@ -164,7 +163,6 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
             space=entity,
             advice=f"Set it to at least {2 ** math.ceil(math.log2(report.rows))}",
         )
-    key = read_secret(settings.snapshot_key)
     policy = settings.policy
     dataset = Dataset(
         name=name,
@@ -184,8 +182,6 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
             policy.minimum_seats,
             policy.demo_view,
         ),
-        edition=Edition(
-            settings.edition.id, settings.edition.created, source.snapshot(key), settings.edition.row_bound
-        ),
+        edition=Edition(settings.edition.id, settings.edition.created, report.pinned, settings.edition.row_bound),
     )
     return Holding(dataset, source, policy.spaces, key)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.sources.errors import SourceError
-from connectors.sources.tables import Row
+from connectors.sources.files import Row
 from connectors.vocabularies.linkage import linkage_key, normalise
 from gateway.domain.dataset import Column
 from gateway.domain.errors import Reason

@@ -1,29 +1,27 @@
 """One dataset in a CSV or Parquet file, read through ibis on an embedded DuckDB.
 
-Invariants: the file lies in the allowed folder, reached through no symlink, and the engine can open no
-other; everything is read as text and typed by the dataset's description, so that nothing is guessed; a
-row that breaks the description is reported or refused, never dropped; rows reach no log. Plain blocking
-calls: keeping them off an event loop is the caller's affair.
+Invariants: everything is read as text and typed by the dataset's description, so that nothing is guessed; a
+row that breaks the description is reported or refused, never dropped; a reading is one statement, over one state of
+the file; rows reach no log. Plain blocking calls: keeping them off an event loop is the caller's affair.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import reduce
+from operator import and_, or_
+from pathlib import Path
 from typing import Any
 
 from connectors.sources.errors import SourceError
+from connectors.sources.files import Opened, Row, SourceFile
 from connectors.sources.filters import check_filters, predicates
-from connectors.sources.snapshot import snapshot_digest
+from connectors.sources.snapshot import Snapshot
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
-
-Row = tuple[str | int | None, ...]
 
 # How many line numbers a report names per rule.
 FIRST_LINES = 5
@@ -32,6 +30,7 @@ _PATTERNS = {
     ColumnType.DATE: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     ColumnType.INTEGER: r"^[+-]?[0-9]{1,18}$",
 }
+_INTEGER = re.compile(_PATTERNS[ColumnType.INTEGER])
 _RULES = {
     ColumnType.DATE: "not an ISO date",
     ColumnType.INTEGER: "not an integer",
@@ -72,8 +71,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """`pinned` is the keyed digest of rows that nothing is wrong with."""
+
     rows: int
     problems: tuple[Problem, ...]
+    pinned: str | None
 
 
 class DatasetSource:
@@ -81,8 +83,14 @@ class DatasetSource:
 
     def __init__(self, config: SourceConfig) -> None:
         self._config = config
+        self._file = SourceFile(config.folder, config.path)
         self._columns = {column.name: column for column in config.columns}
         self._derived = {derived.column: derived.date for derived in config.derived}
+        # What the file has, and a digest is of; and which of it are integers.
+        self._stored = [name for name in self._columns if name not in self._derived]
+        self._integers = {
+            place for place, name in enumerate(self._stored) if self._columns[name].type is ColumnType.INTEGER
+        }
         if len(self._columns) != len(config.columns):
             raise ValueError("two columns have one name")
         for name in (*config.key_columns, *self._derived, *self._derived.values()):
@@ -95,41 +103,31 @@ class DatasetSource:
             if (column.type is ColumnType.CODE) != bool(column.codes):
                 raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
 
-    @property
-    def path(self) -> Path:
-        """The file, if it may be read: looked at again each time, since a link may have taken its place."""
-        relative = PurePosixPath(self._config.path)
-        where = self._config.folder.resolve()
-        # `*`, `?` and `[` would make the engine look for other files.
-        if relative.is_absolute() or ".." in relative.parts or re.search(r"[*?\[\]\\\x00]", str(relative)):
-            raise self._unreadable("its path leaves the allowed folder or has wildcards in it")
-        if relative.suffix not in (".csv", ".parquet"):
-            raise self._unreadable("it is neither .csv nor .parquet")
-        for part in relative.parts:
-            where = where / part
-            if where.is_symlink():
-                raise self._unreadable("there is a symlink in its path")
-        if not where.is_file():
-            raise self._unreadable("there is no such file")
-        return where
-
-    def check(self) -> Report:
-        """Counts rows and what breaks the description, over all columns."""
-        with self._table() as (table, fetch):
-            rows = int(fetch(table.aggregate(rows=table.count()))[0][0] or 0)
+    def check(self, key: bytes) -> Report:
+        """Counts rows and what breaks the description, over all columns; pins them, if nothing does."""
+        with self._file.opened() as opened:
+            table = opened.table
+            missing = tuple(Problem("missing column", name, 0) for name in self._stored if name not in table)
             present = [column for column in self._columns.values() if self._physical(column.name) in table]
-            missing = [
-                Problem("missing column", name, 0)
-                for name in self._columns
-                if name not in self._derived and name not in table
-            ]
-            return Report(rows, (*missing, *self._problems(table, fetch, present)))
+            rows, broken, snapshot = 0, False, Snapshot(key)
+            # One statement: what is pinned is what was checked.
+            for batch in opened.rows(opened.engine.compile(self._checking(table, present))):
+                rows += len(batch)
+                broken = broken or any(row[-1] for row in batch)
+                snapshot.add(self._typed([row[:-1] for row in batch]))
+            problems = self._problems(opened, present) if broken else []
+            if broken and not problems:
+                raise self._file.unreadable("it changes while it is read")
+            return Report(rows, (*missing, *problems), None if missing or broken else snapshot.digest())
 
-    def read(self, columns: Sequence[str], filters: Sequence[Filter] = ()) -> list[Row]:
+    def read(self, columns: Sequence[str], filters: Sequence[Filter] = (), *, key: bytes, pinned: str) -> list[Row]:
         """Rows in the file's order, cells in the order of `columns`: int for integers, None for empty.
 
-        Raises SourceError: what `check_filters` raises, UNKNOWN_COLUMN, SOURCE_UNREADABLE for a file that
-        cannot be read, INPUT_OUT_OF_RANGE for one that breaks its description in a column in use.
+        `pinned` is what a check pinned: rows with that digest are those that were checked, so they are not checked
+        again. Rows and digest come from one statement, so nothing can change between the two.
+
+        Raises SourceError: what `check_filters` raises, UNKNOWN_COLUMN, SOURCE_UNREADABLE for a file that cannot be
+        read, EDITION_CHANGED, in words that do not depend on rows, for one with other rows.
         """
         for index, name in enumerate(columns):
             if name not in self._columns:
@@ -140,21 +138,48 @@ class DatasetSource:
                     advice=f"Choose from {', '.join(self._columns)}.",
                 )
         check_filters(filters, self._columns)
-        used = [self._columns[name] for name in dict.fromkeys((*columns, *(f.column for f in filters)))]
-        with self._table() as (table, fetch):
-            for column in used:
-                if self._physical(column.name) not in table:
-                    raise self._broken("the source lacks the column", column.name)
-            for problem in self._problems(table, fetch, used):
-                raise self._broken(problem.rule, problem.column)
-            wanted = predicates(filters, lambda name: self._value(table, name))
-            kept = table.filter(wanted) if wanted else table
-            cells = {f"c{i}": self._value(kept, name) for i, name in enumerate(columns)}
-            return fetch(kept.select(**cells))
+        derived = [name for name in dict.fromkeys(columns) if name in self._derived]
+        order = (*self._stored, *derived)
+        places = [order.index(name) for name in columns]
+        rows: list[Row] = []
+        snapshot = Snapshot(key)
+        with self._file.opened() as opened:
+            table = opened.table
+            if any(name not in table for name in self._stored):
+                raise self._changed()
+            wanted = repr((derived, filters))
+            for batch in opened.rows(opened.statement(wanted, lambda: self._reading(table, derived, filters))):
+                typed = self._typed(batch)
+                snapshot.add([row[: len(self._stored)] for row in typed])
+                rows += [tuple([row[place] for place in places]) for row in typed if row[-1]]
+        if snapshot.digest() != pinned:
+            raise self._changed()
+        return rows
 
-    def snapshot(self, key: bytes) -> str:
-        """The keyed digest of the whole dataset, whatever the order of its rows."""
-        return snapshot_digest(self.read([name for name in self._columns if name not in self._derived]), key)
+    def _checking(self, table: Any, present: Sequence[Column]) -> Any:
+        """What the file has of the columns, and whether the row breaks a rule."""
+        import ibis
+
+        rules = [bad.fill_null(False) for _, _, bad in self._rules(table, present)]
+        cells = [self._text(table, name) for name in self._stored if name in table]
+        return _numbered(table, [*cells, reduce(or_, rules, ibis.literal(False))])
+
+    def _reading(self, table: Any, derived: Sequence[str], filters: Sequence[Filter]) -> Any:
+        """Every row: the file's columns, the derived ones that are wanted, and whether the filters keep it."""
+        import ibis
+
+        kept = [keeps.fill_null(False) for keeps in predicates(filters, lambda name: self._value(table, name))]
+        cells = [self._text(table, name) for name in (*self._stored, *derived)]
+        return _numbered(table, [*cells, reduce(and_, kept, ibis.literal(True))])
+
+    def _typed(self, rows: list[Row]) -> list[Row]:
+        """Integers as such; a cell that is none stays text, so that no checked row has its digest."""
+        if not self._integers:
+            return rows
+        return [
+            tuple([_integer(cell) if place in self._integers else cell for place, cell in enumerate(row)])
+            for row in rows
+        ]
 
     def _physical(self, name: str) -> str:
         return self._derived.get(name, name)
@@ -169,7 +194,7 @@ class DatasetSource:
 
     def _value(self, table: Any, name: str) -> Any:
         text = self._text(table, name)
-        return text.cast("int64") if self._columns[name].type is ColumnType.INTEGER else text
+        return text.try_cast("int64") if self._columns[name].type is ColumnType.INTEGER else text
 
     def _valid(self, table: Any, column: Column) -> Any:
         text = self._text(table, column.name)
@@ -181,8 +206,8 @@ class DatasetSource:
             return formed & text.try_cast("date").notnull() & (text >= "0001-01-01")
         return formed
 
-    def _problems(self, table: Any, fetch: Callable[[Any], list[Row]], columns: Sequence[Column]) -> list[Problem]:
-        """Rules per column: key and code columns are never empty; what is not empty fits its type."""
+    def _rules(self, table: Any, columns: Sequence[Column]) -> list[tuple[str, str, Any]]:
+        """Rule, column and what breaks it: key and code columns are never empty; what is not empty fits its type."""
         broken: list[tuple[str, str, Any]] = []
         for column in columns:
             text = self._text(table, column.name)
@@ -193,10 +218,16 @@ class DatasetSource:
             if column.type is not ColumnType.TEXT:
                 valid = self._valid(table, column)
                 broken.append((_RULES[column.type], column.name, text.notnull() & ~valid))
+        return broken
+
+    def _problems(self, opened: Opened, columns: Sequence[Column]) -> list[Problem]:
+        """Each broken rule with its count and its first lines."""
+        table = opened.table
+        broken = self._rules(table, columns)
         if not broken:
             return []
-        counts = fetch(table.aggregate(**{f"b{i}": bad.sum() for i, (_, _, bad) in enumerate(broken)}))[0]
-        first = 2 if self.path.suffix == ".csv" else 1
+        counts = opened.fetch(table.aggregate(**{f"b{i}": bad.sum() for i, (_, _, bad) in enumerate(broken)}))[0]
+        first = 2 if self._config.path.endswith(".csv") else 1
         problems: list[Problem] = []
         for (rule, name, bad), count in zip(broken, counts, strict=True):
             if count:
@@ -204,77 +235,23 @@ class DatasetSource:
 
                 numbered = table.mutate(isthmus_line=ibis.row_number() + first, isthmus_bad=bad)
                 found = numbered.filter(numbered.isthmus_bad).select("isthmus_line")
-                lines = fetch(found.order_by("isthmus_line").limit(FIRST_LINES))
+                lines = opened.fetch(found.order_by("isthmus_line").limit(FIRST_LINES))
                 problems.append(Problem(rule, name, int(count), tuple(int(line or 0) for (line,) in lines)))
         return problems
 
-    @contextmanager
-    def _table(self) -> Iterator[tuple[Any, Callable[[Any], list[Row]]]]:
-        """The file as an ibis table, and a function that fetches an expression's rows."""
-        import duckdb
-        import ibis
-
-        path = str(self.path)
-        engine = ibis.duckdb.connect(threads=2, autoinstall_known_extensions=False, autoload_known_extensions=False)
-        try:
-            quoted = path.replace("'", "''")
-            for setting in (
-                f"allowed_paths = ['{quoted}']",
-                "enable_external_access = false",
-                "lock_configuration = true",
-            ):
-                engine.raw_sql(f"SET {setting}")
-            if self.path.suffix == ".csv":
-                # The sniffer would widen a table, or skip lines, to make odd rows fit.
-                table = engine.read_csv(
-                    path,
-                    auto_detect=False,
-                    columns=dict.fromkeys(self._header(), "VARCHAR"),
-                    header=True,
-                    delim=",",
-                    quote='"',
-                    escape='"',
-                )
-            else:
-                table = engine.read_parquet(path)
-
-            def fetch(expression: Any) -> list[Row]:
-                rows: list[Row] = engine.con.execute(engine.compile(expression)).fetchall()
-                return rows
-
-            yield table, fetch
-        except (duckdb.Error, ibis.common.exceptions.IbisError) as error:
-            line = re.search(r"Line: ([0-9]+)", str(error))
-            at = f" at line {line.group(1)}" if line else ""
-            raise self._unreadable(f"its content cannot be read{at}", type(error).__name__) from None
-        finally:
-            engine.disconnect()
-
-    def _header(self) -> list[str]:
-        try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
-                names = next(csv.reader(file, strict=True), [])
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise self._unreadable("its header cannot be read", type(error).__name__) from None
-        # DuckDB takes names that differ in case alone for one.
-        if not names or not all(names) or len({name.lower() for name in names}) != len(names):
-            raise self._unreadable("its header is missing, or has a name that is empty or there twice")
-        return names
-
-    def _unreadable(self, what: str, private: str = "") -> SourceError:
+    def _changed(self) -> SourceError:
         return SourceError(
-            Reason.SOURCE_UNREADABLE,
-            f"the source {PurePosixPath(self._config.path).name} is unreadable: {what}",
+            Reason.EDITION_CHANGED,
+            "the source is not what it was when it was checked",
             field="path",
-            private=private,
-            advice="Its owner has to repair it; nothing was read.",
+            advice="Its owner publishes the change as a new edition.",
         )
 
-    def _broken(self, rule: str, column: str) -> SourceError:
-        """Says which rule, not how often or where: that depends on rows and is the owner's to see."""
-        return SourceError(
-            Reason.INPUT_OUT_OF_RANGE,
-            f"the source breaks its description in {column}: {rule}",
-            field=column,
-            advice="Its owner finds the rows with a check of the dataset.",
-        )
+
+def _numbered(table: Any, cells: Sequence[Any]) -> Any:
+    """Whatever the columns' names are, they meet no others."""
+    return table.select(**{f"c{place}": cell for place, cell in enumerate(cells)})
+
+
+def _integer(cell: str | int | None) -> str | int | None:
+    return int(cell) if isinstance(cell, str) and _INTEGER.fullmatch(cell) else cell

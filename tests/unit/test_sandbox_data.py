@@ -67,8 +67,10 @@ def test_sources_and_linking_find_the_published_pattern_and_the_true_groups(fold
                 (YearOf(data.YEAR, data.REFERRED),),
             )
         )
-        assert source.check().problems == ()
-        lists.append((index, source.read(wanted)))
+        key = bytes(32)
+        report = source.check(key)
+        assert report.problems == () and report.pinned is not None
+        lists.append((index, source.read(wanted, key=key, pinned=report.pinned)))
     groups = [columns[data.FORM], columns[data.YEAR]]
     linked = link_locally(lists, [columns[name] for name in data.KEY_COLUMNS], groups, b"s" * 32)
     counts = [0] * 31

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from connectors.sources.errors import SourceError
-from connectors.sources.snapshot import snapshot_digest
-from connectors.sources.tables import DatasetSource, Problem, Row, SourceConfig, YearOf
+from connectors.sources.files import Row
+from connectors.sources.snapshot import Snapshot
+from connectors.sources.tables import DatasetSource, Problem, SourceConfig, YearOf
 from gateway.domain.dataset import Code, Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Between, Filter
@@ -38,6 +42,16 @@ def source(folder: Path, content: str | bytes | None = GOOD, path: str = "people
     return DatasetSource(SourceConfig(folder, path, COLUMNS, ("name", "born"), (YearOf("year", "referred"),)))
 
 
+def pinned(source: DatasetSource) -> str:
+    digest = source.check(KEY).pinned
+    assert digest is not None
+    return digest
+
+
+def read(source: DatasetSource, columns: Sequence[str], filters: Sequence[Filter] = ()) -> list[Row]:
+    return source.read(columns, filters, key=KEY, pinned=pinned(source))
+
+
 def names(rows: list[Row]) -> list[str | int | None]:
     return [row[0] for row in rows]
 
@@ -49,13 +63,13 @@ def parquet(folder: Path, select: str) -> Path:
 
 
 def test_rows_come_in_the_file_s_order_typed_by_the_description(tmp_path: Path) -> None:
-    assert source(tmp_path).read(ALL) == [
+    assert read(source(tmp_path), ALL) == [
         ("Ana", "1990-01-01", "Labour", 2, "2012", "2012-05-06"),
         ("Bo, jr", "1985-12-31", "Sexual", 0, "2013", "2013-01-01"),
         ("Çağla", "2000-02-29", "Labour", None, "2012", "2012-12-31"),
     ]
-    assert source(tmp_path).check().rows == 3
-    assert source(tmp_path).check().problems == ()
+    assert source(tmp_path).check(KEY).rows == 3
+    assert source(tmp_path).check(KEY).problems == ()
 
 
 def test_parquet_gives_the_same_rows_and_digest_as_csv(tmp_path: Path) -> None:
@@ -67,20 +81,19 @@ def test_parquet_gives_the_same_rows_and_digest_as_csv(tmp_path: Path) -> None:
            t(name, born, form, children, referred)""",
     )
     other = source(tmp_path, None, "people.parquet")
-    assert other.check() == source(tmp_path).check()
-    assert other.read(ALL) == source(tmp_path).read(ALL)
-    assert other.snapshot(KEY) == source(tmp_path).snapshot(KEY)
+    assert other.check(KEY) == source(tmp_path).check(KEY)
+    assert read(other, ALL) == read(source(tmp_path), ALL)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
     windows = source(tmp_path, b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode(), "windows.csv")
-    assert windows.read(ALL) == source(tmp_path).read(ALL)
-    assert windows.check() == source(tmp_path).check()
+    assert read(windows, ALL) == read(source(tmp_path), ALL)
+    assert windows.check(KEY) == source(tmp_path).check(KEY)
 
 
 def test_a_table_without_rows_is_read_as_such(tmp_path: Path) -> None:
     empty = source(tmp_path, GOOD.splitlines()[0] + "\n")
-    assert (empty.check().rows, empty.check().problems, empty.read(ALL)) == (0, (), [])
+    assert (empty.check(KEY).rows, empty.check(KEY).problems, read(empty, ALL)) == (0, (), [])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +110,7 @@ def test_a_table_without_rows_is_read_as_such(tmp_path: Path) -> None:
     ],
 )
 def test_filters_keep_what_they_say(tmp_path: Path, filters: list[Filter], expected: list[str]) -> None:
-    assert names(source(tmp_path).read(["name"], filters)) == expected
+    assert names(read(source(tmp_path), ["name"], filters)) == expected
 
 
 @pytest.mark.parametrize(
@@ -127,14 +140,14 @@ def test_a_filter_that_cannot_be_is_refused_before_the_source_is_opened(
 ) -> None:
     absent = source(tmp_path, None, "absent.csv")
     with pytest.raises(SourceError) as refusal:
-        absent.read(["name"], [wanted])
+        absent.read(["name"], [wanted], key=KEY, pinned="")
     assert (refusal.value.reason, refusal.value.field) == (reason, field)
     assert refusal.value.advice
 
 
 def test_an_unknown_column_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="colour") as refusal:
-        source(tmp_path).read(["name", "colour"])
+        read(source(tmp_path), ["name", "colour"])
     assert (refusal.value.reason, refusal.value.field) == (Reason.UNKNOWN_COLUMN, "columns[1]")
 
 
@@ -145,7 +158,7 @@ def test_check_counts_each_broken_rule_and_names_its_first_lines(tmp_path: Path)
         ",1990-02-30,Labor,two,2011-01-01\n"
         '" ",,,1,13-01-01\n' + "Bo,1990-1-1,Labour,1.5,2012-05-06\n" * 6
     )
-    report = source(tmp_path, content).check()
+    report = source(tmp_path, content).check(KEY)
     assert report.rows == 9
     assert set(report.problems) == {
         Problem("empty key", "name", 2, (3, 4)),
@@ -161,7 +174,7 @@ def test_check_counts_each_broken_rule_and_names_its_first_lines(tmp_path: Path)
 
 
 def test_check_names_a_missing_column_and_still_checks_the_others(tmp_path: Path) -> None:
-    report = source(tmp_path, "name,form,referred\nAna,Labor,2012-01-01\n").check()
+    report = source(tmp_path, "name,form,referred\nAna,Labor,2012-01-01\n").check(KEY)
     assert set(report.problems) == {
         Problem("missing column", "born", 0),
         Problem("missing column", "children", 0),
@@ -170,22 +183,116 @@ def test_check_names_a_missing_column_and_still_checks_the_others(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("content", "columns", "field"),
+    ("content", "field"),
     [
-        ("name,born,form,referred\nAna,1990-01-01,Labour,2012-01-01\n", ["children"], "children"),
-        ("name,born,form\nAna,1990-01-01,Labour\n", ["year"], "year"),
-        (GOOD.replace("Sexual", "Labor"), ["form"], "form"),
-        (GOOD.replace("2000-02-29", "2001-02-29"), ["born"], "born"),
-        (GOOD.replace("Ana", ""), ["name"], "name"),
+        ("name,born,form,referred\nAna,1990-01-01,Labour,2012-01-01\n", "children"),
+        ("name,born,form,children\nAna,1990-01-01,Labour,2\n", "referred"),
+        (GOOD.replace("Sexual", "Labor"), "form"),
+        (GOOD.replace("2000-02-29", "2001-02-29"), "born"),
+        (GOOD.replace("2013-01-01", "2011-01-01"), "year"),
+        (GOOD.replace(",2,", ",two,"), "children"),
+        (GOOD.replace("Ana", ""), "name"),
     ],
 )
-def test_a_row_that_breaks_the_description_is_refused_and_never_dropped(
-    tmp_path: Path, content: str, columns: list[str], field: str
+def test_what_breaks_the_description_is_reported_pinned_by_nothing_and_never_read(
+    tmp_path: Path, content: str, field: str
 ) -> None:
-    broken = source(tmp_path, content)
+    people = source(tmp_path)
+    good = pinned(people)
+    report = source(tmp_path, content).check(KEY)
+    assert field in {problem.column for problem in report.problems}
+    assert report.pinned is None
     with pytest.raises(SourceError) as refusal:
-        broken.read(columns)
-    assert (refusal.value.reason, refusal.value.field) == (Reason.INPUT_OUT_OF_RANGE, field)
+        people.read(ALL, key=KEY, pinned=good)
+    assert refusal.value.reason is Reason.EDITION_CHANGED
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_change_is_noticed_though_size_times_and_file_are_what_they_were(tmp_path: Path, suffix: str) -> None:
+    """The engine stays open from one reading to the next, and its caches are no evidence."""
+    select = "SELECT '{}' AS name, '1990-01-01' AS born, 'Labour' AS form, {} AS children, '2012-05-06' AS referred"
+    path = tmp_path / f"people{suffix}"
+
+    def write(name: str, children: str) -> bytes:
+        if suffix == ".csv":
+            return f"name,born,form,children,referred\n{name},1990-01-01,Labour,{children},2012-05-06\n".encode()
+        return parquet(tmp_path, select.format(name, f"'{children}'")).read_bytes()
+
+    first, second, third = write("Ana", "2"), write("Bea", "2"), write("Ana", "x")
+    assert len(first) == len(second) == len(third)
+    path.write_bytes(first)
+    people = source(tmp_path, None, path.name)
+    good, before = pinned(people), path.stat()
+    for content in (second, third):
+        with path.open("r+b") as file:
+            file.write(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = path.stat()
+        assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+        with pytest.raises(SourceError) as refusal:
+            people.read(ALL, key=KEY, pinned=good)
+        assert refusal.value.reason is Reason.EDITION_CHANGED
+    path.write_bytes(first)
+    assert names(people.read(ALL, key=KEY, pinned=good)) == ["Ana"]
+
+
+def test_a_cell_that_is_no_integer_is_not_taken_for_the_empty_one_that_was_pinned(tmp_path: Path) -> None:
+    people = source(tmp_path)
+    good = pinned(people)
+    for cell in ("1.5", "two", "9" * 19, "٣", " 3"):
+        source(tmp_path, GOOD.replace("Labour,,", f"Labour,{cell},"))
+        for filters in ([], [Filter("children", between=Between(0, 9))]):
+            with pytest.raises(SourceError) as refusal:
+                people.read(ALL, filters, key=KEY, pinned=good)
+            assert refusal.value.reason is Reason.EDITION_CHANGED
+
+
+def test_a_file_s_new_layout_is_followed_and_its_rows_decide(tmp_path: Path) -> None:
+    people = source(tmp_path)
+    good, rows = pinned(people), read(people, ALL)
+    turned = [",".join(reversed(line.split(","))) for line in GOOD.replace('"Bo, jr"', "Bo").splitlines()]
+    source(tmp_path, "\n".join(turned).replace("Bo", '"Bo, jr"') + "\n")
+    assert people.read(ALL, key=KEY, pinned=good) == rows
+    source(tmp_path, GOOD.replace("children", "colour"))
+    with pytest.raises(SourceError) as refusal:
+        people.read(ALL, key=KEY, pinned=good)
+    assert refusal.value.reason is Reason.EDITION_CHANGED
+    parquet(tmp_path, "SELECT 'Ana' AS name, 1 AS colour")
+    other = source(tmp_path, None, "people.parquet")
+    assert {problem.rule for problem in other.check(KEY).problems} == {"missing column"}
+    parquet(tmp_path, "SELECT 'Ana' AS name, 'Labour' form, 3 children, DATE '2012-01-01' referred, '1990-01-01' born")
+    assert read(other, ALL) == [("Ana", "1990-01-01", "Labour", 3, "2012", "2012-01-01")]
+
+
+def test_a_link_that_takes_the_file_s_place_is_refused_by_an_engine_that_is_open(tmp_path: Path) -> None:
+    people = source(tmp_path)
+    good = pinned(people)
+    (tmp_path / "people.csv").rename(tmp_path / "elsewhere.csv")
+    (tmp_path / "people.csv").symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(SourceError, match="symlink"):
+        people.read(ALL, key=KEY, pinned=good)
+
+
+def test_after_a_file_that_cannot_be_read_the_mended_one_is(tmp_path: Path) -> None:
+    people = source(tmp_path)
+    good, rows = pinned(people), read(people, ALL)
+    for content in (GOOD.encode() + b"\xff", b"", GOOD.encode() + b'"'):
+        source(tmp_path, content)
+        with pytest.raises(SourceError) as refusal:
+            people.read(ALL, key=KEY, pinned=good)
+        assert refusal.value.reason is Reason.SOURCE_UNREADABLE
+        source(tmp_path)
+        assert people.read(ALL, key=KEY, pinned=good) == rows
+
+
+def test_sessions_that_read_one_dataset_at_once_get_its_rows_each(tmp_path: Path) -> None:
+    many = GOOD.splitlines()[0] + "\n" + "".join(f"P{i},1990-01-01,Labour,{i},2012-05-06\n" for i in range(20_000))
+    people = source(tmp_path, many)
+    good = pinned(people)
+    with ThreadPoolExecutor(4) as threads:
+        wanted = [[Filter("children", between=Between(0, n))] for n in range(8)]
+        found = threads.map(lambda f: people.read(["children"], f, key=KEY, pinned=good), wanted)
+    assert [len(rows) for rows in found] == list(range(1, 9))
 
 
 SECRET = "Zuzanna"
@@ -205,7 +312,7 @@ SECRET = "Zuzanna"
     ],
 )
 def test_a_csv_that_cannot_be_read_is_refused_without_quoting_it(tmp_path: Path, content: bytes) -> None:
-    for use in (DatasetSource.check, lambda broken: broken.read(ALL)):
+    for use in (lambda broken: broken.check(KEY), lambda broken: broken.read(ALL, key=KEY, pinned="")):
         with pytest.raises(SourceError) as refusal:
             use(source(tmp_path, content))
         assert refusal.value.reason is Reason.SOURCE_UNREADABLE
@@ -216,16 +323,16 @@ def test_a_csv_that_cannot_be_read_is_refused_without_quoting_it(tmp_path: Path,
 def test_a_title_above_the_header_is_not_skipped_silently(tmp_path: Path) -> None:
     titled = source(tmp_path, "Zuzanna's list\n" + GOOD)
     with pytest.raises(SourceError, match="unreadable"):
-        titled.check()
-    with pytest.raises(SourceError, match="lacks the column"):
-        titled.read(ALL)
+        titled.check(KEY)
+    with pytest.raises(SourceError, match="not what it was"):
+        titled.read(ALL, key=KEY, pinned="")
 
 
 def test_a_half_written_parquet_file_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path, "SELECT 'Zuzanna' AS name FROM range(1000)")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(SourceError) as refusal:
-        source(tmp_path, None, "people.parquet").check()
+        source(tmp_path, None, "people.parquet").check(KEY)
     assert refusal.value.reason is Reason.SOURCE_UNREADABLE
 
 
@@ -245,25 +352,32 @@ def test_nothing_outside_the_folder_is_read(tmp_path: Path) -> None:
     )
     for path in (*refused, "*/people.csv", "absent.csv", "deep", "deep/people.txt"):
         with pytest.raises(SourceError) as refusal:
-            source(inside, None, path).check()
+            source(inside, None, path).check(KEY)
         assert (refusal.value.reason, refusal.value.field) == (Reason.SOURCE_UNREADABLE, "path")
         assert str(tmp_path) not in str(refusal.value)
-    assert source(inside, None, "deep/people.csv").check().rows == 3
+    assert source(inside, None, "deep/people.csv").check(KEY).rows == 3
 
 
 def test_a_file_name_with_a_quote_and_columns_with_sql_in_them_are_only_names(tmp_path: Path) -> None:
     odd = 'n"; DROP TABLE x; --'
     (tmp_path / "o'brien.csv").write_text(f'"{odd.replace(chr(34), chr(34) * 2)}"\nAna\n')
     described = DatasetSource(SourceConfig(tmp_path, "o'brien.csv", (Column(odd, ColumnType.TEXT),)))
-    assert described.read([odd]) == [("Ana",)]
+    assert read(described, [odd]) == [("Ana",)]
+
+
+def digest_of(rows: Iterable[Row], key: bytes) -> str:
+    snapshot = Snapshot(key)
+    for row in rows:
+        snapshot.add([row])
+    return snapshot.digest()
 
 
 def test_the_snapshot_ignores_order_and_sees_every_other_change() -> None:
     rows: list[Row] = [("Ana", 1), ("Bo", None), ("Bo", None), ("", 1)]
-    digest = snapshot_digest(rows, KEY)
+    digest = digest_of(rows, KEY)
     shuffled = rows[:]
     random.Random(1).shuffle(shuffled)
-    assert snapshot_digest(reversed(rows), KEY) == snapshot_digest(shuffled, KEY) == digest
+    assert digest_of(reversed(rows), KEY) == digest_of(shuffled, KEY) == digest
     changed: list[list[Row]] = [
         rows[:-1],
         [*rows, ("Bo", None)],
@@ -273,9 +387,9 @@ def test_the_snapshot_ignores_order_and_sees_every_other_change() -> None:
         [*rows[:-1], (None, 1)],
         [],
     ]
-    assert len({digest, snapshot_digest(rows, b"j" * 32), *(snapshot_digest(c, KEY) for c in changed)}) == 9
+    assert len({digest, digest_of(rows, b"j" * 32), *(digest_of(c, KEY) for c in changed)}) == 9
     with pytest.raises(ValueError, match="32 bytes"):
-        snapshot_digest(rows, b"short")
+        digest_of(rows, b"short")
 
 
 @pytest.mark.parametrize(
