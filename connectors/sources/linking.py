@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Row
+from connectors.sources.snapshot import KNOWN_CELLS
 from connectors.vocabularies.linkage import linkage_key, normalise
 from gateway.domain.dataset import Column
 from gateway.domain.errors import Reason
@@ -45,6 +47,8 @@ def link_locally(
     if not key_columns:
         raise ValueError("people are linked on at least one column")
     indices = [{code.value: i for i, code in enumerate(column.codes)} for column in group_columns]
+    # Names and days come again and again; what is known of them is let go with this call.
+    normal = [lru_cache(KNOWN_CELLS, typed=True)(partial(_normal, column=column)) for column in key_columns]
     people: dict[int, tuple[int, tuple[int, ...]]] = {}
     conflicting: set[int] = set()
     for index, rows in lists:
@@ -53,9 +57,9 @@ def link_locally(
         for row in rows:
             if len(row) != len(key_columns) + len(group_columns):
                 raise ValueError("a row has other cells than its columns")
-            key = _key(row, key_columns, salt)
+            key = linkage_key([known(cell) for known, cell in zip(normal, row, strict=False)], salt)
             codes = tuple(
-                _index(row[len(key_columns) + i], column, indices[i]) for i, column in enumerate(group_columns)
+                [_index(row[len(key_columns) + i], column, indices[i]) for i, column in enumerate(group_columns)]
             )
             on, first = people.get(key, (0, codes))
             people[key] = (on | 1 << index, first)
@@ -70,14 +74,11 @@ def link_locally(
     )
 
 
-def _key(row: Row, key_columns: Sequence[Column], salt: bytes) -> int:
-    normal: list[str] = []
-    for cell, column in zip(row, key_columns, strict=False):
-        try:
-            normal.append(normalise("" if cell is None else str(cell), column.type))
-        except ValueError as wrong:
-            raise _broken(column.name, str(wrong)) from None
-    return linkage_key(normal, salt)
+def _normal(cell: str | int | None, column: Column) -> str:
+    try:
+        return normalise("" if cell is None else str(cell), column.type)
+    except ValueError as wrong:
+        raise _broken(column.name, str(wrong)) from None
 
 
 def _index(cell: str | int | None, column: Column, indices: dict[str, int]) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 MIN_KEY = 32
-# Cells whose encoding is at hand while a snapshot is taken: codes, days and names come again and again.
+# Cells of which something is at hand while a reading lasts: codes, days and names come again and again.
 KNOWN_CELLS = 1 << 14
 
 

@@ -116,6 +116,9 @@ class DatasetSource:
                 broken = broken or any(row[-1] for row in batch)
                 snapshot.add(self._typed([row[:-1] for row in batch]))
             problems = self._problems(opened, present) if broken else []
+            if not (missing or broken):
+                # What most sessions read: compiled here, not while others wait.
+                opened.statement(_named([], ()), lambda: self._reading(table, [], ()))
             if broken and not problems:
                 raise self._file.unreadable("it changes while it is read")
             return Report(rows, (*missing, *problems), None if missing or broken else snapshot.digest())
@@ -147,8 +150,8 @@ class DatasetSource:
             table = opened.table
             if any(name not in table for name in self._stored):
                 raise self._changed()
-            wanted = repr((derived, filters))
-            for batch in opened.rows(opened.statement(wanted, lambda: self._reading(table, derived, filters))):
+            statement = opened.statement(_named(derived, filters), lambda: self._reading(table, derived, filters))
+            for batch in opened.rows(statement):
                 typed = self._typed(batch)
                 snapshot.add([row[: len(self._stored)] for row in typed])
                 rows += [tuple([row[place] for place in places]) for row in typed if row[-1]]
@@ -251,6 +254,10 @@ class DatasetSource:
 def _numbered(table: Any, cells: Sequence[Any]) -> Any:
     """Whatever the columns' names are, they meet no others."""
     return table.select(**{f"c{place}": cell for place, cell in enumerate(cells)})
+
+
+def _named(derived: Sequence[str], filters: Sequence[Filter]) -> str:
+    return repr((tuple(derived), tuple(filters)))
 
 
 def _integer(cell: str | int | None) -> str | int | None:

@@ -40,6 +40,8 @@ def normalise(value: str, type: ColumnType) -> str:
         normal = str(int(value))
     elif type is ColumnType.CODE:
         normal = value
+    elif value.isascii():  # nothing to decompose, no accents, and folding is lower case
+        normal = " ".join(value.lower().split())
     else:
         folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", value).casefold())
         normal = " ".join(_ACCENTS.sub("", folded).split())
@@ -63,6 +65,6 @@ def linkage_key(values: Sequence[str], salt: bytes) -> int:
     if len(salt) < MIN_SALT:
         raise ValueError(f"a salt has at least {MIN_SALT} bytes")
     encoded = [value.encode() for value in values]
-    message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    message = b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
     digest = hmac.digest(salt, message, hashlib.sha256)
     return int.from_bytes(digest[:8], "big") >> (64 - KEY_BITS)

@@ -53,6 +53,17 @@ def test_a_normalised_name_is_normal(name: str) -> None:
     assert normalise(normal, ColumnType.TEXT) == normal
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_a_plain_name_is_normalised_like_any_other(name: str) -> None:
+    beside = normalise(f"{name} é", ColumnType.TEXT)
+    try:
+        normal = normalise(name, ColumnType.TEXT)
+    except ValueError:
+        assert beside == "e"
+    else:
+        assert beside == f"{normal} e"
+
+
 @pytest.mark.parametrize("day", ["2013-2-01", "01-02-2013", "2013-02-30", "20130201", "2013-02-01 ", "", "٢٠١٣-02-01"])
 def test_what_is_no_iso_day_is_refused_without_quoting_it(day: str) -> None:
     with pytest.raises(ValueError) as refusal:

@@ -312,7 +312,10 @@ SECRET = "Zuzanna"
     ],
 )
 def test_a_csv_that_cannot_be_read_is_refused_without_quoting_it(tmp_path: Path, content: bytes) -> None:
-    for use in (lambda broken: broken.check(KEY), lambda broken: broken.read(ALL, key=KEY, pinned="")):
+    def check(broken: DatasetSource) -> object:
+        return broken.check(KEY)
+
+    for use in (check, lambda broken: broken.read(ALL, key=KEY, pinned="")):
         with pytest.raises(SourceError) as refusal:
             use(source(tmp_path, content))
         assert refusal.value.reason is Reason.SOURCE_UNREADABLE
