@@ -228,9 +228,13 @@ class Agent:
     async def believe(self, chains: Sequence[Sequence[str]]) -> dict[str, Operator]:
         """Admit the pushed chains, verified against this agent's own anchors; the operators they prove.
 
-        A chain older than the one already believed is passed over: the newer one counts.
+        A chain older than the one already believed is passed over: the newer one counts. One that is believed now, byte
+        for byte, was verified when it came and has neither expired nor been revoked since: it is not verified again.
         """
+        believed = set(self.trust.chains())
         for chain in chains:
+            if tuple(chain) in believed:
+                continue
             try:
                 await self.trust.believe(chain)
             except TokenProblem as problem:
