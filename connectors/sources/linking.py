@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Row
 from connectors.sources.snapshot import KNOWN_CELLS
-from connectors.vocabularies.linkage import linkage_key, normalise
+from connectors.vocabularies.linkage import Linkage, normalise, part
 from gateway.domain.dataset import Column
 from gateway.domain.errors import Reason
 
@@ -49,6 +49,7 @@ def link_locally(
     indices = [{code.value: i for i, code in enumerate(column.codes)} for column in group_columns]
     # Names and days come again and again; what is known of them is let go with this call.
     normal = [lru_cache(KNOWN_CELLS, typed=True)(partial(_normal, column=column)) for column in key_columns]
+    linkage = Linkage(salt)
     people: dict[int, tuple[int, tuple[int, ...]]] = {}
     conflicting: set[int] = set()
     for index, rows in lists:
@@ -57,7 +58,7 @@ def link_locally(
         for row in rows:
             if len(row) != len(key_columns) + len(group_columns):
                 raise ValueError("a row has other cells than its columns")
-            key = linkage_key([known(cell) for known, cell in zip(normal, row, strict=False)], salt)
+            key = linkage.key([known(cell) for known, cell in zip(normal, row, strict=False)])
             codes = tuple(
                 [_index(row[len(key_columns) + i], column, indices[i]) for i, column in enumerate(group_columns)]
             )
@@ -74,9 +75,9 @@ def link_locally(
     )
 
 
-def _normal(cell: str | int | None, column: Column) -> str:
+def _normal(cell: str | int | None, column: Column) -> bytes:
     try:
-        return normalise("" if cell is None else str(cell), column.type)
+        return part(normalise("" if cell is None else str(cell), column.type))
     except ValueError as wrong:
         raise _broken(column.name, str(wrong)) from None
 

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date
 
 from gateway.domain.dataset import ColumnType
@@ -60,11 +60,22 @@ def parse_day(value: str) -> date:
         raise ValueError("no such day in the calendar") from None
 
 
-def linkage_key(values: Sequence[str], salt: bytes) -> int:
-    """First 60 bits of HMAC-SHA256 under `salt` over normalised values, each with its length before it."""
-    if len(salt) < MIN_SALT:
-        raise ValueError(f"a salt has at least {MIN_SALT} bytes")
-    encoded = [value.encode() for value in values]
-    message = b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
-    digest = hmac.digest(salt, message, hashlib.sha256)
-    return int.from_bytes(digest[:8], "big") >> (64 - KEY_BITS)
+class Linkage:
+    """Keys under one session's `salt`."""
+
+    def __init__(self, salt: bytes) -> None:
+        if len(salt) < MIN_SALT:
+            raise ValueError(f"a salt has at least {MIN_SALT} bytes")
+        self._salted = hmac.new(salt, digestmod=hashlib.sha256)
+
+    def key(self, parts: Iterable[bytes]) -> int:
+        """First 60 bits of HMAC-SHA256 over normalised values, each as `part` has it."""
+        person = self._salted.copy()
+        person.update(b"".join(parts))
+        return int.from_bytes(person.digest()[:8], "big") >> (64 - KEY_BITS)
+
+
+def part(value: str) -> bytes:
+    """A normalised value with its length before it, so that no letter can move to its neighbour."""
+    encoded = value.encode()
+    return len(encoded).to_bytes(4, "big") + encoded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,24 @@ from gateway.domain.errors import IsthmusError, Reason
 from tests import examples
 
 GOOD = "name,born,age,year,form\n" + "Anna Canaryname,1990-01-02,30,2013,LABOUR\n" * 40
+
+
+def test_what_was_checked_and_offered_is_read_and_another_edition_of_it_is_not(tmp_path: Path) -> None:
+    contract, key = examples.contract(), bytes(32)
+    provider = contract.providers[0]
+    dataset = examples.dataset(provider.entity)
+    (tmp_path / "list.csv").write_text(GOOD + "Bo Canaryname,1990-01-02,30,2013,LABOUR\n")
+    source = DatasetSource(SourceConfig(tmp_path, "list.csv", dataset.columns, dataset.key_columns))
+    pinned = source.check(key).pinned
+    assert pinned is not None
+    held = replace(dataset, edition=replace(dataset.edition, snapshot=pinned))
+    approved = replace(provider, inputs=(replace(provider.inputs[0], snapshot=pinned),))
+    agreed = replace(contract, providers=(approved, *contract.providers[1:]))
+    assert len(read_rows(agreed, provider.entity, {dataset.name: Holding(held, source, ("*",), key)}).keys) == 2
+    # The file is what the contract names, and this agent has checked and offered something else.
+    with pytest.raises(IsthmusError) as refused:
+        read_rows(agreed, provider.entity, {dataset.name: Holding(dataset, source, ("*",), key)})
+    assert refused.value.reason is Reason.EDITION_CHANGED
 
 
 def told(folder: Path, content: bytes) -> IsthmusError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from connectors.sources.errors import SourceError
 from connectors.sources.linking import link_locally
-from connectors.vocabularies.linkage import linkage_key, normalise
+from connectors.vocabularies.linkage import Linkage, normalise, part
 from gateway.domain.dataset import Code, Column, ColumnType
 from gateway.domain.errors import Reason
 
@@ -20,6 +21,10 @@ SALT = bytes(range(32))
 NAME = Column("prs_FirstName", ColumnType.TEXT)
 BORN = Column("prs_Birthdate", ColumnType.DATE)
 FORM = Column("form", ColumnType.CODE, codes=(Code("Labour", ""), Code("Sexual", ""), Code("Other", "")))
+
+
+def linkage_key(values: Sequence[str], salt: bytes) -> int:
+    return Linkage(salt).key(map(part, values))
 
 
 @pytest.mark.parametrize(
