@@ -1,0 +1,89 @@
+"""Whether one more question may be answered from a dataset, given what was answered from it: the ledger's rule.
+
+Invariants: it decides on sets of row numbers and on public words alone, and on nothing of a row; what was answered
+once may be answered again, since that says nothing new; an objection never leaves the agent (whoever asks hears one
+uniform refusal), so it may say what it found.
+
+Two tables whose row sets differ by a few rows give, by subtraction, a table of these few (Denning and Schlörer 1980,
+"A fast procedure for finding a tracker in a statistical database"): differences of fewer rows than the least cell are
+refused. A source that is added or left out is such a difference too, of whatever size: its owner's cells come out
+whole. Clever combinations of three and more answers pass here; against those only a budget protects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pyroaring import BitMap
+
+
+class Objection(StrEnum):
+    """Why not, for the audit log of the dataset's own agent."""
+
+    SINGLED_OUT = "fewer rows than the least cell"
+    DIFFERENCE = "an earlier answer's rows differ by fewer than the least cell"
+    SOURCE = "an earlier answer has the same rows here, and a source more or less"
+    USES = "the edition was asked as often as its policy allows"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one question takes from one dataset. `question` is the digest of the canonical query over its editions,
+    `sources` the names of all datasets that it is asked of, `rows` the numbers of the rows that pass its filters."""
+
+    question: str
+    edition: str
+    sources: frozenset[str]
+    rows: BitMap
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a dataset's policy says: its least cell, whether zero counts as small, and how many questions an edition
+    answers (None: any number)."""
+
+    least: int
+    zero_is_small: bool = False
+    uses: int | None = None
+
+
+class Ledger:
+    """The answers from one dataset, in an order that spares most comparisons; grows only."""
+
+    def __init__(self, answers: Iterable[Answer] = ()) -> None:
+        # By number of rows: sets whose sizes are far apart differ by as much at least.
+        self._sizes: dict[int, list[Answer]] = {}
+        self._questions: dict[str, str] = {}
+        for answer in answers:
+            self.add(answer)
+
+    def add(self, answer: Answer) -> None:
+        if answer.question not in self._questions:
+            self._questions[answer.question] = answer.edition
+            self._sizes.setdefault(len(answer.rows), []).append(answer)
+
+    def objection(self, asked: Answer, terms: Terms, held: Sequence[Answer] = ()) -> Objection | None:
+        """Why `asked` may not be answered, if so. `held` is what is agreed on and not answered yet: it counts as
+        answered."""
+        if asked.question in self._questions:
+            return None
+        # Where every cell may be shown, a difference of one row is a person all the same.
+        least, size = max(terms.least, 2), len(asked.rows)
+        if size < least and (size or terms.zero_is_small):
+            return Objection.SINGLED_OUT
+        near = [answer for there in range(size - least + 1, size + least) for answer in self._sizes.get(there, ())]
+        others = [answer for answer in held if answer.question != asked.question]
+        for answer in [*near, *others]:
+            apart = asked.rows.symmetric_difference_cardinality(answer.rows)
+            if 0 < apart < least:
+                return Objection.DIFFERENCE
+            if apart == 0 and (asked.sources < answer.sources or answer.sources < asked.sources):
+                return Objection.SOURCE
+        if terms.uses is not None:
+            taken = {question for question, edition in self._questions.items() if edition == asked.edition}
+            taken |= {answer.question for answer in others if answer.edition == asked.edition}
+            if len(taken) >= terms.uses:
+                return Objection.USES
+        return None

@@ -1,0 +1,58 @@
+"""What a contract asks, apart from who asks it, why, and in which words: the canonical query of DESIGN section 3.
+
+Invariant: two contracts that ask for the same numbers of the same rows have one digest, in whatever order their lists
+stand and however their filters are written; any other two have different ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import rfc8785
+
+from gateway.domain.contract import Contract
+from gateway.domain.query import Filter
+from gateway.rules.records import to_plain
+
+
+def question(contract: Contract) -> str:
+    """The digest (SHA-256, hex) of the canonical query over the editions that the contract names.
+
+    Left out are title, purpose, legal basis, requester, recipients and seats: they change no number. The limits are
+    those that the contract settled on, asked for or not.
+    """
+    asked = contract.query
+    editions = {item.dataset: item for provider in contract.providers for item in provider.inputs}
+    count_by = asked.statistic.count_by
+    sources = [
+        {
+            "dataset": source.dataset,
+            "edition": editions[source.dataset].edition,
+            "snapshot": editions[source.dataset].snapshot,
+            "filters": _sorted(_filter(item) for item in source.filters),
+        }
+        for source in asked.sources
+    ]
+    said = {
+        "statistic": asked.statistic.name,
+        "columns": [] if count_by is None else sorted(count_by.columns),
+        "link_on": sorted(asked.link_on),
+        "limits": to_plain(contract.limits),
+        "sources": sorted(sources, key=lambda source: str(source["dataset"])),
+    }
+    return hashlib.sha256(rfc8785.dumps(said)).hexdigest()
+
+
+def _filter(item: Filter) -> dict[str, Any]:
+    """A value, several of which one suffices, or two ends: one way to write each."""
+    if item.between is not None and item.between.low != item.between.high:
+        return {"column": item.column, "between": [item.between.low, item.between.high]}
+    if item.between is not None:
+        return {"column": item.column, "one_of": [item.between.low]}
+    values = item.one_of or ((item.equals,) if item.equals is not None else ())
+    return {"column": item.column, "one_of": _sorted(set(values))}
+
+
+def _sorted(items: Any) -> list[Any]:
+    return sorted(items, key=rfc8785.dumps)

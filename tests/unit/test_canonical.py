@@ -1,0 +1,90 @@
+"""Which contracts ask the same question: what the ledger counts once, and what noise is drawn once for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.domain.contract import Contract, Recipient
+from gateway.domain.query import Between, CountBy, Filter, Query, Seats, Source, Statistic
+from gateway.rules.canonical import question
+from tests.examples import CARE, HOME, NEUTRAL, POLICE, RECIPIENT_KEY, contract, overlap, spaces
+from tests.examples import question as asked
+
+
+def filtered(*filters: Filter) -> Contract:
+    first, *others = asked().sources
+    return contract(asked(sources=(Source(first.dataset, filters), *others)))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        contract(asked(title="In other words")),
+        contract(asked(seats=Seats(3, (HOME, POLICE, NEUTRAL)))),
+        contract(asked(sources=tuple(reversed(asked().sources)))),
+        contract(asked(link_on=("born", "name"))),
+        contract(requester="somebody else", initiator=CARE, session="f" * 32, expires=1),
+        contract(recipients=(Recipient("other", "client", RECIPIENT_KEY),)),
+    ],
+)
+def test_who_asks_why_and_in_which_order_changes_no_number(same: Contract) -> None:
+    assert question(same) == question(contract())
+
+
+def test_the_order_of_columns_changes_no_number() -> None:
+    both, turned = (
+        contract(asked(statistic=Statistic(CountBy(names)))) for names in (("form", "year"), ("year", "form"))
+    )
+    assert question(both) == question(turned)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Filter("age", equals=7), Filter("age", one_of=(7,))),
+        (Filter("age", equals=7), Filter("age", between=Between(7, 7))),
+        (Filter("form", one_of=("OTHER", "LABOUR")), Filter("form", one_of=("LABOUR", "OTHER", "LABOUR"))),
+    ],
+)
+def test_a_filter_that_keeps_the_same_rows_is_the_same(one: Filter, other: Filter) -> None:
+    assert question(filtered(one)) == question(filtered(other))
+
+
+def test_filters_are_a_set() -> None:
+    age, form = Filter("age", equals=7), Filter("form", equals="OTHER")
+    assert question(filtered(age, form)) == question(filtered(form, age))
+
+
+def renewed(**edition: Any) -> Contract:
+    known = spaces()
+    old = known[HOME].offer.datasets[0]
+    offer = replace(known[HOME].offer, datasets=(replace(old, edition=replace(old.edition, **edition)),))
+    return contract(known={**known, HOME: replace(known[HOME], offer=offer)})
+
+
+def fewer(query: Query) -> Query:
+    return replace(query, sources=query.sources[:2])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        contract(overlap()),
+        contract(fewer(asked())),
+        contract(asked(link_on=("name",))),
+        contract(asked(statistic=Statistic(CountBy(("year",))))),
+        filtered(Filter("age", equals=7)),
+        filtered(Filter("age", between=Between(7, 8))),
+        filtered(Filter("age", one_of=(7, 8))),
+        renewed(id="2026-2"),
+        renewed(snapshot="6" * 64),
+        replace(contract(), limits=replace(contract().limits, minimum_cell=12)),
+        replace(contract(), limits=replace(contract().limits, zero_is_small=True)),
+    ],
+)
+def test_other_numbers_are_another_question(other: Contract) -> None:
+    assert question(other) != question(contract())
+    assert len(question(other)) == 64

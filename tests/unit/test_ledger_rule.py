@@ -1,0 +1,120 @@
+"""The ledger's rule: which questions about a dataset may not be answered after those that were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from connectors.rules.ledger import Answer, Ledger, Objection, Terms
+
+TERMS = Terms(least=11)
+A, B, C = "spaces/a.example/datasets/a", "spaces/b.example/datasets/b", "spaces/c.example/datasets/c"
+
+
+def answer(question: str, rows: Iterable[int], *, sources: Iterable[str] = (A, B), edition: str = "2024-1") -> Answer:
+    return Answer(question, edition, frozenset(sources), BitMap(rows))
+
+
+def ledger(*answers: Answer) -> Ledger:
+    return Ledger(answers)
+
+
+def test_the_first_question_is_answered() -> None:
+    assert ledger().objection(answer("first", range(100)), TERMS) is None
+
+
+def test_the_same_question_is_answered_again_whatever_else_was() -> None:
+    known = ledger(answer("first", range(100)), answer("close", range(5)))
+    assert known.objection(answer("first", range(100)), Terms(11, uses=1)) is None
+
+
+@pytest.mark.parametrize(("more", "objection"), [(1, Objection.DIFFERENCE), (10, Objection.DIFFERENCE), (11, None)])
+def test_a_few_rows_more_or_less_are_a_difference(more: int, objection: Objection | None) -> None:
+    assert ledger(answer("first", range(100))).objection(answer("second", range(100 + more)), TERMS) is objection
+    assert ledger(answer("first", range(100 + more))).objection(answer("second", range(100)), TERMS) is objection
+
+
+def test_rows_exchanged_for_others_are_a_difference_in_sets_of_one_size() -> None:
+    known = ledger(answer("first", range(100)))
+    assert known.objection(answer("second", range(5, 105)), TERMS) is Objection.DIFFERENCE
+    assert known.objection(answer("second", range(6, 106)), TERMS) is None
+
+
+def test_another_question_over_the_same_rows_is_no_difference() -> None:
+    assert ledger(answer("by form", range(100))).objection(answer("by year", range(100)), TERMS) is None
+
+
+def test_a_difference_is_one_in_another_edition_too() -> None:
+    known = ledger(answer("first", range(100)))
+    assert known.objection(answer("second", range(103), edition="2024-2"), TERMS) is Objection.DIFFERENCE
+
+
+@pytest.mark.parametrize("sources", [(A,), (A, B, C)])
+def test_a_source_left_out_or_added_is_a_difference(sources: tuple[str, ...]) -> None:
+    known = ledger(answer("first", range(100)))
+    assert known.objection(answer("second", range(100), sources=sources), TERMS) is Objection.SOURCE
+
+
+def test_another_source_in_place_of_one_is_none() -> None:
+    known = ledger(answer("first", range(100)))
+    assert known.objection(answer("second", range(100), sources=(A, C)), TERMS) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "zero_is_small", "objection"),
+    [
+        (0, False, None),
+        (0, True, Objection.SINGLED_OUT),
+        (1, False, Objection.SINGLED_OUT),
+        (10, False, Objection.SINGLED_OUT),
+        (11, True, None),
+    ],
+)
+def test_a_few_rows_alone_single_people_out(rows: int, zero_is_small: bool, objection: Objection | None) -> None:
+    assert ledger().objection(answer("first", range(rows)), Terms(11, zero_is_small)) is objection
+
+
+@pytest.mark.parametrize("least", [0, 1])
+def test_where_all_cells_may_be_shown_a_person_is_not_singled_out_all_the_same(least: int) -> None:
+    assert ledger().objection(answer("first", [7]), Terms(least)) is Objection.SINGLED_OUT
+    known = ledger(answer("first", range(100)))
+    assert known.objection(answer("second", range(101)), Terms(least)) is Objection.DIFFERENCE
+    assert known.objection(answer("second", range(102)), Terms(least)) is None
+
+
+def test_an_edition_answers_as_many_questions_as_its_policy_says() -> None:
+    known, terms = ledger(answer("first", range(100)), answer("old", range(200), edition="2023-1")), Terms(11, uses=2)
+    assert known.objection(answer("second", range(50)), terms) is None
+    known.add(answer("second", range(50)))
+    assert known.objection(answer("third", range(300)), terms) is Objection.USES
+    assert known.objection(answer("third", range(300), edition="2024-2"), terms) is None
+
+
+def test_what_is_agreed_on_counts_as_answered() -> None:
+    held = [answer("first", range(100))]
+    assert ledger().objection(answer("second", range(103)), TERMS, held) is Objection.DIFFERENCE
+    assert ledger().objection(answer("second", range(200)), Terms(11, uses=1), held) is Objection.USES
+    assert ledger().objection(answer("first", range(100)), Terms(11, uses=1), held) is None
+
+
+rows = st.frozensets(st.integers(0, 12))
+
+
+@given(st.lists(rows), rows, st.integers(0, 6))
+def test_no_answer_is_closer_than_the_least_cell_unless_it_has_the_same_rows(
+    before: list[frozenset[int]], asked: frozenset[int], least: int
+) -> None:
+    """Against the plain reading of the rule, over all earlier answers."""
+    known = ledger(*(answer(str(n), kept) for n, kept in enumerate(before)))
+    small = max(least, 2)
+    if 0 < len(asked) < small:
+        expected = Objection.SINGLED_OUT
+    elif any(0 < len(asked ^ kept) < small for kept in before):
+        expected = Objection.DIFFERENCE
+    else:
+        expected = None
+    assert known.objection(answer("asked", asked), Terms(least)) is expected
