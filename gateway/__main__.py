@@ -9,6 +9,7 @@ import sys
 
 from gateway.domain.errors import IsthmusError
 from gateway.edges.forks import leave_forks_alone
+from gateway.edges.memory import keep_what_is_freed
 from gateway.edges.polling import poll_in_place
 
 
@@ -16,6 +17,7 @@ def main() -> int:
     """Run the command that the arguments name; the exit code (DESIGN section 8)."""
     leave_forks_alone()
     poll_in_place()
+    keep_what_is_freed()
     from gateway.cli.exits import BY_REASON, FAILED, USAGE
     from gateway.cli.output import say, unexpected
 

@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 from gateway.edges.forks import leave_forks_alone
+from gateway.edges.memory import keep_what_is_freed
 from gateway.edges.polling import poll_in_place
 
 
 def main(argument: str, *more: str) -> None:
     leave_forks_alone()
     poll_in_place()
+    keep_what_is_freed()
     from tests.bench.engine import program
 
     program.install()
