@@ -176,9 +176,9 @@ class Session:
                 return
             sealed = held.pieces.pop(frame.source)
         if frame.source >= PROVIDER_BASE:
-            held.party.send(ToParty.INPUT, bytes([frame.source - PROVIDER_BASE]) + sealed)
+            held.party.send(ToParty.INPUT, bytes([frame.source - PROVIDER_BASE]), sealed)
         else:
-            held.party.send(ToParty.PEER, bytes([frame.source]) + sealed)
+            held.party.send(ToParty.PEER, bytes([frame.source]), sealed)
         await held.party.drained()
 
     def outgoing(self) -> AsyncIterator[Sequence[Frame]]:
@@ -271,9 +271,9 @@ class Session:
             held.spoke = loop.time()
             match kind:
                 case FromParty.PEER:
-                    await self._send(Frame(held.pid, body[0], body[1:]))
+                    await self._send(Frame(held.pid, body[0], bytes(body[1:])))
                 case FromParty.PROGRESS:
-                    said = json.loads(body)
+                    said = json.loads(bytes(body))
                     if said["phase"] != held.phase or held.spoke - held.told > PROGRESS_SECONDS:
                         held.phase, held.told = str(said["phase"]), held.spoke
                         self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
@@ -281,15 +281,15 @@ class Session:
                     await self.spend()
                     held.party.send(ToParty.GO)
                 case FromParty.OUTPUT:
-                    for recipient, sealed in json.loads(body).items():
+                    for recipient, sealed in json.loads(bytes(body)).items():
                         self._outputs.append(hashlib.sha256(base64.b64decode(sealed)).hexdigest())
                         self._events.put_nowait(SealedShare(held.pid, recipient, sealed))
                 case FromParty.DONE:
-                    held.summary = json.loads(body)
+                    held.summary = json.loads(bytes(body))
                     held.done.set()
                     return
                 case FromParty.FAILED:
-                    raise Ended(blame(self.contract.body, self.entity, held.pid, json.loads(body)))
+                    raise Ended(blame(self.contract.body, self.entity, held.pid, json.loads(bytes(body))))
         reason, how = await held.party.ending()
         text = f"party {held.pid} at {self.entity} ended in the phase {held.phase}, {how}"
         raise Ended(failure(reason, self.entity, held.phase, text))

@@ -42,7 +42,7 @@ class Session(asyncio.Protocol):
         self.job: asyncio.Future[Job] = loop.create_future()
         self._inputs: asyncio.Future[None] = loop.create_future()
         self._go: asyncio.Future[None] = loop.create_future()
-        self._early: list[tuple[int, bytes]] = []
+        self._early: list[tuple[int, memoryview]] = []
         self._early_bytes = 0
         self._engine: Engine | None = None
         self._inboxes: list[Inbox] = []
@@ -61,11 +61,11 @@ class Session(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> NoReturn:
         os._exit(2)  # the agent is gone, and with it every reason to go on
 
-    def _take(self, kind: int, body: bytes) -> None:
+    def _take(self, kind: int, body: memoryview) -> None:
         if kind == ToParty.JOB:
             if self.job.done():
                 raise SessionAborted(Abort.BAD_JOB, "a second job came; a party serves one", phase="job")
-            self.job.set_result(read(body))
+            self.job.set_result(read(bytes(body)))
         elif kind == ToParty.GO:
             if not self._go.done():
                 self._go.set_result(None)
@@ -80,7 +80,7 @@ class Session(asyncio.Protocol):
         else:
             raise SessionAborted(Abort.BAD_JOB, f"the agent sent a frame of unknown kind {kind}")
 
-    def _deliver(self, kind: int, body: bytes) -> None:
+    def _deliver(self, kind: int, body: memoryview) -> None:
         origin = body[0]
         if kind == ToParty.PEER:
             channel = self._engine.channels.get(origin) if self._engine else None
@@ -94,7 +94,7 @@ class Session(asyncio.Protocol):
             return
         if origin >= len(self._inboxes):
             raise SessionAborted(Abort.BAD_INPUT, f"input came from provider {origin}, which the job does not name")
-        self._inboxes[origin].feed(body[1:])
+        self._inboxes[origin].feed(bytes(body[1:]))
         if all(inbox.complete for inbox in self._inboxes) and not self._inputs.done():
             self._inputs.set_result(None)
 

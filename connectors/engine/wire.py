@@ -111,7 +111,7 @@ class Channel:
             self._waiting[counter] = (length, future)
         return future
 
-    def feed(self, sealed: bytes) -> None:
+    def feed(self, sealed: bytes | memoryview) -> None:
         """A frame came for this channel."""
         if self._failure is not None:
             return

@@ -8,13 +8,10 @@ party whose agent is gone dies.
 import asyncio
 import json
 import os
-from collections import deque
-from itertools import islice
 
-from connectors.engine.pipe import FromParty, head
+from connectors.engine.pipe import FromParty, Unwritten, head
 
 AT_ONCE = 1 << 15  # bytes that are not kept for what the same step says next
-_PIECES = 64  # in one call; IOV_MAX is 1024
 
 
 class Writer:
@@ -22,10 +19,7 @@ class Writer:
     agent wakes once for it, and one message to its gateway carries it."""
 
     def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        self._descriptor = descriptor
-        self._rest: deque[memoryview] = deque()
-        self._size = 0
+        self._descriptor, self._unwritten = descriptor, Unwritten(descriptor)
         self._watched = self._due = False
 
     def write(self, kind: FromParty, *body: bytes) -> None:
@@ -35,7 +29,7 @@ class Writer:
     def post(self, *body: bytes) -> None:
         """A frame for a peer: when this step has said all it says, unless it is long."""
         self._put(FromParty.PEER, body)
-        if self._size >= AT_ONCE:
+        if self._unwritten.size >= AT_ONCE:
             self._now()
         elif not self._due and not self._watched:
             self._due = True
@@ -50,15 +44,12 @@ class Writer:
         self._flush()
 
     def _put(self, kind: FromParty, body: tuple[bytes, ...]) -> None:
-        for piece in (head(kind, sum(map(len, body))), *body):
-            if piece:
-                self._rest.append(memoryview(piece))
-                self._size += len(piece)
+        self._unwritten.put(head(kind, sum(map(len, body))), *body)
 
     def _now(self) -> None:
         self._due = False
         self._flush()
-        if bool(self._rest) is self._watched:
+        if bool(self._unwritten.size) is self._watched:
             return
         self._watched = not self._watched
         loop = asyncio.get_running_loop()
@@ -69,19 +60,6 @@ class Writer:
 
     def _flush(self) -> None:
         try:
-            while self._rest:
-                self._written(os.writev(self._descriptor, list(islice(self._rest, _PIECES))))
-        except BlockingIOError:
-            pass
+            self._unwritten.flush()
         except OSError:  # nobody reads any more: the agent is gone
             os._exit(2)
-
-    def _written(self, count: int) -> None:
-        self._size -= count
-        while count:
-            first = self._rest[0]
-            if count < len(first):
-                self._rest[0] = first[count:]
-                return
-            count -= len(first)
-            self._rest.popleft()

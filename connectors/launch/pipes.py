@@ -16,11 +16,11 @@ import termios
 from collections import deque
 from collections.abc import Iterator
 
-CHUNK = 1 << 18
+from connectors.engine.pipe import Unwritten
+
 HIGH_WATER = 1 << 18
 _F_SETPIPE_SZ = 1031  # linux/fcntl.h
-_PIPE_BYTES = 1 << 18
-_AT_ONCE = 64  # pieces in one call; IOV_MAX is 1024
+_PIPE_BYTES = 1 << 20  # what a user may ask for
 
 
 class Incoming:
@@ -69,7 +69,8 @@ class Incoming:
 
     def _on_readable(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            data = os.read(self._descriptor, CHUNK)
+            # No more room than what has come needs: a buffer for the most that may come is dear when little comes.
+            data = os.read(self._descriptor, max(1, _held(self._descriptor)))
             self._read.append(data)
             self._size += len(data)
             self._ended = not data
@@ -82,24 +83,20 @@ class Outgoing:
     """What goes to a party. Takes over the descriptor."""
 
     def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
         self._descriptor, self._loop = descriptor, asyncio.get_running_loop()
-        self._waiting: deque[memoryview] = deque()
-        self._size = 0
+        self._unwritten = Unwritten(descriptor)
         self._room = asyncio.Event()
         self._room.set()
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, *pieces: bytes | bytearray) -> None:
         """One after the other; a party that is gone takes nothing."""
         if self._descriptor < 0:
             return
-        idle = not self._waiting
-        for piece in filter(None, pieces):
-            self._waiting.append(memoryview(piece))
-            self._size += len(piece)
+        idle = not self._unwritten.size
+        self._unwritten.put(*pieces)
         if idle:
             self._flush()
-            if self._waiting:
+            if self._unwritten.size:
                 self._loop.add_writer(self._descriptor, self._on_writable)
 
     async def drained(self) -> None:
@@ -108,49 +105,39 @@ class Outgoing:
 
     def unread(self) -> int:
         """Bytes that were written and that nobody has read."""
-        held = bytearray(4)
-        if self._descriptor >= 0:
-            fcntl.ioctl(self._descriptor, termios.FIONREAD, held)  # of a pipe: what it holds
-        return self._size + int.from_bytes(held, sys.byteorder)
+        return self._unwritten.size + (_held(self._descriptor) if self._descriptor >= 0 else 0)
 
     def close(self) -> None:
         if self._descriptor >= 0:
-            if self._waiting:
+            if self._unwritten.size:
                 self._loop.remove_writer(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
-        self._waiting.clear()
-        self._size = 0
+        self._unwritten.clear()
         self._room.set()  # the party is gone, and nobody need wait for it
 
     def _on_writable(self) -> None:
         self._flush()
-        if self._descriptor >= 0 and not self._waiting:
+        if self._descriptor >= 0 and not self._unwritten.size:
             self._loop.remove_writer(self._descriptor)
 
     def _flush(self) -> None:
         try:
-            while self._waiting:
-                self._written(os.writev(self._descriptor, list(self._waiting)[:_AT_ONCE]))
-        except BlockingIOError:
-            pass
+            self._unwritten.flush()
         except OSError:
             self.close()
             return
-        if self._size >= HIGH_WATER:
+        if self._unwritten.size >= HIGH_WATER:
             self._room.clear()
         else:
             self._room.set()
 
-    def _written(self, count: int) -> None:
-        self._size -= count
-        while count:
-            first = self._waiting[0]
-            if count < len(first):
-                self._waiting[0] = first[count:]
-                return
-            count -= len(first)
-            self._waiting.popleft()
+
+def _held(descriptor: int) -> int:
+    """Bytes that a pipe holds."""
+    held = bytearray(4)
+    fcntl.ioctl(descriptor, termios.FIONREAD, held)
+    return int.from_bytes(held, sys.byteorder)
 
 
 @contextlib.contextmanager

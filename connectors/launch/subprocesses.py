@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import signal
+from collections import deque
 from collections.abc import AsyncIterator
 
 import structlog
@@ -34,7 +35,7 @@ class Party:
     def __init__(self, process: Process, incoming: Incoming, outgoing: Outgoing) -> None:
         self._process, self._incoming, self._outgoing = process, incoming, outgoing
         self._frames = Frames()
-        self._read: list[tuple[int, bytes]] = []
+        self._read: deque[tuple[int, memoryview]] = deque()
 
     @property
     def process_id(self) -> int:
@@ -44,9 +45,9 @@ class Party:
     def is_alive(self) -> bool:
         return not self._process.ended.done()
 
-    def send(self, kind: ToParty, body: bytes = b"") -> None:
-        """Hand over one frame; a party that is gone takes none, and its end is seen by whoever reads."""
-        self._outgoing.write(head(kind, len(body)), body)
+    def send(self, kind: ToParty, *body: bytes | bytearray) -> None:
+        """Hand over one frame, in pieces; a party that is gone takes none, and its end is seen by whoever reads."""
+        self._outgoing.write(head(kind, sum(map(len, body))), *body)
 
     async def drained(self) -> None:
         """Wait until the pipe has room: what holds a fast sender back."""
@@ -56,11 +57,11 @@ class Party:
         """Bytes that were sent and that the party has not read."""
         return self._outgoing.unread()
 
-    async def messages(self) -> AsyncIterator[tuple[int, bytes]]:
+    async def messages(self) -> AsyncIterator[tuple[int, memoryview]]:
         """(kind, body) as they come; ends when the party has ended. Raises PipeBroken for nonsense."""
         while True:
             while self._read:
-                yield self._read.pop(0)
+                yield self._read.popleft()
             data = await self._incoming.read()
             if not data:
                 return
@@ -238,7 +239,7 @@ class PartyPool:
                 if kind == FromParty.READY_FOR_JOB:
                     self._tell_confinement(body)
                     return party
-                why = str(json.loads(body)["detail"])
+                why = str(json.loads(bytes(body))["detail"])
         except PipeBroken:
             pass
         except asyncio.CancelledError:
@@ -251,8 +252,8 @@ class PartyPool:
         log.error("a party did not start", why=why or ended)
         raise _not_started(why)
 
-    def _tell_confinement(self, body: bytes) -> None:
-        said = body.decode()
+    def _tell_confinement(self, body: memoryview) -> None:
+        said = str(body, "utf-8")
         if said != self._confinement:  # of all parties alike, so once
             self._confinement = said
             found = json.loads(said)

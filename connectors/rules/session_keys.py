@@ -59,7 +59,7 @@ class Opener:
     def __init__(self, sender: int, key: bytes, associated: bytes) -> None:
         self._sender, self._cipher, self._associated, self._count = sender, AESGCM(key), associated, 0
 
-    def open(self, sealed: bytes) -> bytes:
+    def open(self, sealed: bytes | memoryview) -> bytes:
         """The plaintext of the next frame. Raises BadFrame for anything but that frame."""
         try:
             plaintext = self._cipher.decrypt(_nonce(self._count), sealed, self._associated)

@@ -184,9 +184,9 @@ async def _drive(
         async for number, body in seat.party.messages():
             kind = FromParty(number)
             if kind is FromParty.PEER:
-                carry(pid, body[0], body[1:])
+                carry(pid, body[0], bytes(body[1:]))
                 continue
-            parsed = json.loads(body) if body else None
+            parsed = json.loads(bytes(body)) if body else None
             seat.events.append((kind, parsed))
             if kind is FromParty.OUTPUT_READY:
                 seat.party.send(ToParty.GO)

@@ -145,7 +145,7 @@ async def refusal(party: Party, job: dict[str, Any]) -> dict[str, Any]:
     party.send(ToParty.JOB, json.dumps(job).encode())
     frames = dict([message async for message in party.messages()])
     assert await party.ending() == (Reason.PARTY_DIED, "with exit code 1")
-    return dict(json.loads(frames[FromParty.FAILED]))
+    return dict(json.loads(bytes(frames[FromParty.FAILED])))
 
 
 def swap(inputs: list[dict[int, list[bytes]]]) -> None:
