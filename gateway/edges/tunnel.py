@@ -20,7 +20,7 @@ from gateway.domain.session import UNDETERMINED, Failure, Frame
 
 MAX_FRAME = 1024 * 1024  # bytes; longer traffic travels in pieces
 # Bytes of what is sent in one piece, and of what goes out in one message: a block of the engine's words, sealed.
-# Measured: as fast as 1 MiB, and the memory that a message takes is used again instead of being mapped anew.
+# Measured: 256 KiB take a third more processor time for each byte, 2 MiB no less.
 PIECE = 512 * 1024 + 64
 MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, or one frame
 MAX_FRAMES = 1024  # in one message

@@ -226,3 +226,12 @@ def test_a_pipe_frame_over_the_cap_or_empty_is_refused() -> None:
         (ToParty.GO, b""),
         (ToParty.JOB, b"{}"),
     ]
+
+
+def test_pipe_frames_come_out_alike_however_reads_cut_them() -> None:
+    sent = [(ToParty.PEER, bytes([n]) * n) for n in range(12)]
+    message = b"".join(frame(*one) for one in sent)
+    for size in range(1, len(message) + 1):
+        frames = Frames()
+        reads = [message[start : start + size] for start in range(0, len(message), size)]
+        assert [one for read in reads for one in frames.feed(read)] == sent
