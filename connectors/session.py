@@ -20,7 +20,6 @@ import structlog
 
 from connectors.engine.errors import InputRejected
 from connectors.engine.inputs import seal_inputs
-from connectors.engine.pipe import MAX_FRAME as MAX_PIPE
 from connectors.engine.pipe import FromParty, PipeBroken, ToParty
 from connectors.engine.rows import InputRows
 from connectors.launch.subprocesses import Party, PartyPool
@@ -41,14 +40,13 @@ from gateway.domain.session import (
     RunEvent,
     ViewSample,
 )
-from gateway.edges.tunnel import PIECE, Mailbox
+from gateway.edges.tunnel import MAX_SEALED, PIECE, Mailbox
 from gateway.rules.roster import Roster
 
 log = structlog.get_logger()
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 PROGRESS_SECONDS = 0.1
-MAX_SEALED = MAX_PIPE - 2  # a kind and a source go in front
 
 
 @dataclass(frozen=True, slots=True)

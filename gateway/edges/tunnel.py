@@ -26,7 +26,9 @@ MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, 
 MAX_FRAMES = 1024  # in one message
 FRAME_COSTS = 128  # bytes that a frame takes beside what is sealed in it: those that hold nothing are bounded too
 MAX_SESSIONS = 256
-MAX_SEALED = 64 * 1024 * 1024  # bytes of what is sealed as one: as much as a party takes
+# Bytes of what is sealed as one: as much as a party's pipe takes behind a kind and a source. Agents have the same cap,
+# so that it is always the gateway that refuses more.
+MAX_SEALED = 64 * 1024 * 1024 - 2
 CONCLUDED_WITHIN = 0.3
 MAX_SESSIONS_OF_ONE = 64  # of one initiator, so that none can shut out the others
 

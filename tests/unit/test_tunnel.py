@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from connectors.engine import pipe
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import PROVIDER_BASE, Failure, Frame
@@ -246,3 +247,9 @@ def test_no_initiator_shuts_out_the_others() -> None:
     assert caught.value.reason is Reason.RESOURCE_EXHAUSTED
     tunnel.open(examples.contract(session="f" * 32, initiator=CARE))
     tunnel.open(examples.contract(session="0" * 32))  # known already: nothing new
+
+
+def test_what_the_tunnel_carries_as_one_is_as_much_as_a_partys_pipe_takes() -> None:
+    pipe.head(pipe.ToParty.PEER, 1 + tunnels.MAX_SEALED)
+    with pytest.raises(pipe.PipeBroken):
+        pipe.head(pipe.ToParty.PEER, 2 + tunnels.MAX_SEALED)
