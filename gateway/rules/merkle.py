@@ -8,7 +8,7 @@ never changed, `grown` returns the next one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.domain.records import record
 
@@ -37,26 +37,47 @@ class Frontier:
             raise ValueError(f"a tree of {self.size} leaves has no such frontier")
 
 
+@record
+class Node:
+    """The root of a perfect subtree: of the 2^level leaves from `index` · 2^level on. Level 0 is a leaf's own hash."""
+
+    level: int
+    index: int
+    hash: bytes
+
+
 def grown(frontier: Frontier, entries: Iterable[bytes]) -> Frontier:
     """The frontier after these entries; each costs O(log size) hashes."""
+    return with_nodes(frontier, entries)[0]
+
+
+def with_nodes(frontier: Frontier, entries: Iterable[bytes]) -> tuple[Frontier, list[Node]]:
+    """The frontier after these entries, and every perfect subtree that they complete, in the order of completion."""
     size, roots = frontier.size, list(frontier.roots)
+    nodes: list[Node] = []
     for entry in entries:
-        top = leaf_hash(entry)
+        top, level = leaf_hash(entry), 0
+        nodes.append(Node(0, size, top))
         # Each trailing one of the old size is a perfect subtree as large as the one that just closed.
         carry = size
         while carry & 1:
-            top = node_hash(roots.pop(), top)
-            carry >>= 1
+            top, carry, level = node_hash(roots.pop(), top), carry >> 1, level + 1
+            nodes.append(Node(level, carry, top))
         roots.append(top)
         size += 1
-    return Frontier(size, tuple(roots))
+    return Frontier(size, tuple(roots)), nodes
 
 
 def root(frontier: Frontier) -> bytes:
     """The tree's root; SHA-256 of nothing for the empty tree."""
-    if not frontier.roots:
+    return folded(frontier.roots)
+
+
+def folded(subtrees: Sequence[bytes]) -> bytes:
+    """The root over neighbouring perfect subtrees, largest first; SHA-256 of nothing for none."""
+    if not subtrees:
         return hashlib.sha256(b"").digest()
-    *left, top = frontier.roots
+    *left, top = subtrees
     for subtree in reversed(left):
         top = node_hash(subtree, top)
     return top
