@@ -22,3 +22,34 @@ class TreeHead:
 
     size: int
     root: str
+
+
+@record
+class Inclusion:
+    """The proof that `record`, the bytes that were hashed, stands at `position` in the log with this head
+    (RFC 9162 section 2.1.3); the path in hex, deepest first."""
+
+    position: int
+    record: str
+    head: TreeHead
+    path: tuple[str, ...]
+
+
+@record
+class Consistency:
+    """The proof that the log with this head begins with the log that had the head `since` (section 2.1.4)."""
+
+    since: TreeHead
+    head: TreeHead
+    path: tuple[str, ...]
+
+
+@record
+class Break:
+    """Where a log stops being what was written to it. `position` is that of the first record that does not fit, with
+    what it says of itself where it can be read; None where every record fits and something around them does not."""
+
+    text: str
+    position: int | None = None
+    kind: str = ""
+    at: int = 0

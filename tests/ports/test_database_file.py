@@ -199,6 +199,7 @@ async def test_an_edited_tree_stops_the_log_instead_of_forking_it(path: Path, a_
         connection.execute(text("UPDATE tree SET size = 1, frontier = :root"), {"root": "00" * 32})
     engine.dispose()
     async with await Database.open(sqlite(path)) as database:
-        with pytest.raises(IsthmusError):
+        with pytest.raises(IsthmusError) as refused:
             await database.audit.append([a_fact()])  # type: ignore[list-item]
+        assert refused.value.reason is Reason.AUDIT_BROKEN
         assert len(await database.audit.read(start=0, limit=10)) == 2

@@ -1,7 +1,7 @@
 """Computations in the database.
 
 Invariants: a computation and the facts about it are one transaction; a revision is written once; a request
-that is repeated writes nothing, neither record nor fact.
+that is repeated writes nothing, neither record nor fact; none begins on an audit log that does not hold.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gateway.domain.audit import Fact
 from gateway.domain.computation import Computation, Role, State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.audit import append_facts
+from gateway.edges.audit_guard import AuditGuard
 from gateway.edges.store.connections import Connections
 from gateway.edges.store.tables import computations, insert_new
 from gateway.rules.records import from_bytes, to_bytes
@@ -25,11 +26,12 @@ from gateway.rules.records import from_bytes, to_bytes
 class StoredComputations:
     """`ComputationStore` of gateway.ports. A home computation with an empty request_id is always new."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+    def __init__(self, connections: Connections, guard: AuditGuard) -> None:
+        self._connections, self._guard = connections, guard
 
     async def create(self, computation: Computation, facts: Sequence[Fact]) -> Computation:
         async def work(connection: AsyncConnection) -> Computation:
+            await self._guard.check_within(connection)
             if await insert_new(connection, computations, _row(computation)):
                 await append_facts(connection, facts)
                 return computation

@@ -10,6 +10,7 @@ from typing import Self
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.audit import StoredAuditLog
+from gateway.edges.audit_guard import AuditGuard
 from gateway.edges.store import schema
 from gateway.edges.store.approvals import StoredApprovals
 from gateway.edges.store.beliefs import StoredBeliefs
@@ -25,9 +26,10 @@ class Database:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self.computations = StoredComputations(connections)
-        self.once = StoredOnce(connections)
         self.audit = StoredAuditLog(connections)
+        self.guard = AuditGuard(connections)
+        self.computations = StoredComputations(connections, self.guard)
+        self.once = StoredOnce(connections)
         self.approvals = StoredApprovals(connections)
         self.beliefs = StoredBeliefs(connections)
         self.sign_ins = StoredSignIns(connections)

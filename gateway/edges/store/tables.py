@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0004"
+REVISION = "0005"
 
 metadata = MetaData()
 
@@ -115,6 +116,16 @@ facts = Table(
     Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     # Exactly the bytes that were hashed.
     Column("record", Text, nullable=False),
+)
+
+# The root of every perfect subtree over the facts; level 0 is a fact's own hash, its position that of the fact.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 tree = Table(
