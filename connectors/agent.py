@@ -31,7 +31,9 @@ from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Operator
 from gateway.domain.plan import Decision, Verdict
+from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
+from gateway.edges.audit_heads import OWN_RECEIPT
 from gateway.edges.documents import Reader, Writer
 from gateway.edges.federation import Federation, operator_of
 from gateway.edges.revocations import Revocations
@@ -102,6 +104,7 @@ class Agent:
             operators = await self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
+            await self.database.guard.check()
             self._check_revocations(contract)
             async with self._proposing:
                 if (known := await self.database.approvals.get(contract.digest)) is not None:
@@ -124,6 +127,7 @@ class Agent:
             operators = await self.believe(chains)
             contract = await self.reader.contract(token)
             about = contract.digest
+            await self.database.guard.check()
             self._check_revocations(contract)
             check_proposal(contract.body, self.own, operators, self.clock.now())
             signed = [await self.reader.approval(approval, contract) for approval in approvals]
@@ -268,7 +272,7 @@ class Agent:
     async def _receipt(self, contract: SignedContract, outputs: list[str], summary: dict[str, Any]) -> str:
         head = await self.database.audit.append([self._fact("session.completed", contract, "receipt signed")])
         limits = contract.body.limits
-        return self.writer.receipt(
+        receipt = self.writer.receipt(
             contract.body,
             contract.digest,
             {
@@ -280,6 +284,8 @@ class Agent:
                 **summary,
             },
         )
+        await self.database.beliefs.keep(OWN_RECEIPT, Belief(self.own.entity, head.size, receipt))
+        return receipt
 
     async def _note(self, kind: str, contract: SignedContract, detail: str) -> None:
         await self.database.audit.append([self._fact(kind, contract, detail)])

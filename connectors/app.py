@@ -26,9 +26,11 @@ from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.config import broken, database_url, load
+from gateway.domain.audit import Break
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, ProgramOffer
 from gateway.domain.session import Failure
+from gateway.edges.audit_heads import own_promises
 from gateway.edges.channels import Channels
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Reader, Writer
@@ -234,6 +236,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets)
         clock, ids = SystemClock(), SystemIds()
         database = await stack.enter_async_context(await Database.open(database_url(settings.database, path.parent)))
+        await database.guard.begin(_log_broken, await own_promises(database.beliefs))
         trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
         reader = Reader(Verifier(trust, clock.now))
         rings = AgentKeys(settings, trust, clock)
@@ -266,6 +269,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         process = ids.fresh()
         tasks = [
             asyncio.create_task(rings.watch()),
+            asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),
         ]
         stack.push_async_callback(_cancelled, tasks)
@@ -274,6 +278,10 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         gc.freeze()
         log.info("agent serves", entity=settings.entity, datasets=len(holdings), seats=settings.seats)
         await stop.wait()
+
+
+def _log_broken(found: Break) -> None:
+    log.error("the audit log does not hold: no session begins", problem=found.text, record=found.position)
 
 
 async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:

@@ -19,6 +19,7 @@ from gateway import config, sign_in
 from gateway.api.agent.v1 import agent_pb2
 from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
 from gateway.api.peer.v1 import examination_pb2, peer_pb2
+from gateway.domain.audit import Break
 from gateway.domain.diagnosis import Spoken
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
@@ -61,6 +62,7 @@ from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
 from gateway.flows.withdraw import Withdraw
+from gateway.flows.witness import Witness
 from gateway.rules.jose import TokenProblem
 from gateway.rules.lifecycle import Event
 
@@ -101,6 +103,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         database = await stack.enter_async_context(
             await Database.open(config.database_url(settings.database, path.parent))
         )
+        await database.guard.begin(_log_broken)
         trust.keep_in(database.beliefs)
         revocations = Revocations(
             entity,
@@ -152,7 +155,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         agent = AgentLine(entity, tunnel, spaces.offered, own_chain, lambda: (trust.chains(), revocations.all()))
         watchers = LocalWatchers()
         store = database.computations
-        account = Account(entity, clock, store, watchers)
+        account = Account(entity, clock, store, watchers, Witness(database.beliefs, database.audit, clock))
         take_part = TakePart(account, agent, documents, tunnel, spaces.alive)
         spaces.take_part_as(take_part)
         recipient = keys.recipients()
@@ -254,6 +257,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         tasks = [
             asyncio.create_task(spaces.refresh_for_ever()),
             asyncio.create_task(_sweep(recover, database, clock)),
+            asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(herald.look_for_ever()),
             asyncio.create_task(_withdraw(withdraw, gate, revoked, present)),
             asyncio.create_task(_watch_keys(keys, own_chain, present, own_statement_changed)),
@@ -318,6 +322,10 @@ async def _sweep(recover: Recover, database: Database, clock: SystemClock) -> No
             await recover.expire()
             await database.once.forget(clock.now())
             await database.sign_ins.forget(clock.now())
+
+
+def _log_broken(found: Break) -> None:
+    log.error("the audit log does not hold: no session begins", problem=found.text, record=found.position)
 
 
 async def _watch_keys(

@@ -45,6 +45,7 @@ from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
 from gateway.flows.take_part import TakePart
 from gateway.flows.withdraw import Withdraw
+from gateway.flows.witness import Witness
 from gateway.ports import Chains, SpaceLine
 from gateway.rules import release, sealing
 from gateway.rules.lifecycle import LIVE
@@ -365,7 +366,8 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
             url = f"sqlite+aiosqlite:///{folder}/{number}.db"
             database = await stack.enter_async_context(await Database.open(url))
             watchers = LocalWatchers()
-            account = Account(entity, clock, database.computations, watchers)
+            witness = Witness(database.beliefs, database.audit, clock)
+            account = Account(entity, clock, database.computations, watchers, witness)
             documents = Desk(reader, Writer(entity, partial(getattr, keyring[entity], "tokens"), clock, ids))
             own = OwnPart(entity, item.offer, {dataset.name: ("*",) for dataset in item.offer.datasets})
             writer = Writer(entity, partial(getattr, keyring[entity], "contracts"), clock, ids)

@@ -25,6 +25,17 @@ class TreeHead:
 
 
 @record
+class SignedHead:
+    """A head as a space's agent signed it in `receipt`, at `at`."""
+
+    space: str
+    size: int
+    root: str
+    at: int
+    receipt: str
+
+
+@record
 class Inclusion:
     """The proof that `record`, the bytes that were hashed, stands at `position` in the log with this head
     (RFC 9162 section 2.1.3); the path in hex, deepest first."""

@@ -13,6 +13,7 @@ from gateway.domain.audit import Fact
 from gateway.domain.computation import Computation, Ending
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import Failure
+from gateway.flows.witness import Witness
 from gateway.ports import Clock, ComputationStore, Watchers
 from gateway.rules.lifecycle import LIVE, Event, next_state
 
@@ -25,6 +26,7 @@ class Account:
     clock: Clock
     store: ComputationStore
     watchers: Watchers
+    witness: Witness
 
     async def advance(
         self, computation: Computation, event: Event, kind: str, detail: str = "", *, subject: str = "", **changes: Any

@@ -75,6 +75,7 @@ class TakePart:
         """The agent's answer, kept with the contract; the same contract always gets the same answer."""
         signed = await self._read(contract, caller)
         session = signed.body.session
+        await self.account.witness.check(signed.body.entities())
         known = await self._proposed(signed)
         if known is not None and known.state not in LIVE:
             return self._answered(known)
@@ -191,6 +192,7 @@ class TakePart:
             kept = await self._receipts(known, receipts) if failure is None else ()
             text = "" if failure is None else failure.text
             await self.account.advance(known, event, f"computation.{state.lower()}", text, receipts=kept, ending=ending)
+            await self.account.witness.see(kept)
 
     async def _receipts(self, known: Computation, tokens: Sequence[str]) -> tuple[Receipt, ...]:
         """The verified receipts, one of every space: what audit logs are held against each other with."""
