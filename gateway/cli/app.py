@@ -13,7 +13,18 @@ from typing import Any
 import typer
 import typer.core
 
-from gateway.cli import catalogue, computations, operate, people, questions, sign_in, trust, trust_revoke, trust_rotate
+from gateway.cli import (
+    audit,
+    catalogue,
+    computations,
+    operate,
+    people,
+    questions,
+    sign_in,
+    trust,
+    trust_revoke,
+    trust_rotate,
+)
 from gateway.cli.output import AsJson, answering, not_installed
 
 # Name, where it is (a typer app or a function), and its line in the list of commands.
@@ -116,6 +127,22 @@ _register(
     ("remove", people.remove, "isthmus people remove anna --config space/gateway.toml"),
 )
 app.add_typer(_people, name="people")
+
+_audit = typer.Typer(
+    no_args_is_help=True,
+    help="For operators: what is in an audit log, and whether it still is what was written.",
+    epilog="Example: isthmus audit verify --config space/gateway.toml",
+)
+_register(
+    _audit,
+    ("verify", audit.verify, "isthmus audit verify --config space/agent.toml --heads heads.json"),
+    ("export", audit.export, "isthmus audit export --config space/gateway.toml --from 100 --json"),
+    ("prove", audit.prove, "isthmus audit prove 17 --config space/agent.toml --json"),
+    ("check-proof", audit.check_proof, "isthmus audit check-proof proof.json"),
+    ("heads", audit.heads, "isthmus audit heads --of https://care.example --config space/gateway.toml --json"),
+    ("accept", audit.accept, "isthmus audit accept https://care.example --config space/gateway.toml"),
+)
+app.add_typer(_audit, name="audit")
 
 _gateway = typer.Typer(
     no_args_is_help=True,

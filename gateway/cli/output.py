@@ -1,7 +1,7 @@
 """What a command prints, and how it ends.
 
-Invariants: with --json, standard output carries exactly one JSON object; without, it carries what a person
-reads, and never an error; an error is one line on standard error and an exit code, never a traceback
+Invariants: with --json, standard output carries exactly one JSON object, of an export one a line; without, it carries
+what a person reads, and never an error; an error is one line on standard error and an exit code, never a traceback
 (ISTHMUS_DEBUG=1 shows it); no character from elsewhere can steer the terminal.
 """
 
@@ -53,6 +53,11 @@ class Output:
             if number:
                 console.print()
             console.print(renderable)
+
+    def line(self, plain: dict[str, Any], text: str) -> None:
+        """One of many answers, as many as come."""
+        self._given = True
+        print(json.dumps(plain, ensure_ascii=False) if self.as_json else printable(text))
 
     def refuse(self, problem: IsthmusError) -> None:
         """One line on standard error; with --json an object too, where no answer was given yet."""

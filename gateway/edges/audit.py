@@ -39,6 +39,16 @@ class StoredAuditLog:
 
         return await self._connections.read(work)
 
+    async def raw(self, *, start: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Positions and records from `start` on as they are stored, whatever was made of them."""
+        wanted = select(facts_table.c.position, facts_table.c.record).where(facts_table.c.position >= start)
+
+        async def work(connection: AsyncConnection) -> Sequence[tuple[int, str]]:
+            found = await connection.execute(wanted.order_by(facts_table.c.position).limit(limit))
+            return [(position, record) for position, record in found]
+
+        return await self._connections.read(work)
+
     async def head_at(self, size: int) -> TreeHead:
         """What the head was when the log had `size` records. Raises IsthmusError(INVALID_ARGUMENT) if it has fewer."""
         return await self._connections.read(lambda connection: _past_head(connection, size))

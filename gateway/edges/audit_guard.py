@@ -42,10 +42,30 @@ class AuditGuard:
         """Hash all of the log again and hold it against `promises`, the heads that somebody else has seen of it.
         `told` is what happens once when it is found broken, now or later."""
         self._told, self._promises = told, promises
-        if (found := await verified(self._connections, promises)) is not None:
+        if (found := await self.verified(promises)) is not None:
             self._found(found)
             return
         await self._connections.read(self._compare)
+
+    async def verified(self, promises: Sequence[Promise] = ()) -> Break | None:
+        """Hash all of the log again, slice by slice; the first thing that does not fit, or None."""
+        hashed = Frontier()
+
+        async def work(connection: AsyncConnection) -> tuple[Frontier, Break | None]:
+            return await audit_tree.next_slice(connection, hashed)
+
+        try:
+            while True:
+                before = hashed
+                hashed, found = await self._connections.read(work)
+                if found is not None:
+                    return found
+                if hashed == before:
+                    return await self._connections.read(
+                        lambda connection: audit_tree.broken_promise(connection, promises)
+                    )
+        except IsthmusError:
+            return _unreadable(hashed)
 
     async def check(self) -> None:
         """Whether a session may begin. Raises IsthmusError(AUDIT_BROKEN)."""
@@ -112,25 +132,6 @@ class AuditGuard:
     def _refuse(self) -> None:
         if self._broken is not None:
             raise audit_tree.broken(self._broken)
-
-
-async def verified(connections: Connections, promises: Sequence[Promise] = ()) -> Break | None:
-    """Hash all of the log again, slice by slice; the first thing that does not fit, or None."""
-    hashed = Frontier()
-
-    async def work(connection: AsyncConnection) -> tuple[Frontier, Break | None]:
-        return await audit_tree.next_slice(connection, hashed)
-
-    try:
-        while True:
-            before = hashed
-            hashed, found = await connections.read(work)
-            if found is not None:
-                return found
-            if hashed == before:
-                return await connections.read(lambda connection: audit_tree.broken_promise(connection, promises))
-    except IsthmusError:
-        return _unreadable(hashed)
 
 
 def _nobody(_: Break) -> None:

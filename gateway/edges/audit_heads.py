@@ -6,6 +6,7 @@ Invariant: only a head that the log's own agent signed counts against its log: n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.edges import ringfiles
@@ -20,8 +21,14 @@ OWN_RECEIPT = "own receipt"
 
 
 async def own_promises(beliefs: Beliefs) -> Sequence[Promise]:
-    """The head that this agent signed last, as it keeps it itself."""
-    return [_promise(belief.body) for belief in await beliefs.all(OWN_RECEIPT)]
+    """The head that this agent signed last, as it keeps it itself. One that cannot be read says as little as none: who
+    can spoil it can take it away too, and then only what others hold tells.
+    """
+    found = []
+    for belief in await beliefs.all(OWN_RECEIPT):
+        with suppress(TokenProblem):
+            found.append(_promise(belief.body))
+    return found
 
 
 def promises_signed(receipts: Iterable[str], space: str, ring: Path) -> list[Promise]:

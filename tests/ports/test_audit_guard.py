@@ -12,7 +12,6 @@ from gateway.domain.audit import Break, Fact
 from gateway.domain.computation import Computation
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges import audit_tree
-from gateway.edges.audit_guard import verified
 from gateway.edges.store.database import Database
 from gateway.rules import merkle
 from tests.ports.tampering import edit, edited_and_rehashed, forked, rows
@@ -42,7 +41,7 @@ async def breaks(path: Path, promises: list[tuple[int, str, str]] | None = None)
     """What a process that starts finds."""
     found: list[Break] = []
     async with await Database.open(f"sqlite+aiosqlite:///{path}") as database:
-        whole = await verified(database._connections, promises or [])
+        whole = await database.guard.verified(promises or [])
         await database.guard.begin(found.append, promises or [])
         if whole is None:
             await database.guard.check()
