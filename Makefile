@@ -39,6 +39,7 @@ lint: env
 
 bench: env
 	$(PY) -m tests.bench
+	$(PY) -m tests.bench audit
 
 fuzz: env
 	$(PY) -m tests.fuzz --inputs 1000000
