@@ -18,8 +18,10 @@ from gateway.edges import audit_tree
 from gateway.edges.store.connections import Connections
 from gateway.rules.merkle import Frontier
 
-# A slice is hashed again in some milliseconds: a hundredth of one core, and a log of 2048 records every two seconds.
-EVERY = 2.0
+# Every so many seconds a slice of records is hashed again; it takes some milliseconds, in which nothing else moves.
+EVERY, SLICE = 2.0, 512
+# At start, and on the command line, larger ones cost less each.
+AT_START = 2048
 # So often in a row a slice may not be readable, for whatever reason of the database's.
 UNREADABLE = 5
 
@@ -52,7 +54,7 @@ class AuditGuard:
         hashed = Frontier()
 
         async def work(connection: AsyncConnection) -> tuple[Frontier, Break | None]:
-            return await audit_tree.next_slice(connection, hashed)
+            return await audit_tree.next_slice(connection, hashed, AT_START)
 
         try:
             while True:
@@ -116,8 +118,8 @@ class AuditGuard:
             self._seen = stored
 
     async def _hash_on(self, connection: AsyncConnection) -> None:
-        after, found = await audit_tree.next_slice(connection, self._hashed)
-        if found is None and after.size - self._hashed.size < audit_tree.SLICE:
+        after, found = await audit_tree.next_slice(connection, self._hashed, SLICE)
+        if found is None and after.size - self._hashed.size < SLICE:
             found = await audit_tree.broken_promise(connection, self._promises)
             after = Frontier()  # the next round
         self._hashed = after

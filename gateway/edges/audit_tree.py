@@ -18,9 +18,6 @@ from gateway.edges.store.tables import facts, nodes, tree
 from gateway.rules import merkle
 from gateway.rules.merkle_proofs import Place, subtrees
 
-# Facts that are hashed again at once.
-SLICE = 2048
-
 
 async def frontier(connection: AsyncConnection, *, change: bool = False) -> merkle.Frontier:
     """The stored one. `change`: nobody else appends until the transaction ends."""
@@ -61,11 +58,13 @@ async def prefix_holds(connection: AsyncConnection, before: merkle.Frontier) -> 
     return tuple(found.get(place) for place in subtrees((0, before.size))) == before.roots
 
 
-async def next_slice(connection: AsyncConnection, before: merkle.Frontier) -> tuple[merkle.Frontier, Break | None]:
+async def next_slice(
+    connection: AsyncConnection, before: merkle.Frontier, limit: int
+) -> tuple[merkle.Frontier, Break | None]:
     """Hash the next facts after `before` again, and compare with every stored hash that they complete. The frontier
     that comes back is `before` when there are none left, and then the stored head has been compared too."""
     wanted = select(facts.c.position, facts.c.record).where(facts.c.position >= before.size)
-    rows = list(await connection.execute(wanted.order_by(facts.c.position).limit(SLICE)))
+    rows = list(await connection.execute(wanted.order_by(facts.c.position).limit(limit)))
     if not rows:
         return before, await _broken_head(connection, before)
     gap = next((n for n, row in enumerate(rows, before.size) if row.position != n), None)

@@ -11,7 +11,7 @@ import pytest
 from gateway.domain.audit import Break, Fact
 from gateway.domain.computation import Computation
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.edges import audit_tree
+from gateway.edges import audit_guard
 from gateway.edges.store.database import Database
 from gateway.rules import merkle
 from tests.ports.tampering import edit, edited_and_rehashed, forked, rows
@@ -206,7 +206,7 @@ async def test_nothing_is_appended_to_an_end_that_does_not_fit(guarded: Database
 async def test_a_log_of_several_slices_is_hashed_again_round_by_round(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_tree, "SLICE", 4)
+    monkeypatch.setattr(audit_guard, "SLICE", 4)
     async with await Database.open(f"sqlite+aiosqlite:///{path}") as database:
         await database.audit.append([Fact(n, "some", "ann", "it", "") for n in range(14)])
         await database.guard.begin(_unwanted)
