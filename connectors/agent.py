@@ -207,7 +207,12 @@ class Agent:
             try:
                 await self.believe([chain])
             except IsthmusError as problem:
-                await self._refused("chain.refused", "chain", problem)
+                try:
+                    await self._refused("chain.refused", "chain", problem)
+                except (
+                    IsthmusError
+                ) as lost:  # the line must not end with it: through it everybody hears of a broken log
+                    log.error("a refusal is not in the audit log", refused=problem, problem=lost)
         try:
             await self.revocations.hear(lists, self.own.entity)
         except IsthmusError as problem:  # the store: without it nothing is believed, and sessions fail closed

@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 
 from connectors.config import AgentConfig
 from gateway.anchor.config import AnchorProcessConfig
+from gateway.cli.proofs import ConsistencyFile, InclusionFile
 from gateway.config import GatewayConfig, broken, database_url, load
 from gateway.domain.audit import Break, Fact, SignedHead
 from gateway.domain.computation import Computation
@@ -123,8 +124,10 @@ async def verify(config: Path, given: Path | None) -> Report:
     own = await _verified(config, settings, process, [])
     async with opened(config, settings) as database:
         held = await signed_heads(database)
-        standing = {belief.issuer for belief in await database.beliefs.all(FORKS) if not belief.body}
-    forks = tuple((space, text) for space, text in rules.forks(held) if space not in standing)
+        known = {belief.issuer: belief.body for belief in await database.beliefs.all(FORKS)}
+    # What the gateway has noticed stands until it is accepted, and then until it notices something new.
+    noticed = [(space, _told(body)) for space, body in known.items() if body]
+    forks = (*noticed, *((space, text) for space, text in rules.forks(held) if space not in known))
     if settings.agent is None:
         return Report((own,), forks)
     path = settings.agent.config
@@ -176,11 +179,21 @@ async def prove(config: Path, position: int | None, since: int | None, size: int
     async with opened(config, settings) as database:
         if position is not None:
             included = await database.audit.include(position, size)
-            what = {"kind": "inclusion", "log": settings.entity, "position": position, "record": included.record}
-            return {**what, "size": included.head.size, "root": included.head.root, "path": list(included.path)}
-        grown = await database.audit.consist(since or 0, size)
-        what = {"kind": "consistency", "log": settings.entity, "since": since, "since_root": grown.since.root}
-        return {**what, "size": grown.head.size, "root": grown.head.root, "path": list(grown.path)}
+            head, path = included.head, included.path
+            made: InclusionFile | ConsistencyFile = InclusionFile(
+                "inclusion", settings.entity, position, included.record, head.size, head.root, path
+            )
+        else:
+            grown = await database.audit.consist(since or 0, size)
+            earlier, head, path = grown.since, grown.head, grown.path
+            made = ConsistencyFile(
+                "consistency", settings.entity, earlier.size, earlier.root, head.size, head.root, path
+            )
+    if not made.holds():
+        text, advice = "the log does not hold, and proves nothing", "Find out where: isthmus audit verify"
+        raise IsthmusError(Reason.AUDIT_BROKEN, text, advice=advice)
+    plain: dict[str, Any] = to_plain(made)
+    return plain
 
 
 def in_one_line(made: dict[str, Any]) -> str:
@@ -203,6 +216,12 @@ def exported_line(position: int, record: str) -> str:
     except (IsthmusError, ValueError, OverflowError, OSError):
         return f"{position}  {record}"
     return f"{position}  {at}  {fact.kind}  {fact.subject}  {fact.about}  {fact.detail}"
+
+
+def _told(evidence: str) -> str:
+    """What two receipts that are kept as evidence have against each other."""
+    before, came = map(rules.signed_head, json.loads(evidence))
+    return rules.fork(before, came)
 
 
 async def _verified(config: Path, settings: Settings, process: str, promises: Sequence[Promise]) -> Verified:

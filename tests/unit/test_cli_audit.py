@@ -26,6 +26,7 @@ from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Writer
 from gateway.edges.keys import SigningKey, new_signing_key
 from gateway.edges.store.database import Database
+from gateway.flows.witness import Witness
 from tests import examples
 from tests.ports.tampering import edit, forked, rows
 
@@ -162,6 +163,27 @@ def test_receipts_that_cannot_both_be_true_show_a_fork_until_it_is_accepted(spac
     assert found["space"] == police
     assert found["text"].startswith("two heads over the same 5 records")
     assert told("accept", police, "--config", space.gateway) == {"entity": police, "accepted": False}
+    # What the gateway noticed itself is shown, whatever became of the computation; and not once it is accepted.
+    for receipt in both:
+        space.within(space.gateway, lambda database, receipt=receipt: _noticed(database, receipt))  # type: ignore[misc]
+    again = json.loads(isthmus("verify", "--config", space.gateway, "--json").stdout)
+    assert again["forks"] == [found]
+    assert told("accept", police, "--config", space.gateway) == {"entity": police, "accepted": True}
+    assert told("verify", "--config", space.gateway)["forks"] == []
+
+
+async def _noticed(database: Database, receipt: str) -> None:
+    plain = Receipt("", "", (), 11, False, 0, "", 0, 0, 0.0, receipt)
+    await Witness(database.beliefs, database.audit, SystemClock()).see([plain])
+
+
+def test_a_log_that_does_not_hold_proves_nothing(space: Space) -> None:
+    edit(space.database(space.agent), "UPDATE facts SET record = replace(record, 'ann', 'bob') WHERE position = 4")
+    done = isthmus("prove", "4", "--config", space.agent)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert isthmus("prove", "5", "--config", space.agent).exit_code == 0
+    edit(space.database(space.agent), "DELETE FROM nodes WHERE level = 2 AND position = 0")
+    assert isthmus("prove", "5", "--config", space.agent).exit_code == 3
 
 
 @pytest.mark.parametrize("arguments", [("2",), ("0", "--size", "1"), ("8", "--size", "9"), ("--since", "5")])
