@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -241,3 +242,20 @@ async def test_the_heads_of_the_past_are_those_that_were_handed_out(database: Da
         await database.audit.head_at(21)
     assert refused.value.reason is Reason.INVALID_ARGUMENT
     assert merkle.root(merkle.Frontier()).hex() == (await database.audit.head_at(0)).root
+
+
+async def test_guards_beside_writers_of_two_replicas_find_nothing_wrong(
+    database: Database, replica: Database, a_computation: Callable[..., Computation], a_fact: Callable[..., Fact]
+) -> None:
+    async def works(store: Database) -> None:
+        for _ in range(6):
+            await store.computations.create(a_computation(), [a_fact(), a_fact()])
+            await store.audit.append([a_fact()])
+            await store.guard.check()
+
+    for store in (database, replica):
+        await store.guard.begin(_unwanted)
+    looks = [store.guard.look() for _ in range(10) for store in (database, replica)]
+    await asyncio.gather(*(works(store) for store in (database, replica) for _ in range(4)), *looks)
+    assert (await database.audit.head()).size == 2 * 4 * 6 * 3
+    assert await database.guard.verified() is None
