@@ -32,7 +32,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Operator
 from gateway.domain.plan import Decision, Verdict
 from gateway.domain.revocation import Belief
-from gateway.domain.session import Approval, Failure, Refusal, RunEvent
+from gateway.domain.session import Approval, Completed, Failure, Refusal, RunEvent
 from gateway.edges.audit_heads import OWN_RECEIPT
 from gateway.edges.documents import Reader, Writer
 from gateway.edges.federation import Federation, operator_of
@@ -40,6 +40,7 @@ from gateway.edges.revocations import Revocations
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules import queries, sealing
+from gateway.rules.heads import signed_head
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.records import from_bytes
 from gateway.rules.roster import roster
@@ -193,6 +194,9 @@ class Agent:
                     if isinstance(event, Failure):
                         await self._note("session.failed", contract, f"{event.reason}, {event.culprit}: {event.text}")
                     yield event
+                    if isinstance(event, Completed):  # afterwards: nobody waits for it
+                        own = Belief(self.own.entity, signed_head(event.receipt).size, event.receipt)
+                        await self.database.beliefs.keep(OWN_RECEIPT, own)
         finally:
             self._sessions.pop(contract.body.session, None)
 
@@ -277,7 +281,7 @@ class Agent:
     async def _receipt(self, contract: SignedContract, outputs: list[str], summary: dict[str, Any]) -> str:
         head = await self.database.audit.append([self._fact("session.completed", contract, "receipt signed")])
         limits = contract.body.limits
-        receipt = self.writer.receipt(
+        return self.writer.receipt(
             contract.body,
             contract.digest,
             {
@@ -289,8 +293,6 @@ class Agent:
                 **summary,
             },
         )
-        await self.database.beliefs.keep(OWN_RECEIPT, Belief(self.own.entity, head.size, receipt))
-        return receipt
 
     async def _note(self, kind: str, contract: SignedContract, detail: str) -> None:
         await self.database.audit.append([self._fact(kind, contract, detail)])

@@ -167,6 +167,8 @@ def test_41_every_log_of_a_federation_holds_and_fits_every_receipt(own: Shell) -
             ("agent", True, 2),
         ]
         assert report["forks"] == []
+        # By itself the agent knows the head that it signed last.
+        assert verified(own, space)[1]["logs"][0]["heads"] == 1
     anchor = own("audit", "verify", "--config", own.folder / "anchor" / "anchor.toml", "--json")
     assert [log["log"] for log in anchor.json["logs"] if log["holds"]] == ["anchor"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 
 import pytest
@@ -17,7 +18,10 @@ EVERYBODY = [HOME, POLICE, CARE, NEUTRAL]
 
 
 async def asked(here: World) -> dict[str, Computation]:
-    return await here.all_ended((await here.home.ask(request_id=f"request-{next(NUMBERS)}")).id)
+    ended = await here.all_ended((await here.home.ask(request_id=f"request-{next(NUMBERS)}")).id)
+    while here.home.drive._tasks:  # receipts are held against earlier ones once everybody has been told
+        await asyncio.wait(here.home.drive._tasks)
+    return ended
 
 
 async def refused(here: World) -> Computation:
