@@ -23,6 +23,7 @@ from connectors.engine.cost import Shape
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding, read_rows
 from connectors.launch.subprocesses import PartyPool
+from connectors.ledgers import Ledgers, in_uniform_time
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
 from connectors.session import Session, SessionKeys
 from gateway.domain.approval import ApprovalBody, SeatKey, SignedApproval, SignedContract
@@ -58,6 +59,7 @@ class Agent:
     reader: Reader
     writer: Writer
     database: Database
+    ledgers: Ledgers
     pool: PartyPool
     clock: Clock
     # Session keys of approvals that have not run yet, by contract digest, with who initiated.
@@ -100,7 +102,7 @@ class Agent:
 
     async def propose(self, token: str, chains: Sequence[Sequence[str]]) -> Approval | Refusal:
         """A signed approval with fresh session keys, or the veto with its reason."""
-        about = "contract"
+        about, began = "contract", asyncio.get_running_loop().time()
         try:
             operators = await self.believe(chains)
             contract = await self.reader.contract(token)
@@ -111,9 +113,11 @@ class Agent:
                 if (known := await self.database.approvals.get(contract.digest)) is not None:
                     return Approval(known)
                 check_proposal(contract.body, self.own, operators, self.clock.now())
+                await self.ledgers.hold(contract)
                 return await self._approve(contract)
         except IsthmusError as problem:
             await self._refused("contract.refused", about, problem)
+            await in_uniform_time(problem, began)
             return Refusal(
                 problem.reason.value, problem.public, problem.field, problem.advice, problem.space or self.own.entity
             )
@@ -123,7 +127,7 @@ class Agent:
 
         Raises IsthmusError; nothing of it has started then.
         """
-        about = "contract"
+        about, began = "contract", asyncio.get_running_loop().time()
         try:
             operators = await self.believe(chains)
             contract = await self.reader.contract(token)
@@ -166,8 +170,10 @@ class Agent:
                     space=self.own.entity,
                     advice="Ask again: a new contract is made",
                 )
+            await self.ledgers.answer(contract)
         except IsthmusError as problem:
             await self._refused("session.refused", about, problem)
+            await in_uniform_time(problem, began)
             raise
         await self._note("session.started", contract, "contract consumed")
         session = Session(
@@ -201,9 +207,11 @@ class Agent:
             self._sessions.pop(contract.body.session, None)
 
     def stop(self, session: str, failure: Failure) -> None:
-        """The initiator, or the gateway, says that the session has ended."""
+        """The initiator, or the gateway, says that the session has ended, or that it will not begin."""
         if (running := self._sessions.get(session)) is not None:
             running[0].stop(failure)
+        for digest in [digest for digest, (asked, _) in self._waiting.items() if asked.body.session == session]:
+            self._forget(digest)
 
     async def hear(self, chains: Sequence[Sequence[str]], lists: Sequence[str]) -> None:
         """What the gateway passes on of others. What does not hold is left out, and noted; the rest is believed."""
@@ -230,7 +238,7 @@ class Agent:
                 session.stop(Failure(problem.reason.value, problem.space, "session", problem.public, problem.advice))
         for digest, (contract, _) in list(self._waiting.items()):
             if self.revocations.revoked(contract, ()) is not None:
-                del self._waiting[digest]
+                self._forget(digest)
 
     def _check_revocations(self, contract: SignedContract) -> None:
         """Fresh lists of everybody concerned, and nothing of it revoked. Raises IsthmusError."""
@@ -276,7 +284,12 @@ class Agent:
         """An initiator that proposes and does not run loses its own oldest keys, and nobody else's."""
         own = [digest for digest, (asked, _) in self._waiting.items() if asked.body.initiator == initiator]
         if len(own) >= MAX_WAITING_OF_ONE:
-            del self._waiting[own[0]]
+            self._forget(own[0])
+
+    def _forget(self, digest: str) -> None:
+        """What was approved with these keys will not be run."""
+        del self._waiting[digest]
+        self.ledgers.let_go(digest)
 
     async def _receipt(self, contract: SignedContract, outputs: list[str], summary: dict[str, Any]) -> str:
         head = await self.database.audit.append([self._fact("session.completed", contract, "receipt signed")])

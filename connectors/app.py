@@ -21,6 +21,7 @@ from connectors.holdings import open_holdings
 from connectors.keys import AgentKeys
 from connectors.launch.settings import party_settings
 from connectors.launch.subprocesses import PartyPool
+from connectors.ledgers import Ledgers
 from connectors.rules.approval import OwnPart
 from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
@@ -263,7 +264,8 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             codec=CODEC,
         )
         own = OwnPart(settings.entity, offer, {name: holding.spaces for name, holding in holdings.items()})
-        agent = Agent(own, holdings, trust, revocations, reader, writer, database, pool, clock)
+        ledgers = Ledgers(settings.entity, holdings, database.ledger, clock)
+        agent = Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock)
         channels = Channels(rings.target)
         stack.push_async_callback(channels.close)
         process = ids.fresh()

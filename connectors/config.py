@@ -75,7 +75,8 @@ class EditionConfig(Strict):
 
 
 class PolicyConfig(Strict):
-    """Who may ask what of this dataset. `spaces` are entity IDs of initiators; "*" allows every peer."""
+    """Who may ask what of this dataset. `spaces` are entity IDs of initiators; "*" allows every peer. `questions` is
+    how many different ones an edition answers, whoever asks."""
 
     spaces: tuple[str, ...] = ("*",)
     purposes: tuple[str, ...]
@@ -85,6 +86,7 @@ class PolicyConfig(Strict):
     exact_statistics: tuple[str, ...] = ()
     zero_is_small: bool = False
     minimum_seats: int = 3
+    questions: Annotated[int, Field(ge=1)] | None = None
     demo_view: bool = False
 
 

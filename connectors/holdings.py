@@ -7,22 +7,24 @@ all; only keys, list memberships and code indices leave this module. Plain block
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from connectors.config import DatasetConfig
 from connectors.sources.errors import SourceError
-from connectors.sources.files import Row
 from connectors.sources.linking import LinkedRows, link_locally
 from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
 from gateway.config import load
-from gateway.domain.contract import Contract
+from gateway.domain.contract import Contract, Input
 from gateway.domain.dataset import Code, Column, Dataset, Edition, Terms
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
-from gateway.domain.query import Filter
 from gateway.edges.keys import read_secret
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Holding:
     # Entity IDs of the spaces that may initiate; "*" for every peer.
     spaces: tuple[str, ...]
     snapshot_key: bytes = field(repr=False)
+    # How many questions an edition answers; None: any number.
+    questions: int | None = None
 
 
 def open_holdings(entity: EntityId, paths: Sequence[Path]) -> dict[str, Holding]:
@@ -67,7 +71,12 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         keys = _columns(holding.dataset, contract.query.link_on)
         grouped = _columns(holding.dataset, groups)
         names = [*contract.query.link_on, *groups]
-        lists.append((index, _read(holding, names, source.filters, inputs[source.dataset].snapshot)))
+        rows = _of_edition(
+            holding,
+            inputs[source.dataset],
+            partial(holding.source.read, names, source.filters),
+        )
+        lists.append((index, rows))
     linked = link_locally(lists, keys, grouped, salt=contract.session.encode())
     if len(linked.keys) > provider.row_bound:
         raise IsthmusError(
@@ -77,6 +86,24 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             advice="Their owner has to publish an edition with a larger row_bound",
         )
     return linked
+
+
+def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, list[bytes]]:
+    """For each dataset of this provider, the keyed hashes of the rows that the contract's filters keep.
+
+    Raises IsthmusError as `read_rows` does.
+    """
+    provider = contract.provider_of(entity)
+    inputs = {} if provider is None else {item.dataset: item for item in provider.inputs}
+    return {
+        source.dataset: _of_edition(
+            holdings[source.dataset],
+            inputs[source.dataset],
+            partial(holdings[source.dataset].source.row_hashes, source.filters),
+        )
+        for source in contract.query.sources
+        if source.dataset in inputs
+    }
 
 
 def _named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:
@@ -91,13 +118,13 @@ def _named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:
     )
 
 
-def _read(holding: Holding, names: Sequence[str], filters: Sequence[Filter], snapshot: str) -> list[Row]:
-    """Rows of exactly the edition that was checked, offered and approved. Raises in words that do not depend on
-    rows: they go to every space, and a line's number is nearly a count."""
+def _of_edition(holding: Holding, edition: Input, read: Callable[..., T]) -> T:
+    """What `read(key=, pinned=)` reads of exactly the edition that was checked, offered and approved. Raises in words
+    that do not depend on rows: they go to every space, and a line's number is nearly a count."""
     space = f"https://{holding.dataset.space_host}"
     try:
-        if snapshot == holding.dataset.edition.snapshot:
-            return holding.source.read(names, filters, key=holding.snapshot_key, pinned=snapshot)
+        if edition.snapshot == holding.dataset.edition.snapshot:
+            return read(key=holding.snapshot_key, pinned=edition.snapshot)
     except SourceError as broken:
         if broken.reason is Reason.SOURCE_UNREADABLE:
             raise IsthmusError(
@@ -184,4 +211,4 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
         ),
         edition=Edition(settings.edition.id, settings.edition.created, report.pinned, settings.edition.row_bound),
     )
-    return Holding(dataset, source, policy.spaces, key)
+    return Holding(dataset, source, policy.spaces, key, policy.questions)

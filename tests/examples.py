@@ -28,6 +28,8 @@ def dataset(entity: str, id: str = "list", **changes: Any) -> Dataset:
         Column("name", ColumnType.TEXT),
         Column("born", ColumnType.DATE),
         Column("age", ColumnType.INTEGER),
+        Column("seen", ColumnType.DATE),
+        Column("note", ColumnType.TEXT),
         Column("year", ColumnType.CODE, codes=(Code("2012", "2012"), Code("2013", "2013"))),
         Column("form", ColumnType.CODE, codes=tuple(Code(value, value.lower()) for value in FORMS)),
     )

@@ -25,7 +25,7 @@ class Objection(StrEnum):
     SINGLED_OUT = "fewer rows than the least cell"
     DIFFERENCE = "an earlier answer's rows differ by fewer than the least cell"
     SOURCE = "an earlier answer has the same rows here, and a source more or less"
-    USES = "the edition was asked as often as its policy allows"
+    QUESTIONS = "the edition has answered as many questions as its policy allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Terms:
 
     least: int
     zero_is_small: bool = False
-    uses: int | None = None
+    questions: int | None = None
 
 
 class Ledger:
@@ -81,9 +81,9 @@ class Ledger:
                 return Objection.DIFFERENCE
             if apart == 0 and (asked.sources < answer.sources or answer.sources < asked.sources):
                 return Objection.SOURCE
-        if terms.uses is not None:
+        if terms.questions is not None:
             taken = {question for question, edition in self._questions.items() if edition == asked.edition}
             taken |= {answer.question for answer in others if answer.edition == asked.edition}
-            if len(taken) >= terms.uses:
-                return Objection.USES
+            if len(taken) >= terms.questions:
+                return Objection.QUESTIONS
         return None

@@ -25,13 +25,17 @@ class Snapshot:
         self._keyed = hmac.new(key, digestmod=hashlib.sha256)
         self._hashes: list[bytes] = []
 
-    def add(self, rows: Iterable[Sequence[str | int | None]]) -> None:
+    def add(self, rows: Iterable[Sequence[str | int | None]]) -> list[bytes]:
+        """The HMAC of each of them."""
         # Two uses of one key: a row begins with its number of cells, the whole with a label of its own.
         encode, keyed = lru_cache(KNOWN_CELLS, typed=True)(_encode), self._keyed
+        hashes = []
         for row in rows:
             one = keyed.copy()
             one.update(b"row%b%b" % (len(row).to_bytes(4, "big"), b"".join(map(encode, row))))
-            self._hashes.append(one.digest())
+            hashes.append(one.digest())
+        self._hashes += hashes
+        return hashes
 
     def digest(self) -> str:
         """64 hexadecimal digits."""

@@ -8,7 +8,7 @@ the file; rows reach no log. Plain blocking calls: keeping them off an event loo
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_, or_
@@ -140,11 +140,28 @@ class DatasetSource:
                     field=f"columns[{index}]",
                     advice=f"Choose from {', '.join(self._columns)}.",
                 )
-        check_filters(filters, self._columns)
         derived = [name for name in dict.fromkeys(columns) if name in self._derived]
         order = (*self._stored, *derived)
         places = [order.index(name) for name in columns]
         rows: list[Row] = []
+        for typed, _ in self._pinned(derived, filters, key, pinned):
+            rows += [tuple([row[place] for place in places]) for row in typed if row[-1]]
+        return rows
+
+    def row_hashes(self, filters: Sequence[Filter], *, key: bytes, pinned: str) -> list[bytes]:
+        """The keyed hash (snapshot.py) of each row that the filters keep. Raises as `read` does."""
+        return [
+            hashed
+            for typed, hashes in self._pinned([], filters, key, pinned)
+            for row, hashed in zip(typed, hashes, strict=True)
+            if row[-1]
+        ]
+
+    def _pinned(
+        self, derived: Sequence[str], filters: Sequence[Filter], key: bytes, pinned: str
+    ) -> Iterator[tuple[list[Row], list[bytes]]]:
+        """All rows as `_reading` has them, and their keyed hashes; whoever takes them takes them to the end."""
+        check_filters(filters, self._columns)
         snapshot = Snapshot(key)
         with self._file.opened() as opened:
             table = opened.table
@@ -153,11 +170,9 @@ class DatasetSource:
             statement = opened.statement(_named(derived, filters), lambda: self._reading(table, derived, filters))
             for batch in opened.rows(statement):
                 typed = self._typed(batch)
-                snapshot.add([row[: len(self._stored)] for row in typed])
-                rows += [tuple([row[place] for place in places]) for row in typed if row[-1]]
+                yield typed, snapshot.add([row[: len(self._stored)] for row in typed])
         if snapshot.digest() != pinned:
             raise self._changed()
-        return rows
 
     def _checking(self, table: Any, present: Sequence[Column]) -> Any:
         """What the file has of the columns, and whether the row breaks a rule."""

@@ -16,11 +16,12 @@ tls = grpc.ssl_channel_credentials(*((home / profile[name]).read_bytes() for nam
 options = [("grpc.ssl_target_name_override", profile["server_name"])]
 token = [("authorization", "Bearer " + (home / profile["token"]).read_text().strip())]
 
+lists = ("care.example/la", "care.example/ng", "police.example/pfnca", "registry.example/go", "registry.example/gp")
 query = query_pb2.JointQuery(
     title="Victims by form of exploitation",
     purpose="trend-monitoring",
     legal_basis="gdpr-6-1-e",
-    sources=[{"dataset": f"spaces/{name}"} for name in ("care.example/datasets/la", "police.example/datasets/pfnca")],
+    sources=[{"dataset": "spaces/" + name.replace("/", "/datasets/")} for name in lists],
     link_on=["prs_FirstName", "prs_SecondName", "prs_Birthdate"],
     count_by=query_pb2.CountBy(columns=["vic_TypeOfExploitation"]),
 )

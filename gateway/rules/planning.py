@@ -178,6 +178,14 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
 
 def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
     column = _column(dataset, item.column, f"{field}.column")
+    if item.column in dataset.key_columns:
+        raise IsthmusError(
+            Reason.PERMISSION_DENIED,
+            f"{item.column} tells who somebody is, and questions are not asked about one person",
+            field=f"{field}.column",
+            space=f"https://{dataset.space_host}",
+            advice="Filter on a column that many people share",
+        )
     if column.type is ColumnType.TEXT:
         raise _wrong_type(dataset, f"{field}.column", f"{item.column} is text, and text is not filtered on")
     if item.between is not None:

@@ -97,10 +97,12 @@ async def running(
     spaces: Sequence[SpaceSpec] = SPACES,
     seed: int = 2013,
     change: Callable[[Path], None] | None = None,
+    edit: Callable[[Path], None] | None = None,
     log: int | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Lay out `folder` unless it is laid out already, start everything, and stop it on the way out.
 
+    `change` may edit the made-up lists before they are described, `edit` the folder before anything is started.
     `log` is a file descriptor for what the processes write; by default their standard error is ours.
     Raises IsthmusError when a gateway does not come up.
     """
@@ -110,6 +112,8 @@ async def running(
         free = _free_ports(spaces)
         newcomers = lay_out(folder, free, int(time.time()), spaces=spaces, seed=seed, change=change)
         ports_file.write_text(json.dumps(free))
+    if edit is not None:
+        edit(folder)
     ports: dict[str, int] = json.loads(ports_file.read_text())
     addresses = {spec.name: f"127.0.0.1:{ports[spec.name]}" for spec in spaces}
     sandbox = Sandbox(folder, os.getpid(), tuple(spaces), addresses)

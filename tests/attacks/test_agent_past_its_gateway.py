@@ -12,7 +12,7 @@ import pytest
 
 from gateway.domain.contract import Contract
 from gateway.domain.identity import EntityId
-from gateway.domain.session import Approval, Refusal
+from gateway.domain.session import Approval, Failure, Refusal
 from gateway.edges.keys import new_signing_key
 from gateway.rules.records import to_plain
 from tests.attacks.proposals import Chains, Forged, Forgery, changed, refused
@@ -125,6 +125,9 @@ async def test_what_is_honest_passes_the_same_agent(world: World) -> None:
     for query in (COUNT, OVERLAP):
         contract = world.contract(query)
         assert isinstance(await world.line.propose(world.sign(contract), world.chains(contract)), Approval)
+        # The one asks of more sources than the other: while it is agreed on, the ledger would refuse that.
+        let_go = Failure("CANCELLED", CARE, "approval", "it will not be run")
+        await world.line.stop(contract.session, let_go)
     contract = world.contract(initiator=POLICE)
     assert isinstance(await world.line.propose(world.sign(contract), world.chains(contract)), Approval)
 

@@ -244,7 +244,7 @@ async def test_25_a_frame_that_no_party_sealed_ends_the_session(world: World) ->
     # Whom it suspects; that either gateway may have altered it, `gateway.rules.blame` knows.
     assert (ended.reason, ended.culprit) == ("FRAME_UNREADABLE", POLICE)
     kinds = [fact.kind for fact in world.facts(start)]
-    assert kinds == ["session.started", "session.failed"]
+    assert kinds == ["ledger.answered", "session.started", "session.failed"]
     assert world.parties().isdisjoint(parties)
 
 

@@ -59,10 +59,16 @@ BAD: dict[str, tuple[str, int, str, tuple[str, ...]]] = {
         ("sources[0].filters[0]", "https://care.example", "Did you mean Feminine"),
     ),
     "no such day": (
-        filtered("prs_Birthdate", 'equals: "2001-02-30"'),
+        filtered("cas_IncomingReferralDate", 'equals: "2001-02-30"'),
         2,
         "WRONG_FILTER_TYPE",
         ("sources[0].filters[0]", "https://care.example"),
+    ),
+    "a filter on who somebody is": (
+        filtered("prs_Birthdate", 'equals: "2001-02-28"'),
+        3,
+        "PERMISSION_DENIED",
+        ("sources[0].filters[0].column", "https://care.example"),
     ),
     "a column to count that has no codes": (
         changed("[vic_TypeOfExploitation, year]", "[prs_Birthdate]"),

@@ -10,7 +10,9 @@ from typing import Any, cast
 import pytest
 
 from connectors.agent import Agent
+from connectors.holdings import Holding
 from connectors.launch.subprocesses import PartyPool
+from connectors.ledgers import Ledgers
 from connectors.rules.approval import OwnPart
 from gateway.domain.approval import ApprovalBody
 from gateway.domain.errors import IsthmusError, Reason
@@ -25,6 +27,7 @@ from gateway.edges.tokens import Verifier
 from gateway.ports import Clock
 from tests import examples
 from tests.fakes import FakeClock, FakeIds
+from tests.held import held, offered, people
 from tests.unit.trust_kit import ANCHOR, ANCHOR_REVOCATIONS, NOW, Space, anchor_of, chain_of, new_space, revocation_list
 
 HOME, POLICE, CARE = examples.HOME, examples.POLICE, examples.CARE
@@ -40,6 +43,7 @@ class World:
     signers: dict[str, SigningKey]
     anchor: SigningKey
     url: str
+    holding: Holding
 
     def chains(self) -> list[list[str]]:
         chains = []
@@ -56,7 +60,10 @@ class World:
 
     def contract(self, request: str = "1") -> str:
         """What `home` proposes now."""
-        body = examples.contract(session=request * 32, not_before=self.clock.at, expires=self.clock.at + 600)
+        known = offered(self.holding)
+        body = examples.contract(
+            known=known, session=request * 32, not_before=self.clock.at, expires=self.clock.at + 600
+        )
         return Writer(HOME, lambda: self.spaces[HOME].tokens, self.clock, FakeIds()).contract(body)
 
     async def propose(self, token: str = "") -> Approval | Refusal:
@@ -67,15 +74,20 @@ class World:
         return [fact.detail for fact in found if fact.kind == kind]
 
 
-def opened(database: Database, clock: FakeClock, anchor: SigningKey, contracts: SigningKey, grace: int = 0) -> Agent:
-    known = examples.spaces()
+def opened(
+    database: Database, clock: FakeClock, anchor: SigningKey, contracts: SigningKey, holding: Holding, grace: int = 0
+) -> Agent:
+    known = offered(holding)
     trust = Federation([anchor_of(anchor, *map(EntityId, known))], clock.now, database.beliefs)
     revocations = Revocations(POLICE, trust, database.beliefs, database.audit, clock, grace=grace)
     offer = known[POLICE].offer
     own = OwnPart(POLICE, offer, {dataset.name: ("*",) for dataset in offer.datasets})
     reader = Reader(Verifier(trust, clock.now))
     writer = Writer(POLICE, lambda: contracts, clock, FakeIds())
-    return Agent(own, {}, trust, revocations, reader, writer, database, cast(PartyPool, None), cast(Clock, clock))
+    holdings = {holding.dataset.name: holding}
+    ledgers = Ledgers(own.entity, holdings, database.ledger, cast(Clock, clock))
+    pool = cast(PartyPool, None)
+    return Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, cast(Clock, clock))
 
 
 @pytest.fixture
@@ -85,8 +97,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     signers = {entity: space.revocations for entity, space in spaces.items()}
     url = f"sqlite+aiosqlite:///{tmp_path}/agent.db"
     async with await Database.open(url) as database:
-        agent = opened(database, clock, anchor, spaces[POLICE].contracts)
-        yield World(agent, clock, spaces, {**signers, ANCHOR: ANCHOR_REVOCATIONS}, anchor, url)
+        holding = held(tmp_path / "data", POLICE, people(range(40)))
+        agent = opened(database, clock, anchor, spaces[POLICE].contracts, holding)
+        yield World(agent, clock, spaces, {**signers, ANCHOR: ANCHOR_REVOCATIONS}, anchor, url, holding)
 
 
 def refused(answer: Approval | Refusal) -> tuple[str, str]:
@@ -139,7 +152,7 @@ async def test_an_agent_looks_again_before_it_runs(world: World) -> None:
 
 async def test_grace_is_each_agents_own(world: World) -> None:
     database = world.agent.database
-    lenient = opened(database, world.clock, world.anchor, world.spaces[POLICE].contracts, grace=600)
+    lenient = opened(database, world.clock, world.anchor, world.spaces[POLICE].contracts, world.holding, grace=600)
     for agent in (world.agent, lenient):
         await agent.hear(world.chains(), world.lists(NOW))
     await lenient.revocations.restore()
@@ -158,7 +171,7 @@ async def test_a_gateway_that_lies_about_what_was_revoked_is_not_believed(world:
     assert refused(await world.propose()) == (Reason.REVOKED, CARE)
     if restarted:
         database = world.agent.database
-        world.agent = opened(database, world.clock, world.anchor, world.spaces[POLICE].contracts)
+        world.agent = opened(database, world.clock, world.anchor, world.spaces[POLICE].contracts, world.holding)
         await world.agent.revocations.restore()
         await world.agent.trust.restore()
     noted = len(await world.facts("revocation.refused"))

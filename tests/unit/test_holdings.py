@@ -13,14 +13,14 @@ from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from tests import examples
 
-GOOD = "name,born,age,year,form\n" + "Anna Canaryname,1990-01-02,30,2013,LABOUR\n" * 40
+GOOD = "name,born,age,seen,note,year,form\n" + "Anna Canaryname,1990-01-02,30,,,2013,LABOUR\n" * 40
 
 
 def test_what_was_checked_and_offered_is_read_and_another_edition_of_it_is_not(tmp_path: Path) -> None:
     contract, key = examples.contract(), bytes(32)
     provider = contract.providers[0]
     dataset = examples.dataset(provider.entity)
-    (tmp_path / "list.csv").write_text(GOOD + "Bo Canaryname,1990-01-02,30,2013,LABOUR\n")
+    (tmp_path / "list.csv").write_text(GOOD + "Bo Canaryname,1990-01-02,30,,,2013,LABOUR\n")
     source = DatasetSource(SourceConfig(tmp_path, "list.csv", dataset.columns, dataset.key_columns))
     pinned = source.check(key).pinned
     assert pinned is not None
@@ -52,10 +52,10 @@ def told(folder: Path, content: bytes) -> IsthmusError:
     ("content", "reason"),
     [
         (GOOD.encode(), Reason.EDITION_CHANGED),
-        ((GOOD + "Canaryname,Canarydate,30,2013,LABOUR\n").encode(), Reason.EDITION_CHANGED),
-        ((GOOD + "Canaryname,1990-01-02,30,2013,Canarycode\n").encode(), Reason.EDITION_CHANGED),
+        ((GOOD + "Canaryname,Canarydate,30,,,2013,LABOUR\n").encode(), Reason.EDITION_CHANGED),
+        ((GOOD + "Canaryname,1990-01-02,30,,,2013,Canarycode\n").encode(), Reason.EDITION_CHANGED),
         ((GOOD + 'Canaryname,"Canaryopen').encode(), Reason.SOURCE_UNREADABLE),
-        (GOOD.encode() + b"Canaryname\xff,1990-01-02,30,2013,LABOUR\n", Reason.SOURCE_UNREADABLE),
+        (GOOD.encode() + b"Canaryname\xff,1990-01-02,30,,,2013,LABOUR\n", Reason.SOURCE_UNREADABLE),
     ],
 )
 def test_a_changed_source_is_refused_in_words_that_do_not_depend_on_rows(

@@ -29,7 +29,7 @@ def test_the_first_question_is_answered() -> None:
 
 def test_the_same_question_is_answered_again_whatever_else_was() -> None:
     known = ledger(answer("first", range(100)), answer("close", range(5)))
-    assert known.objection(answer("first", range(100)), Terms(11, uses=1)) is None
+    assert known.objection(answer("first", range(100)), Terms(11, questions=1)) is None
 
 
 @pytest.mark.parametrize(("more", "objection"), [(1, Objection.DIFFERENCE), (10, Objection.DIFFERENCE), (11, None)])
@@ -87,18 +87,21 @@ def test_where_all_cells_may_be_shown_a_person_is_not_singled_out_all_the_same(l
 
 
 def test_an_edition_answers_as_many_questions_as_its_policy_says() -> None:
-    known, terms = ledger(answer("first", range(100)), answer("old", range(200), edition="2023-1")), Terms(11, uses=2)
+    known, terms = (
+        ledger(answer("first", range(100)), answer("old", range(200), edition="2023-1")),
+        Terms(11, questions=2),
+    )
     assert known.objection(answer("second", range(50)), terms) is None
     known.add(answer("second", range(50)))
-    assert known.objection(answer("third", range(300)), terms) is Objection.USES
+    assert known.objection(answer("third", range(300)), terms) is Objection.QUESTIONS
     assert known.objection(answer("third", range(300), edition="2024-2"), terms) is None
 
 
 def test_what_is_agreed_on_counts_as_answered() -> None:
     held = [answer("first", range(100))]
     assert ledger().objection(answer("second", range(103)), TERMS, held) is Objection.DIFFERENCE
-    assert ledger().objection(answer("second", range(200)), Terms(11, uses=1), held) is Objection.USES
-    assert ledger().objection(answer("first", range(100)), Terms(11, uses=1), held) is None
+    assert ledger().objection(answer("second", range(200)), Terms(11, questions=1), held) is Objection.QUESTIONS
+    assert ledger().objection(answer("first", range(100)), Terms(11, questions=1), held) is None
 
 
 rows = st.frozensets(st.integers(0, 12))

@@ -50,8 +50,10 @@ def test_a_draft_seats_owners_first_and_names_editions_not_now() -> None:
         (filtered(query.Filter("form", equals="LABUR")), Reason.UNKNOWN_CODE, "sources[1].filters[0]", "LABOUR"),
         (filtered(query.Filter("form", equals=3)), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0]", ""),
         (filtered(query.Filter("age", one_of=(18, "old"))), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0]", ""),
-        (filtered(query.Filter("born", equals="2013-02-30")), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0]", ""),
-        (filtered(query.Filter("name", equals="Ana")), Reason.WRONG_FILTER_TYPE,
+        (filtered(query.Filter("seen", equals="2013-02-30")), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0]", ""),
+        (filtered(query.Filter("note", equals="x")), Reason.WRONG_FILTER_TYPE, "sources[1].filters[0].column", ""),
+        (filtered(query.Filter("name", equals="Ana")), Reason.PERMISSION_DENIED, "sources[1].filters[0].column", ""),
+        (filtered(query.Filter("born", between=query.Between("1990-01-01", "1990-12-31"))), Reason.PERMISSION_DENIED,
          "sources[1].filters[0].column", ""),
         (filtered(query.Filter("form", between=query.Between("a", "b"))), Reason.WRONG_FILTER_TYPE,
          "sources[1].filters[0].between", ""),
@@ -78,7 +80,7 @@ def test_what_cannot_be_planned_is_refused_by_field(asked: query.Query, reason: 
     [
         query.Filter("form", one_of=("LABOUR", "OTHER")),
         query.Filter("age", between=query.Between(18, 65)),
-        query.Filter("born", between=query.Between("1990-01-01", "2000-12-31")),
+        query.Filter("seen", between=query.Between("1990-01-01", "2000-12-31")),
     ],
 )
 def test_filters_that_fit_their_columns_are_planned_as_they_are(item: query.Filter) -> None:

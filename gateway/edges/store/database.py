@@ -16,6 +16,7 @@ from gateway.edges.store.approvals import StoredApprovals
 from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
+from gateway.edges.store.ledger import StoredLedger
 from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
 from gateway.edges.store.sign_ins import StoredSignIns
@@ -31,6 +32,7 @@ class Database:
         self.computations = StoredComputations(connections, self.guard)
         self.once = StoredOnce(connections)
         self.approvals = StoredApprovals(connections)
+        self.ledger = StoredLedger(connections)
         self.beliefs = StoredBeliefs(connections)
         self.sign_ins = StoredSignIns(connections)
         self.members = StoredMembers(connections)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0005"
+REVISION = "0006"
 
 metadata = MetaData()
 
@@ -80,6 +80,43 @@ approvals = Table(
     Column("digest", Text, primary_key=True),
     Column("approval", Text, nullable=False),
 )
+
+# Of an agent: what its datasets have answered. Rows are known by number: `identities` are the 64-bit keyed hashes of
+# the rows from number `first` on, one after the other.
+known_rows = Table(
+    "known_rows",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("identities", LargeBinary, nullable=False),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    # In the order of writing, so that whoever has read some reads on from there.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("dataset", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("edition", Text, nullable=False),
+    # Names with a space between two.
+    Column("sources", Text, nullable=False),
+    # A Roaring bitmap of row numbers.
+    Column("rows", LargeBinary, nullable=False),
+    Column("contract", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+Index("answers_once", answers.c.dataset, answers.c.question, unique=True)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("space", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+Index("refusals_of", refusals.c.space, refusals.c.at)
 
 beliefs = Table(
     "beliefs",

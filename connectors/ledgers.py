@@ -1,0 +1,220 @@
+"""What this agent's datasets have answered, are about to answer, and refuse to answer.
+
+Invariants: a question is held against the rows of every dataset of this space that it names before the contract is
+approved, and again in the transaction that writes it down, before an input leaves; what is written down stays, and no
+failure gives it back, since nobody here can tell how far the others came. Whoever asks hears one refusal, whatever
+objection there was; the objection is in this agent's audit log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from connectors.holdings import Holding, row_hashes
+from connectors.rules.ledger import Answer, Ledger, Objection, Terms
+from gateway.domain.approval import SignedContract
+from gateway.domain.audit import Fact
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.edges.store.ledger import WORD, Answered, StoredAnswer, StoredLedger
+from gateway.ports import Clock
+from gateway.rules.canonical import question
+
+DAY = 24 * 60 * 60
+# Refusals that depend on rows, of one asking space within a day; each tells it a little.
+REFUSALS_A_DAY = 20
+# Seconds, or the next whole number of times as many.
+REFUSED_AFTER = 1.0
+LEEWAY = 5  # seconds by which a clock may be late
+
+
+@dataclass(slots=True)
+class _Book:
+    """One dataset's ledger, and the identities of the rows that it knows: `numbers[i]` is the number of the row with
+    the i-th smallest of them."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    identities: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    numbers: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, dtype=np.uint32))
+    last: int = 0
+
+    def read(self, news: Sequence[StoredAnswer]) -> None:
+        for one in news:
+            rows = BitMap.deserialize(one.rows)
+            self.ledger.add(Answer(one.question, one.edition, frozenset(one.sources), rows))
+            self.last = one.number
+
+    def learn(self, identities: npt.NDArray[np.uint64]) -> None:
+        """Rows whose numbers follow those known."""
+        first = len(self.identities)
+        numbers = np.concatenate([self.numbers, np.arange(first, first + len(identities), dtype=np.uint32)])
+        together = np.concatenate([self.identities, identities])
+        order = np.argsort(together, kind="stable")
+        self.identities, self.numbers = together[order], numbers[order]
+
+    def unknown(self, identities: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+        return np.setdiff1d(identities, self.identities)
+
+    def rows(self, identities: npt.NDArray[np.uint64]) -> BitMap:
+        return BitMap(self.numbers[np.searchsorted(self.identities, identities)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The answers of a contract by dataset; it cannot be run after `until`."""
+
+    until: int
+    answers: Mapping[str, Answer]
+
+
+class Ledgers:
+    """The ledgers of one agent. `hold` before approving, then `answer` before inputs leave, or `let_go`."""
+
+    def __init__(self, entity: str, holdings: Mapping[str, Holding], store: StoredLedger, clock: Clock) -> None:
+        self._entity, self._holdings, self._store, self._clock = entity, holdings, store, clock
+        self._books: dict[str, _Book] = {}
+        # What is agreed on and not answered yet, by contract digest.
+        self._held: dict[str, _Held] = {}
+        self._turn = asyncio.Lock()
+
+    async def hold(self, contract: SignedContract) -> None:
+        """Set the contract's rows aside until it is answered or let go, unless the ledger objects.
+
+        Raises IsthmusError: NOT_RELEASABLE, RESOURCE_EXHAUSTED for a space that was refused too often of late, and what
+        reading the sources raises.
+        """
+        body = contract.body
+        provider = body.provider_of(self._entity)
+        if provider is None:
+            return
+        since = self._clock.now() - DAY
+        if await self._store.refused(body.initiator, since) >= REFUSALS_A_DAY:
+            raise IsthmusError(
+                Reason.RESOURCE_EXHAUSTED,
+                f"{body.initiator} asked {REFUSALS_A_DAY} questions within a day that are not answered here",
+                space=self._entity,
+                advice="Ask again tomorrow, for coarser groups",
+            )
+        found = await asyncio.to_thread(row_hashes, body, self._entity, self._holdings)
+        asked, sources = question(body), frozenset(source.dataset for source in body.query.sources)
+        async with self._turn:
+            answers = {
+                item.dataset: Answer(asked, item.edition, sources, await self._rows(item.dataset, found[item.dataset]))
+                for item in provider.inputs
+            }
+            self._held = {digest: held for digest, held in self._held.items() if held.until >= self._clock.now()}
+            for name, answer in answers.items():
+                if (objection := self._objection(name, answer)) is not None:
+                    await self._refuse(contract, name, objection)
+            self._held[contract.digest] = _Held(body.expires + LEEWAY, answers)
+
+    async def answer(self, contract: SignedContract) -> None:
+        """Write down, for good, that the contract is answered. Raises IsthmusError(NOT_RELEASABLE) when it may not be
+        any more, and for a contract that is not held."""
+        body = contract.body
+        if body.provider_of(self._entity) is None:
+            return
+        async with self._turn:
+            held = self._held.pop(contract.digest, None)
+            if held is None:
+                raise not_releasable(self._entity)
+            objections: list[tuple[str, Objection]] = []
+
+            def check(name: str, news: Sequence[StoredAnswer]) -> None:
+                self._books[name].read(news)
+                if (objection := self._objection(name, held.answers[name])) is not None:
+                    objections.append((name, objection))
+                    raise not_releasable(self._entity)
+
+            now = self._clock.now()
+            asked = next(iter(held.answers.values())).question
+            fact = Fact(now, "ledger.answered", body.initiator, contract.digest, f"question {asked}")
+            try:
+                await self._store.answer(self._written(held), contract.digest, now, fact, check)
+            except IsthmusError:
+                for name, objection in objections:
+                    await self._refuse(contract, name, objection)
+                raise
+            for name in held.answers:
+                self._books[name].read(await self._store.answers(name, self._books[name].last))
+
+    def let_go(self, digest: str) -> None:
+        """The contract will not be run; of one that was answered this changes nothing."""
+        self._held.pop(digest, None)
+
+    def _written(self, held: _Held) -> list[Answered]:
+        return [
+            Answered(
+                name,
+                answer.question,
+                answer.edition,
+                tuple(sorted(answer.sources)),
+                answer.rows.serialize(),
+                self._books[name].last,
+            )
+            for name, answer in held.answers.items()
+        ]
+
+    def _objection(self, name: str, answer: Answer) -> Objection | None:
+        holding = self._holdings[name]
+        terms = Terms(holding.dataset.terms.minimum_cell, holding.dataset.terms.zero_is_small, holding.questions)
+        held = [other.answers[name] for other in self._held.values() if name in other.answers]
+        return self._books[name].ledger.objection(answer, terms, held)
+
+    async def _rows(self, name: str, hashes: Sequence[bytes]) -> BitMap:
+        """The numbers of these rows; those that the ledger has not seen get theirs now."""
+        identities = _identities(hashes)
+        while True:
+            book = self._books.get(name)
+            if book is None:
+                book = _Book()
+                book.learn(np.frombuffer(await self._store.identities(name), dtype="<u8"))
+                book.read(await self._store.answers(name))
+            if len(new := book.unknown(identities)):
+                if not await self._store.number(name, len(book.identities), new.astype("<u8").tobytes()):
+                    self._books.pop(name, None)  # another process numbered some; what it wrote counts
+                    continue
+                book.learn(new)
+            self._books[name] = book
+            return book.rows(identities)
+
+    async def _refuse(self, contract: SignedContract, dataset: str, objection: Objection) -> None:
+        now, asker = self._clock.now(), contract.body.initiator
+        fact = Fact(now, "ledger.refused", asker, contract.digest, f"{dataset}: {objection}")
+        await self._store.refuse(contract.digest, asker, now, [fact])
+        raise not_releasable(self._entity)
+
+
+def not_releasable(entity: str) -> IsthmusError:
+    """The one refusal that depends on rows: it says nothing of them, nor of what was asked before."""
+    return IsthmusError(
+        Reason.NOT_RELEASABLE,
+        "this question is not answered here, because of what its answer would tell about few people",
+        space=entity,
+        advice="Ask for coarser groups, or with other filters",
+    )
+
+
+async def in_uniform_time(problem: IsthmusError, began: float) -> None:
+    """Wait, where a refusal depends on rows, until the time that all such refusals take from `began` on (of the loop's
+    clock): how long the objection was looked for says nothing."""
+    if problem.reason is Reason.NOT_RELEASABLE:
+        taken = asyncio.get_running_loop().time() - began
+        await asyncio.sleep(-taken % REFUSED_AFTER)
+
+
+def _identities(hashes: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """64 bits of each row's keyed hash; equal rows are told apart by how many came before."""
+    seen: Counter[bytes] = Counter()
+    words = np.frombuffer(b"".join(one[:WORD] for one in hashes), dtype=np.uint64).copy()
+    if len(set(hashes)) < len(hashes):
+        for place, one in enumerate(hashes):
+            words[place] += np.uint64(seen[one])
+            seen[one] += 1
+    return words

@@ -1,0 +1,227 @@
+"""An agent's ledgers over real sources and a real database: what is answered, held, refused and remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from connectors.holdings import Holding
+from connectors.ledgers import LEEWAY, REFUSALS_A_DAY, REFUSED_AFTER, Ledgers, in_uniform_time, not_releasable
+from gateway.domain.approval import SignedContract
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.query import Between, Filter, Query, Source
+from gateway.edges.store.database import Database
+from gateway.ports import Clock
+from gateway.rules.records import to_bytes
+from tests import examples
+from tests.examples import CARE, HOME, POLICE
+from tests.fakes import FakeClock
+from tests.held import held, offered, people
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with await Database.open(f"sqlite+aiosqlite:///{tmp_path}/agent.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def holding(tmp_path: Path) -> Holding:
+    return held(tmp_path / "data", POLICE, people(range(100)))
+
+
+CLOCK = FakeClock()
+
+
+def ledgers(database: Database, holding: Holding, clock: FakeClock = CLOCK) -> Ledgers:
+    return Ledgers(POLICE, {holding.dataset.name: holding}, database.ledger, cast(Clock, clock))
+
+
+def asked(*filters: Filter, owners: tuple[str, ...] = (HOME, POLICE, CARE), **changes: Any) -> Query:
+    """Of police's list the rows that these filters keep, beside all of the others'."""
+    police = examples.dataset(POLICE).name
+    plain = examples.question(owners, **changes)
+    sources = tuple(Source(s.dataset, filters) if s.dataset == police else s for s in plain.sources)
+    return examples.question(owners, sources=sources, **changes)
+
+
+def older(age: int) -> Filter:
+    return Filter("age", between=Between(age, 1000))
+
+
+def contract(query: Query, holding: Holding, **changes: Any) -> SignedContract:
+    body = examples.contract(query, offered(holding), **changes)
+    return SignedContract(body, hashlib.sha256(to_bytes(body)).hexdigest(), "")
+
+
+async def answered(book: Ledgers, query: Query, holding: Holding, **changes: Any) -> None:
+    wanted = contract(query, holding, **changes)
+    await book.hold(wanted)
+    await book.answer(wanted)
+
+
+async def refused(book: Ledgers, query: Query, holding: Holding, **changes: Any) -> IsthmusError:
+    with pytest.raises(IsthmusError) as caught:
+        await answered(book, query, holding, **changes)
+    return caught.value
+
+
+async def reasons(database: Database) -> list[str]:
+    return [fact.detail for fact in await database.audit.read(start=0, limit=1000) if fact.kind == "ledger.refused"]
+
+
+async def test_a_question_whose_rows_differ_by_few_is_refused_and_says_so_to_the_owner_alone(
+    database: Database, holding: Holding
+) -> None:
+    book = ledgers(database, holding)
+    await answered(book, asked(), holding)
+    problem = await refused(book, asked(older(3)), holding)
+    assert problem.reason is Reason.NOT_RELEASABLE
+    assert not any(word in f"{problem.public} {problem.advice}" for word in ("differ", "earlier", "3", "11"))
+    assert await reasons(database) == [
+        f"{holding.dataset.name}: an earlier answer's rows differ by fewer than the least cell"
+    ]
+    await answered(book, asked(older(11)), holding)
+
+
+async def test_what_was_answered_is_remembered_by_another_process(database: Database, holding: Holding) -> None:
+    await answered(ledgers(database, holding), asked(), holding)
+    assert (await refused(ledgers(database, holding), asked(older(3)), holding)).reason is Reason.NOT_RELEASABLE
+
+
+async def test_what_another_process_answered_in_between_counts_too(database: Database, holding: Holding) -> None:
+    first, second = ledgers(database, holding), ledgers(database, holding)
+    slow = contract(asked(older(3)), holding)
+    await first.hold(slow)
+    await answered(second, asked(), holding)
+    with pytest.raises(IsthmusError) as caught:
+        await first.answer(slow)
+    assert caught.value.reason is Reason.NOT_RELEASABLE
+    assert len(await reasons(database)) == 1
+
+
+async def test_every_objection_is_told_in_the_same_words(tmp_path: Path, database: Database) -> None:
+    holding = held(tmp_path / "few", POLICE, people(range(100)), questions=2)
+    book = ledgers(database, holding)
+    await answered(book, asked(), holding)
+    await answered(book, asked(older(40)), holding)
+    found = [
+        await refused(book, query, holding)
+        for query in (
+            asked(older(1)),  # a difference
+            asked(older(95)),  # five people
+            asked(owners=(HOME, POLICE)),  # a source left out
+            asked(older(60)),  # the third question
+        )
+    ]
+    assert len({(p.reason, p.public, p.field, p.space, p.advice) for p in found}) == 1
+    assert len(set(await reasons(database))) == 4
+
+
+async def test_the_same_question_is_answered_again_and_costs_nothing(tmp_path: Path, database: Database) -> None:
+    holding = held(tmp_path / "few", POLICE, people(range(100)), questions=1)
+    book = ledgers(database, holding)
+    await answered(book, asked(), holding)
+    await answered(book, asked(title="In other words"), holding, session="e" * 32, initiator=CARE)
+    assert len(await database.ledger.answers(holding.dataset.name)) == 1
+    assert (await refused(book, asked(older(50)), holding)).reason is Reason.NOT_RELEASABLE
+
+
+async def test_of_ten_questions_at_once_on_a_budget_for_one_exactly_one_is_answered(
+    tmp_path: Path, database: Database
+) -> None:
+    holding = held(tmp_path / "few", POLICE, people(range(300)), questions=1)
+    books = [ledgers(database, holding) for _ in range(2)]
+    questions = [contract(asked(older(20 * n)), holding) for n in range(10)]
+
+    async def ask(number: int) -> bool:
+        book = books[number % 2]  # as two agents of one database would be
+        try:
+            await book.hold(questions[number])
+            await book.answer(questions[number])
+        except IsthmusError as problem:
+            assert problem.reason is Reason.NOT_RELEASABLE
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*map(ask, range(10)))) == 1
+    assert len(await database.ledger.answers(holding.dataset.name)) == 1
+
+
+async def test_what_is_agreed_on_holds_others_off_until_it_is_let_go_or_has_expired(
+    database: Database, holding: Holding
+) -> None:
+    clock = FakeClock()
+    book = ledgers(database, holding, clock)
+    agreed = contract(asked(), holding)
+    await book.hold(agreed)
+    assert (await refused(book, asked(older(3)), holding)).reason is Reason.NOT_RELEASABLE
+    book.let_go(agreed.digest)
+    again = contract(asked(older(3)), holding)
+    await book.hold(again)
+    clock.at = again.body.expires + LEEWAY + 1
+    await answered(book, asked(), holding)
+
+
+async def test_a_contract_that_is_not_held_is_not_answered(database: Database, holding: Holding) -> None:
+    with pytest.raises(IsthmusError) as caught:
+        await ledgers(database, holding).answer(contract(asked(), holding))
+    assert caught.value.reason is Reason.NOT_RELEASABLE
+
+
+async def test_an_edition_with_few_new_rows_is_a_difference_and_one_with_many_is_not(
+    tmp_path: Path, database: Database
+) -> None:
+    first = held(tmp_path / "1", POLICE, people(range(100)))
+    await answered(ledgers(database, first), asked(), first)
+    close = held(tmp_path / "2", POLICE, [*people(range(99)), *people([99], "OTHER")], edition="2026-2")
+    assert (await refused(ledgers(database, close), asked(), close)).reason is Reason.NOT_RELEASABLE
+    grown = held(tmp_path / "3", POLICE, people(range(111)), edition="2026-3")
+    await answered(ledgers(database, grown), asked(), grown)
+
+
+async def test_equal_rows_are_counted_each(tmp_path: Path, database: Database) -> None:
+    """Twenty rows that are all alike are twenty rows, and five more are five."""
+    twins = held(tmp_path / "1", POLICE, people([7] * 20))
+    await answered(ledgers(database, twins), asked(), twins)
+    more = held(tmp_path / "2", POLICE, people([7] * 25), edition="2026-2")
+    assert (await refused(ledgers(database, more), asked(), more)).reason is Reason.NOT_RELEASABLE
+    many = held(tmp_path / "3", POLICE, people([7] * 31), edition="2026-3")
+    await answered(ledgers(database, many), asked(), many)
+
+
+async def test_who_is_refused_too_often_is_not_read_for_and_nobody_else_is_kept_waiting(
+    database: Database, holding: Holding
+) -> None:
+    clock = FakeClock()
+    book = ledgers(database, holding, clock)
+    await answered(book, asked(), holding)
+    for number in range(REFUSALS_A_DAY):
+        problem = await refused(book, asked(older(1)), holding, session=f"{number:032x}")
+        assert problem.reason is Reason.NOT_RELEASABLE
+    assert (await refused(book, asked(older(50)), holding)).reason is Reason.RESOURCE_EXHAUSTED
+    await answered(book, asked(older(50)), holding, initiator=CARE)
+    clock.at += 24 * 60 * 60 + 1
+    await answered(book, asked(older(30)), holding)
+
+
+async def test_nothing_of_a_row_is_written_down(tmp_path: Path, database: Database, holding: Holding) -> None:
+    await answered(ledgers(database, holding), asked(older(20)), holding)
+    written = b"".join(file.read_bytes() for file in tmp_path.glob("agent.db*"))
+    assert b"ledger.answered" in written
+    assert b"Person" not in written and b"1990-01-02" not in written
+
+
+async def test_a_refusal_takes_a_whole_number_of_times_as_long() -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time() - 0.9 * REFUSED_AFTER
+    await in_uniform_time(not_releasable(POLICE), began)
+    assert REFUSED_AFTER <= loop.time() - began < 2 * REFUSED_AFTER
+    began = loop.time()
+    await in_uniform_time(IsthmusError(Reason.POLICY_REFUSED, "no", space=POLICE), began)
+    assert loop.time() - began < REFUSED_AFTER
