@@ -40,6 +40,7 @@ lint: env
 bench: env
 	$(PY) -m tests.bench
 	$(PY) -m tests.bench audit
+	$(PY) -m tests.bench ledger
 
 fuzz: env
 	$(PY) -m tests.fuzz --inputs 1000000

@@ -1,16 +1,17 @@
-"""`python -m tests.bench [engine|federation|trust|audit]`: figures of this machine. Medians; never a test.
+"""`python -m tests.bench [engine|federation|trust|audit|ledger]`: figures of this machine. Medians; never a test.
 
 - engine (what `make bench` prints first): the engine's operations, direct and through gateways, beside other engines;
 - federation: what the sandbox's questions take, from plan to table;
 - trust: what checking tokens and chains takes;
-- audit: proofs over a log of a million records, and what standing by it takes (`make bench` prints it too).
+- audit: proofs over a log of a million records, and what standing by it takes (`make bench` prints it too);
+- ledger: one more question held against ten thousand answers (`make bench` prints it too).
 """
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import audit, federation, trust
+from tests.bench import audit, federation, ledger, trust
 from tests.bench.engine import command
 
 PARTS = {
@@ -18,6 +19,7 @@ PARTS = {
     "federation": lambda arguments: federation.run(),
     "trust": lambda arguments: trust.main(),
     "audit": lambda arguments: audit.run(),
+    "ledger": lambda arguments: ledger.run(),
 }
 
 if __name__ == "__main__":
