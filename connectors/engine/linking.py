@@ -22,14 +22,17 @@ from connectors.engine.lanes import blocks, joined
 from connectors.engine.rows import HEAD_BITS, KEY_BITS, WORD_BITS, InputRows
 from connectors.engine.sort import sort, sort_cost
 from connectors.engine.tables import Limits
-from connectors.engine.wellformed import check_well_formed, well_formed_cost
+from connectors.engine.wellformed import ORDER, check_well_formed, well_formed_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
 SORT = "linking: sort by key"
 # The steps in which values are opened, and why they may be.
-OPENS = {SORT: "whether rows under a fresh shuffle are in order of unique keys, which a uniform permutation decides"}
+OPENS = {
+    ORDER: "how many rows of each provider are out of order: none, or a number about the rows of whoever lies",
+    SORT: "whether rows under a fresh shuffle are in order of unique keys, which a uniform permutation decides",
+}
 BLOCK = 1 << 10  # words of a plane in one lane, where keys are compared
 WORDS = 1 << 16  # in one message of products of bits
 
@@ -187,7 +190,7 @@ def link_cost(shape: Shape, n: int, payload: int, providers: int, limits: Limits
     at = layout(payload, providers, limits)
     sorting = sort_cost(shape, at.words, n, at.real)
     return (
-        well_formed_cost(shape, providers)
+        well_formed_cost(shape, n, providers)
         + sorting
         + in_blocks(words_for(n), BLOCK, lambda words: equal_cost(shape, KEY_BITS, ROWS * words))
     )

@@ -2,8 +2,9 @@
 
 Invariants: no MPyC and no kernel here (agents encode). A row is, from its lowest bit: a linkage key of 60 bits, whether
 the row is real, and the program's payload; rows are padded to the public bound with rows that have a random key and
-zeros elsewhere, so they belong to nothing. A false match of two keys among N rows has probability below N^2 / 2^61
-(2^-37 for 4096 rows, 2^-18 for 3 * 10^6).
+zeros elsewhere, so they belong to nothing. Rows are in the order of their keys, which are all different: parties check
+it (wellformed.py), and end the session where it is not so. A false match of two keys among N rows has probability below
+N^2 / 2^61 (2^-37 for 4096 rows, 2^-18 for 3 * 10^6).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,12 +55,20 @@ def words_per_row(payload_bits: int) -> int:
 
 
 def pack(keys: Sequence[int], payload: Words, payload_bits: int, bound: int, token_bytes: TokenBytes) -> Words:
-    """[C, bound] words of rows with these keys and payloads (up to 64 bits each), and padding."""
-    n = len(keys)
+    """[C, bound] words of rows with these keys (all different) and payloads (up to 64 bits each), and padding."""
+    own = np.array(keys, dtype=np.uint64)
     words = np.zeros((words_per_row(payload_bits), bound), dtype=np.uint64)
-    words[0] = np.frombuffer(token_bytes(8 * bound), dtype="<u8").astype(np.uint64) >> np.uint64(WORD_BITS - KEY_BITS)
-    words[0, :n] = np.array(keys, dtype=np.uint64)
-    words[0, :n] |= np.uint64(1 << KEY_BITS) | payload << np.uint64(HEAD_BITS)
+    words[0] = _padded(own, bound, token_bytes)
+    places = np.searchsorted(words[0], own)
+    words[0, places] |= np.uint64(1 << KEY_BITS) | payload << np.uint64(HEAD_BITS)
     if len(words) > 1:
-        words[1, :n] = payload >> np.uint64(WORD_BITS - HEAD_BITS)
+        words[1, places] = payload >> np.uint64(WORD_BITS - HEAD_BITS)
     return words
+
+
+def _padded(keys: Words, bound: int, token_bytes: TokenBytes) -> Words:
+    """These keys and random ones, `bound` different ones in ascending order."""
+    while len(keys) < bound:  # again only where two are alike
+        drawn = np.frombuffer(token_bytes(8 * (bound - len(keys))), dtype="<u8").astype(np.uint64)
+        keys = np.union1d(keys, drawn >> np.uint64(WORD_BITS - KEY_BITS))
+    return np.sort(keys)

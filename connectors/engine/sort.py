@@ -2,8 +2,8 @@
 
 Invariants: all that is opened are outcomes of comparisons between rows under a fresh uniform shuffle. With unique keys
 they say no more than the order that the shuffle left, which is a uniform permutation whatever the keys are (Hamada,
-Kikuchi, Ikarashi, Chida, Takahashi, ICISC 2012, section 4). Callers make keys unique; rows with equal keys keep their
-shuffled order, which is an order like any other. Outcomes that are no order end the session.
+Kikuchi, Ikarashi, Chida, Takahashi, ICISC 2012, section 4). Callers make keys unique and check it (wellformed.py):
+rows with equal keys would keep their shuffled order, which is seen. Outcomes that are no order end the session.
 
 The schedule is fixed by n and the number of bits (`plan`): in each phase, some rows of every segment meet each other in
 pairs and become its splitters; the other rows descend them, a level of 2^b-ary search at a time; what lies between two

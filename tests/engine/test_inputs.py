@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from itertools import pairwise, repeat
 
 import numpy as np
 import pytest
@@ -30,7 +31,9 @@ def fields(words: Words, payload_bits: int) -> list[tuple[int, int, int]]:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    rows=st.lists(st.tuples(st.integers(0, 2**60 - 1), st.integers(0, 2**64 - 1)), max_size=8),
+    rows=st.lists(
+        st.tuples(st.integers(0, 2**60 - 1), st.integers(0, 2**64 - 1)), max_size=8, unique_by=lambda row: row[0]
+    ),
     bits=st.integers(0, 18),
     padding=st.integers(0, 3),
 )
@@ -41,8 +44,9 @@ def test_a_row_has_its_key_is_real_and_carries_its_payload(
     words = pack(keys, np.array(payload, dtype=np.uint64), bits, len(rows) + padding, secrets.token_bytes)
     assert words.shape == (words_per_row(bits), len(rows) + padding)
     found = fields(words, bits)
-    assert found[: len(rows)] == [(key, 1, value) for key, value in zip(keys, payload, strict=True)]
-    assert all((real, value) == (0, 0) for _, real, value in found[len(rows) :])
+    assert all(key < following for (key, _, _), (following, _, _) in pairwise(found))
+    assert [row for row in found if row[1]] == sorted(zip(keys, repeat(1), payload))
+    assert all(value == 0 for _, real, value in found if not real)
 
 
 def test_rows_of_padding_have_keys_of_their_own() -> None:
@@ -50,6 +54,14 @@ def test_rows_of_padding_have_keys_of_their_own() -> None:
     keys = [key for key, _, _ in fields(words, 3)]
     assert len(set(keys)) == 1000
     assert 0.45 < sum(keys) / 1000 / 2**60 < 0.55
+
+
+def test_keys_that_are_drawn_twice_are_drawn_anew() -> None:
+    drawn = iter([[7, 7, 9], [5], [11]])
+    words = pack(
+        [5], np.zeros(1, dtype=np.uint64), 3, 4, lambda _: b"".join((k << 4).to_bytes(8, "little") for k in next(drawn))
+    )
+    assert fields(words, 3) == [(5, 1, 0), (7, 0, 0), (9, 0, 0), (11, 0, 0)]
 
 
 def test_three_lists_fit_into_one_word() -> None:

@@ -1,5 +1,5 @@
-"""What a provider may get wrong: shares that are not one input are found before anything is computed on them, and rows
-that no honest provider has count for nobody.
+"""What a provider may get wrong: shares that are not one input, and rows with one key, are found before anything is
+computed on them; rows that no honest provider has count for nobody.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from connectors.engine.cost import Shape
-from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.programs import group_count, overlap
 from connectors.engine.rows import HEAD_BITS, KEY_BITS, InputRows
-from connectors.engine.wellformed import STEP, check_well_formed, well_formed_cost
+from connectors.engine.wellformed import ORDER, STEP, check_well_formed, well_formed_cost
 from tests.engine.harness import SHAPES, Party, engines, revealed, run
 from tests.engine.packed import sent, shared_words
 from tests.engine.test_programs import GROUPS, LISTS
@@ -56,14 +56,14 @@ def test_shares_that_differ_within_a_group_end_the_session_and_blame_nobody(
     assert {(failure.reason, failure.culprit) for failure in own} == {(Abort.INCONSISTENT_SHARES, None)}
     assert all("provider 1" in failure.detail for failure in own)
     for party in parties:
-        assert {step for step, _, _ in party.seen} <= {STEP, "linking: sort by key"}  # a round was on its way already
+        assert {step for step, _, _ in party.seen} <= {STEP, ORDER}  # a round was on its way already
 
 
 @shapes
 def test_shares_that_fit_together_pass_at_the_cost_that_is_said(shape: Shape) -> None:
-    inputs = [shared_words(shape, np.full((2, n), n, dtype=np.uint64)) for n in (1, 3, 7)]
+    inputs = [shared_words(shape, np.arange(2 * n, dtype=np.uint64).reshape(2, n)) for n in (1, 70, 7)]
     parties = run(shape, lambda rt: check_well_formed(rt, [shares[rt.pid] for shares in inputs]))
-    spent, expected = sent(parties), well_formed_cost(shape, 3)
+    spent, expected = sent(parties), well_formed_cost(shape, 78, 3)
     assert (spent.rounds, spent.elements) == (expected.rounds, expected.elements)
 
 
@@ -80,18 +80,12 @@ def in_a_cell(words: Array) -> None:
     words[0, PADDING] |= np.uint64(0b101 << HEAD_BITS)
 
 
-def with_anothers_key(words: Array) -> None:
-    words[0, PADDING] = np.uint64(8)
-
-
 @pytest.mark.parametrize("minimum", [0, 2])
 @pytest.mark.parametrize(
     ("program", "base", "spoil"),
     [
         (overlap, LISTS, on_lists),
-        (overlap, LISTS, with_anothers_key),
         (group_count, GROUPS, in_a_cell),
-        (group_count, GROUPS, with_anothers_key),
     ],
 )
 def test_a_row_that_is_not_real_is_on_no_list_in_no_cell_and_nobodys(
@@ -122,9 +116,52 @@ def test_bits_above_the_payload_say_nothing_about_whose_a_row_is() -> None:
         assert result(overlap, parameters, spoiled) == [0, 0]
 
 
-def test_two_rows_of_one_provider_with_one_key_are_one_person() -> None:
-    parameters = {**LISTS, "minimum_cell": 0}
-    words = overlap.encode(parameters, InputRows([8, 9], [1, 2], []), 2, secrets.token_bytes)
-    words[0, 1] = words[0, 1] >> np.uint64(KEY_BITS) << np.uint64(KEY_BITS) | np.uint64(8)
-    other = overlap.encode(parameters, InputRows([5], [4], []), 1, secrets.token_bytes)
-    assert result(overlap, parameters, [words, other])[:7] == [0, 0, 1, 1, 0, 0, 0]
+def ended_by(inputs: Sequence[Array], shape: Shape) -> tuple[list[SessionAborted], set[str]]:
+    """How a session of `overlap` with these rows ends at each party, and the steps in which parties received."""
+    shares = [shared_words(shape, words) for words in inputs]
+
+    async def all_run() -> tuple[list[SessionAborted], set[str]]:
+        parties = engines(shape)
+
+        async def one(party: Party) -> SessionAborted:
+            await party.engine.start()
+            with pytest.raises(SessionAborted) as ended:
+                await overlap.run(party.engine, LISTS, [share[party.engine.pid] for share in shares])
+            return ended.value
+
+        failures = await asyncio.gather(*(one(party) for party in parties))
+        return failures, {step for party in parties for step, _, _ in party.seen}
+
+    return asyncio.run(all_run())
+
+
+def in_order(words: Array) -> Array:
+    return words[:, np.argsort(words[0] & np.uint64((1 << KEY_BITS) - 1))]
+
+
+@shapes
+@pytest.mark.parametrize("real", [0, 1])
+def test_rows_of_one_provider_with_one_key_name_it_before_anything_is_sorted(shape: Shape, real: int) -> None:
+    """Copies of the keys beside somebody's would show in the sort whether another provider has a row between them."""
+    victim, copies = 1 << 59, 4
+    other = overlap.encode(LISTS, InputRows([victim], [2], []), 5, secrets.token_bytes)
+    probe = overlap.encode(LISTS, InputRows([5], [1], []), 1 + 2 * copies, secrets.token_bytes)
+    probe[0, 1:] = np.repeat(np.array([victim - 1, victim + 1], dtype=np.uint64), copies)
+    probe[0, 1:] |= np.uint64(real << KEY_BITS | real << HEAD_BITS)
+    failures, steps = ended_by([other, in_order(probe)], shape)
+    assert {(failure.reason, failure.culprit) for failure in failures} == {
+        (Abort.REPEATED_KEYS, Culprit("provider", 1))
+    }
+    assert steps == {STEP, ORDER}
+    # The control: as many keys there, all different.
+    probe[0, 1:] += np.arange(2 * copies, dtype=np.uint64) * np.uint64(2)
+    assert len(result(overlap, LISTS, [other, in_order(probe)])) == overlap.outputs(LISTS)
+
+
+@pytest.mark.parametrize("swapped", [0, 1, 2])
+def test_rows_out_of_order_name_their_provider_wherever_they_stand(swapped: int) -> None:
+    inputs = [overlap.encode(LISTS, ROWS, n, secrets.token_bytes) for n in (1000, 64, 3)]
+    last = inputs[swapped].shape[1] - 1
+    inputs[swapped][:, [last - 1, last]] = inputs[swapped][:, [last, last - 1]]
+    failures, _ = ended_by(inputs, SHAPES[0])
+    assert {failure.culprit for failure in failures} == {Culprit("provider", swapped)}
