@@ -5,7 +5,8 @@ bits beyond the last row belong to rows of zeros, which are not real and count n
 
 Check what providers shared (wellformed.py); sort by key; neighbours with equal keys are one person, on at most as many
 rows as there are providers. A person is counted at the first of its rows, which is that of the first provider in the
-contract's order. Keys of different providers may be equal, so they are sorted with the provider's number below the key.
+contract's order that has the person. Keys of different providers may be equal, so below the key stand whether the row
+is not real, and the provider's number: a row that is not real never comes before one that is.
 """
 
 from collections.abc import Sequence
@@ -53,8 +54,9 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things stand in a row that is sorted, from its lowest bit: the provider's number, the key, whether the row
-    is real, the payload, and for each provider whether it is one of its real rows (unless release is exact).
+    """Where things stand in a row that is sorted, from its lowest bit: the provider's number, whether the row is not
+    real, the key, whether it is real, the payload, and for each provider whether it is one of its real rows (unless
+    release is exact).
     """
 
     providers: int
@@ -62,8 +64,12 @@ class Layout:
     owners: int
 
     @property
-    def key(self) -> int:
+    def unreal(self) -> int:
         return levels(self.providers)
+
+    @property
+    def key(self) -> int:
+        return self.unreal + 1
 
     @property
     def real(self) -> int:
@@ -115,10 +121,12 @@ def _laid_out(rt: "Engine", at: Layout, provider: int, shares: Array) -> Array:
     out = np.zeros((len(shares), at.words, shares.shape[-1]), dtype=np.uint64)
     for column in range(shares.shape[1]):
         _put(out, shares[:, column], at.key + WORD_BITS * column)
+    real = shares[:, 0] >> np.uint64(KEY_BITS) & np.uint64(1)
+    _put(out, real, at.unreal)
     if at.owners:
-        _put(out, shares[:, 0] >> np.uint64(KEY_BITS) & np.uint64(1), at.owner + provider)
+        _put(out, real, at.owner + provider)
     number = np.zeros((at.words, 1), dtype=np.uint64)
-    number[0] = provider
+    number[0] = provider | 1 << at.unreal
     return xor_public(rt, out, number)
 
 

@@ -15,7 +15,8 @@ Nothing else about an input has to be checked, since nothing else can be wrong w
   that could lift a cell or move another's row.
 - A row belongs to its provider by its position among the inputs. Its flags, and whose person it is, are ANDed with its
   bit `real` (linking.py; for whose person it is that is a product with a public constant, hence local), so a row that
-  is not real is on no list, in no cell and nobody's.
+  is not real is on no list, in no cell and nobody's. Nor does it take the place of a real row with its key, since a
+  person is counted at its first row and real ones come first.
 - Bits above the payload are cut off where providers' flags go (linking.py).
 - An index that no code has is in no cell, since a cell is the AND of the bits of its own index.
 

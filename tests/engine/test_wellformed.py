@@ -72,6 +72,10 @@ def result(program: ModuleType, parameters: dict[str, object], inputs: Sequence[
     return revealed(run(SHAPES[0], lambda rt: program.run(rt, parameters, [s[rt.pid] for s in shares])), 1)
 
 
+def in_order(words: Array) -> Array:
+    return words[:, np.argsort(words[0] & np.uint64((1 << KEY_BITS) - 1))]
+
+
 def on_lists(words: Array) -> None:
     words[0, PADDING] |= np.uint64(0b111 << HEAD_BITS)
 
@@ -95,6 +99,24 @@ def test_a_row_that_is_not_real_is_on_no_list_in_no_cell_and_nobodys(
     inputs = [program.encode(parameters, ROWS, 4, secrets.token_bytes) for _ in range(2)]
     spoil(inputs[1])
     assert result(program, parameters, inputs) == program.clear(parameters, [ROWS, ROWS])
+
+
+@pytest.mark.parametrize("minimum", [0, 2])
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+@pytest.mark.parametrize("liar", [0, 1])
+def test_a_row_that_is_not_real_takes_nobodys_place_whoever_comes_first(
+    program: ModuleType, parameters: dict[str, object], minimum: int, liar: int
+) -> None:
+    parameters = {**parameters, "minimum_cell": minimum}
+    keys = [(i + 1) << 50 for i in range(12)]
+    rows = [InputRows(keys, [1] * 12, [(0, 0)] * 12)] * 2
+    rows[liar] = InputRows([], [], [])
+    inputs = [program.encode(parameters, part, 12, secrets.token_bytes) for part in rows]
+    inputs[liar][0, :3] = np.array(keys[:3], dtype=np.uint64)
+    inputs[liar] = in_order(inputs[liar])
+    found = result(program, parameters, inputs)
+    assert found == program.clear(parameters, rows)
+    assert found[0] == 12
 
 
 def test_an_index_that_no_code_has_counts_nowhere() -> None:
@@ -133,10 +155,6 @@ def ended_by(inputs: Sequence[Array], shape: Shape) -> tuple[list[SessionAborted
         return failures, {step for party in parties for step, _, _ in party.seen}
 
     return asyncio.run(all_run())
-
-
-def in_order(words: Array) -> Array:
-    return words[:, np.argsort(words[0] & np.uint64((1 << KEY_BITS) - 1))]
 
 
 @shapes
