@@ -1,6 +1,7 @@
 """Linking the rows of several providers: which rows are one person's.
 
-Invariants: sizes depend on public bounds only; nothing is opened but comparisons of shuffled rows (sort.py). A plane's
+Invariants: sizes depend on public bounds only; nothing is opened but comparisons of shuffled rows (sort.py) and how
+many rows of each provider are out of order (wellformed.py). A plane's
 bits beyond the last row belong to rows of zeros, which are not real and count nowhere.
 
 Check what providers shared (wellformed.py); sort by key; neighbours with equal keys are one person, on at most as many

@@ -17,6 +17,7 @@ Nothing else about an input has to be checked, since nothing else can be wrong w
   bit `real` (linking.py; for whose person it is that is a product with a public constant, hence local), so a row that
   is not real is on no list, in no cell and nobody's. Nor does it take the place of a real row with its key, since a
   person is counted at its first row and real ones come first.
+- A real row on no list makes the person nobody's in overlap, and adds to no provider's part of a cell.
 - Bits above the payload are cut off where providers' flags go (linking.py).
 - An index that no code has is in no cell, since a cell is the AND of the bits of its own index.
 

@@ -119,6 +119,18 @@ def test_a_row_that_is_not_real_takes_nobodys_place_whoever_comes_first(
     assert found[0] == 12
 
 
+def test_a_real_row_on_no_list_makes_nobody_its_providers() -> None:
+    """Did it, the rest without that provider would fall below the minimum exactly if the person is another's."""
+    parameters = {**LISTS, "minimum_cell": 11}
+    for on_list in (True, False):
+        keys = [*range(1000, 1010), 77 if on_list else 1010]
+        rows = InputRows(keys, [2] * 11, [])
+        probe = overlap.encode(parameters, InputRows([77], [1], []), 4, secrets.token_bytes)
+        probe[0] &= np.uint64((1 << HEAD_BITS) - 1)
+        inputs = [probe, overlap.encode(parameters, rows, 16, secrets.token_bytes)]
+        assert result(overlap, parameters, inputs) == overlap.clear(parameters, [InputRows([], [], []), rows])
+
+
 def test_an_index_that_no_code_has_counts_nowhere() -> None:
     words = group_count.encode(FIVE, InputRows([1, 2, 3], [], [(4,), (0,), (0,)]), 3, secrets.token_bytes)
     words[0, 1] |= np.uint64(0b101 << HEAD_BITS)

@@ -5,7 +5,7 @@ each code in binary, the first column's in the highest bits.
 
 Route: link rows by key (linking.py); a person is counted at its first row, with that row's codes; which providers have
 the person is the OR over its rows; cells are counted for all people and for those of each provider; limits. Nothing is
-opened but comparisons of shuffled rows inside linking.
+opened but what linking opens: how many rows of a provider are out of order, and comparisons of shuffled rows.
 """
 
 from collections.abc import Sequence

@@ -4,9 +4,10 @@ providers.
 Cells are the patterns 1 .. 2^k - 1 (bit i = list i), in that order. Output: a value per cell, then a flag per
 cell.
 
-Route: link rows by key (linking.py); a person's lists are the OR over its rows, and so are the providers that have it;
+Route: link rows by key (linking.py); a person's lists are the OR over its rows, and so are the providers that have it
+on some list (a row on none would count as its provider's part of a cell that other providers' lists make);
 at the first row of each person its pattern is counted, for all people and for those of each provider; limits. Nothing
-is opened but comparisons of shuffled rows inside linking.
+is opened but what linking opens: how many rows of a provider are out of order, and comparisons of shuffled rows.
 """
 
 from collections.abc import Sequence
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from connectors.engine.cost import Cost, Shape
+from connectors.engine.bits import ROWS, invert, words_for
+from connectors.engine.compare import all_of, all_of_cost
+from connectors.engine.cost import Cost, Shape, in_blocks
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
+from connectors.engine.lanes import blocks, joined
 from connectors.engine.linking import (
-    OPENS as LINKING_OPENS,
-)
-from connectors.engine.linking import (
+    BLOCK,
     both,
     both_cost,
     link,
@@ -29,6 +31,9 @@ from connectors.engine.linking import (
     link_cost,
     spread,
     spread_cost,
+)
+from connectors.engine.linking import (
+    OPENS as LINKING_OPENS,
 )
 from connectors.engine.programs.parameters import known, strings
 from connectors.engine.programs.parameters import limits as read_limits
@@ -94,8 +99,12 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> 
     """Output shares from the providers' input shares, in the contract's order."""
     query = _read(parameters)
     people = await link(rt, inputs, query.k, query.limits)
-    lists = await both(rt, people.payload, people.real, "overlap: lists of real rows")
-    flags = np.concatenate([lists, people.providers], axis=1)
+    claimed, real = people.payload, np.repeat(people.real, query.k, axis=1)
+    if not query.limits.exact:
+        listed = await _on_some_list(rt, people.payload)
+        claimed = np.concatenate([claimed, people.providers], axis=1)
+        real = np.concatenate([real, np.repeat(listed, len(inputs), axis=1)], axis=1)
+    flags = await both(rt, claimed, real, "overlap: lists of real rows")
     flags = await spread(rt, flags, people.same_next, len(inputs), "overlap: lists of a person")
     pattern, having = flags[:, : query.k], flags[:, query.k :]
     counted = people.first
@@ -104,6 +113,15 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> 
         counted = np.concatenate([counted, with_provider], axis=1)
     counts = await count_people(rt, pattern, range(1, 1 << query.k), counted, "overlap: sums")
     return await limited(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits)
+
+
+async def _on_some_list(rt: "Engine", lists: Array) -> Array:
+    """The OR [S, 1, W] of planes [S, k, W]. ceil(log2 k) rounds."""
+
+    async def block(lane: "Engine", start: int, stop: int) -> Array:
+        return invert(lane, await all_of(lane, invert(lane, lists[..., start:stop]), "overlap: rows on some list"))
+
+    return joined(await blocks(rt, lists.shape[-1], BLOCK, block))[:, None]
 
 
 def clear(parameters: Parameters, providers: Sequence[InputRows]) -> list[int]:
@@ -125,7 +143,9 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
     owners = 0 if query.limits.exact else providers
-    out = link_cost(shape, n, query.k, providers, query.limits) + both_cost(shape, query.k, n)
+    out = link_cost(shape, n, query.k, providers, query.limits) + both_cost(shape, query.k + owners, n)
+    if owners:
+        out += in_blocks(words_for(n), BLOCK, lambda words: all_of_cost(shape, query.k, ROWS * words))
     out += spread_cost(shape, n, query.k + owners, providers)
     if owners:
         out += both_cost(shape, owners, n)
