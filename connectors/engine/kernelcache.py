@@ -53,8 +53,8 @@ def checked(folder: Path) -> Path:
             found = above.stat()
             if found.st_uid not in (os.geteuid(), 0):
                 raise _refused(above, "belongs to another user")
-            if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-                raise _refused(above, "can be written by everybody")
+            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX:
+                raise _refused(above, "can be written by others")
     except OSError as problem:
         raise _refused(folder, f"cannot be used: {problem.strerror}") from None
     return folder

@@ -38,7 +38,14 @@ def parent_open_to_all(folder: Path) -> None:
     folder.parent.chmod(0o777)
 
 
-@pytest.mark.parametrize("spoil", [open_to_all, file_open_to_its_group, link_to_elsewhere, parent_open_to_all])
+def parent_open_to_its_group(folder: Path) -> None:
+    folder.parent.chmod(0o770)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [open_to_all, file_open_to_its_group, link_to_elsewhere, parent_open_to_all, parent_open_to_its_group],
+)
 def test_a_folder_that_others_could_have_written_is_refused(spoil: Callable[[Path], None], tmp_path: Path) -> None:
     folder = checked(tmp_path / "kernels")
     spoil(folder)
