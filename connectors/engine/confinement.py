@@ -26,6 +26,7 @@ from connectors.engine import seccomp
 REQUIRED = ("rights", "files", "limits", "calls")
 NETWORK = "network"
 OPEN_FILES = 16
+STACK = 8 << 20  # what Linux gives if nothing else is said
 # What an agent gives a party if nothing else is said; the goal is 4 GiB for the largest contract.
 DEFAULT_MEMORY_MIB = 6144
 
@@ -90,6 +91,10 @@ def confine(memory: int) -> list[str]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     if memory:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    # The stack grows beside that limit, and its own may usually be raised again.
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    stack = STACK if stack == resource.RLIM_INFINITY else min(stack, STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (stack, stack))
     applied.append("limits")
     if linux and seccomp.install():
         applied.append("calls")

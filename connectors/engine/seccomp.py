@@ -34,11 +34,10 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "time": (201, None),
     "nanosleep": (35, 101),
     "clock_nanosleep": (230, 115),
-    # Memory, threads that run already, signals, randomness.
+    # Memory (the C library's realloc does without mremap), threads that run already, signals, randomness.
     "futex": (202, 98),
     "munmap": (11, 215),
     "brk": (12, 214),
-    "mremap": (25, 216),
     "madvise": (28, 233),
     "sched_yield": (24, 124),
     "sched_getaffinity": (204, 123),
@@ -104,6 +103,7 @@ _DEADLY: dict[str, tuple[int | None, int | None]] = {
 _COLUMN = {"x86_64": 0, "aarch64": 1}
 _AUDIT_ARCH = (0xC000003E, 0xC00000B7)
 _X32 = 0x40000000  # x86_64: numbers from here on are those of the x32 ABI
+_MAP_SHARED, _MAP_GROWSDOWN = 0x01, 0x100
 _PROT_EXEC, _FIONBIO, _F_GETFL, _F_SETFL = 4, 0x5421, 3, 4
 _EPERM, _ENOSYS = 1, 38
 
@@ -148,12 +148,11 @@ def assembled(column: int, own_pid: int) -> bytes:
         out += [_step(_FROM, _X32, 0, 1), _step(_RETURN, _KILL)]
     for number in _numbers(_ALLOWED, column):
         out += _when(number, [_step(_RETURN, _ALLOW)])
-    # No memory that can be executed is made any more: all kernels are compiled.
-    for call in (_MMAP, _MPROTECT):
-        out += _when(
-            call[column],
-            [_argument(2), _step(_ANY_BIT, _PROT_EXEC, 0, 1), _step(_RETURN, _ERRNO | _EPERM), _step(_RETURN, _ALLOW)],
-        )
+    # No memory that can be executed is made any more: all kernels are compiled. Nor any that RLIMIT_DATA does not
+    # count: what is shared or grows like a stack. mremap(2), which would make the stack larger, is not in the list.
+    out += _when(_MPROTECT[column], [*_none_of(2, _PROT_EXEC), _step(_RETURN, _ALLOW)])
+    uncounted = _none_of(3, _MAP_SHARED | _MAP_GROWSDOWN)
+    out += _when(_MMAP[column], [*_none_of(2, _PROT_EXEC), *uncounted, _step(_RETURN, _ALLOW)])
     out += _when(_IOCTL[column], _one_of(1, _FIONBIO))
     out += _when(_FCNTL[column], _one_of(1, _F_GETFL, _F_SETFL))
     out += _when(_PRLIMIT[column], _one_of(0, 0))  # its own limits, which only go down
@@ -190,6 +189,11 @@ def _when(number: int, steps: list[bytes]) -> list[bytes]:
 def _one_of(argument: int, *values: int) -> list[bytes]:
     checks = [step for value in values for step in (_step(_EQUAL, value, 0, 1), _step(_RETURN, _ALLOW))]
     return [_argument(argument), *checks, _step(_RETURN, _ERRNO | _EPERM)]
+
+
+def _none_of(argument: int, bits: int) -> list[bytes]:
+    """Goes on where none of these bits is set."""
+    return [_argument(argument), _step(_ANY_BIT, bits, 0, 1), _step(_RETURN, _ERRNO | _EPERM)]
 
 
 def _argument(index: int, *, high: bool = False) -> bytes:

@@ -6,6 +6,7 @@ What it tries stands in its parameter `tries`; it tells what came of it as the r
 import ctypes
 import fcntl
 import json
+import mmap  # a part of the interpreter
 import os
 import pickle
 import random
@@ -54,9 +55,28 @@ def _read_memory(agent: int) -> object:
 
 
 def _executable_memory(agent: int) -> object:
-    import mmap  # a part of the interpreter
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    return mmap.mmap(-1, 4096, private, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 
-    return mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+
+def _memory_that_is_shared(agent: int) -> object:
+    return mmap.mmap(-1, 4096, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+
+
+def _memory_that_grows(agent: int) -> object:
+    """MAP_GROWSDOWN, which counts as a stack."""
+    return mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100)
+
+
+def _memory_made_larger(agent: int) -> object:
+    """mremap(2), which makes a stack larger too."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = libc.mremap.restype = ctypes.c_void_p
+    size = ctypes.c_size_t(4096)
+    page = libc.mmap(None, size, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, ctypes.c_long(0))
+    if libc.mremap(ctypes.c_void_p(page), size, ctypes.c_size_t(1 << 20), 1) == ctypes.c_void_p(-1).value:
+        raise OSError(ctypes.get_errno(), "mremap")
+    return None
 
 
 def _ptrace(agent: int) -> object:
@@ -97,6 +117,10 @@ REFUSED: dict[str, Callable[[int], object]] = {
     "start a thread": lambda agent: threading.Thread(target=print).start(),
     "signal the agent": lambda agent: os.kill(agent, 0),
     "make executable memory": _executable_memory,
+    "make memory that is shared": _memory_that_is_shared,
+    "make memory that grows": _memory_that_grows,
+    "make its memory larger where it is": _memory_made_larger,
+    "raise its stack": lambda agent: resource.setrlimit(resource.RLIMIT_STACK, (64 << 20, 64 << 20)),
     "raise its limits": lambda agent: resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096)),
     "look at another's limits": lambda agent: resource.prlimit(agent, resource.RLIMIT_CORE),
     "become another user": lambda agent: os.setuid(65534),

@@ -97,9 +97,11 @@ def verdict(code: bytes, architecture: int, number: int, *arguments: int) -> int
     ("column", "architecture", "calls"),
     [
         (0, 0xC000003E, {"read": 0, "open": 2, "openat": 257, "mmap": 9, "socket": 41, "clone": 56, "execve": 59,
-                         "ioctl": 16, "prlimit64": 302, "tgkill": 234, "sendto": 44, "ptrace": 101}),
+                         "ioctl": 16, "prlimit64": 302, "tgkill": 234, "sendto": 44, "ptrace": 101,
+                         "mprotect": 10, "mremap": 25}),
         (1, 0xC00000B7, {"read": 63, "openat": 56, "mmap": 222, "socket": 198, "clone": 220, "execve": 221,
-                         "ioctl": 29, "prlimit64": 261, "tgkill": 131, "sendto": 206, "ptrace": 117}),
+                         "ioctl": 29, "prlimit64": 261, "tgkill": 131, "sendto": 206, "ptrace": 117,
+                         "mprotect": 226, "mremap": 216}),
     ],
     ids=["x86_64", "aarch64"],
 )  # fmt: skip
@@ -113,6 +115,9 @@ def test_the_filter_of_either_architecture(column: int, architecture: int, calls
     assert {says(name) for name in ("openat", "socket", "clone")} == {EPERM}
     assert {says(name) for name in ("execve", "ptrace")} == {KILL}
     assert (says("mmap", 0, 4096, 3), says("mmap", 0, 4096, 7)) == (ALLOW, EPERM)
+    # MAP_PRIVATE; MAP_SHARED, MAP_SHARED_VALIDATE and MAP_GROWSDOWN, all anonymous.
+    assert [says("mmap", 0, 4096, 3, flags) for flags in (0x22, 0x21, 0x23, 0x122)] == [ALLOW, EPERM, EPERM, EPERM]
+    assert (says("mprotect", 0, 4096, 3), says("mprotect", 0, 4096, 5), says("mremap")) == (ALLOW, EPERM, EPERM)
     assert (says("ioctl", 0, 0x5421), says("ioctl", 0, 0x5412)) == (ALLOW, EPERM)  # FIONBIO, TIOCSTI
     assert (says("prlimit64", 0), says("prlimit64", 78)) == (ALLOW, EPERM)
     assert (says("tgkill", 77), says("tgkill", 78)) == (ALLOW, EPERM)
