@@ -41,13 +41,15 @@ class Completed:
 @record
 class Failure:
     """Why a session ended: a stable reason, whose doing (an entity, or UNDETERMINED), in which phase, and whose
-    turn it is now. Of a space it is its report; what all of them are told is `rules.blame.verdict`."""
+    turn it is now. Of a space it is its report; what all of them are told is `rules.blame.verdict`. `found` is what the
+    gateway that reads this found itself, in what came to it; it is on no line, so that nobody can claim it."""
 
     reason: str
     culprit: str
     phase: str
     text: str
     action: str = ""
+    found: bool = False
 
 
 RunEvent = Heartbeat | Progress | SealedShare | Completed | Failure

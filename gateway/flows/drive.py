@@ -145,6 +145,10 @@ class Drive:
             late = Failure(Reason.DEADLINE_EXCEEDED.value, UNDETERMINED, "session", text, "Ask again")
             raise Stopped(Event.FAIL, late) from None
         if reports:
+            # Who says that something was revoked is held against the signed lists that have come here.
+            said = any(report.failure.reason == Reason.REVOKED for report in reports)
+            if said and (revoked := self.revocations.revoked(contract, approvals)) is not None:
+                raise revoked
             failure = blame.verdict(contract.body, reports)
             raise Stopped(Event.EXPIRE if failure.reason == Reason.CONTRACT_EXPIRED else Event.FAIL, failure)
         seconds = asyncio.get_running_loop().time() - began

@@ -28,6 +28,9 @@ HEARD_WITHIN = 0.8
 # What a line tells that broke, rather than the space at its other end.
 _LINE_LOST = frozenset({Reason.PEER_UNREACHABLE, Reason.DEADLINE_EXCEEDED, Reason.CANCELLED})
 
+# What a space that refuses to begin says of somebody else.
+_OF_ANOTHER = frozenset({Reason.REVOKED, Reason.REVOCATION_STALE})
+
 
 class _Reported(Exception):
     """A space's session has failed, as it says itself or as this gateway finds."""
@@ -92,15 +95,17 @@ class Follow:
 
     def _found(self, reason: Reason, culprit: str, text: str) -> _Reported:
         action = f"The operator of {culprit} has to look into it"
-        return _Reported(Report(self.account.entity, Failure(reason.value, culprit, "session", text, action)))
+        failure = Failure(reason.value, culprit, "session", text, action, found=True)
+        return _Reported(Report(self.account.entity, failure))
 
     def _broken(self, entity: str, problem: IsthmusError) -> _Reported:
         """A line that broke is what this gateway finds; anything else its space has said."""
         if entity != self.account.entity and problem.reason in _LINE_LOST:
             lost = Reason.DEADLINE_EXCEEDED if problem.reason is Reason.DEADLINE_EXCEEDED else Reason.PEER_UNREACHABLE
             return self._found(lost, problem.space or UNDETERMINED, problem.public)
+        culprit = UNDETERMINED if problem.reason in _OF_ANOTHER else entity
         return _Reported(
-            Report(entity, Failure(problem.reason.value, entity, "session", problem.public, problem.advice))
+            Report(entity, Failure(problem.reason.value, culprit, "session", problem.public, problem.advice))
         )
 
     async def _take(self, entity: str, event: RunEvent, contract: SignedContract, session: Session) -> bool:

@@ -151,7 +151,7 @@ class TakePart:
         if found is None:
             await self.agent.stop(session, failure)
         elif not found.done():
-            found.set_result(failure)
+            found.set_result(replace(failure, found=True))
 
     async def conclude(
         self,

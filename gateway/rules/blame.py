@@ -1,18 +1,17 @@
 """Whose doing it was that a session failed, from what its spaces report: pure, and the same for every order.
 
-Invariants: whoever is named has said so itself, or has done what an honest space can prove to itself, and nobody who is
-named denies it by accusing back; everything else is `UNDETERMINED`. A report counts for what its reporter can know:
+Invariants: whoever is named has said so itself, or more accuse it than can lie together, or the gateway that decides
+found it itself; everything else is `UNDETERMINED`. A word of one against another names nobody: frames are sealed with
+keys that both ends hold, so who received one proves it to nobody else. What a report is worth:
 
 - ADMITTED, the space's own party, agent, rows or gateway: enough alone.
-- WITNESSED, what came authenticated and may not be (an opened frame, a share, a receipt, a revocation), by who received
-  it: enough unless the accused accuses back, or somebody else is accused too.
-- SUSPECTED, a frame that does not open, by who received it: who sealed, carried or received it may have altered it,
-  so it takes more operators of seats than can pool what they see (t).
+- FOUND, what came to the gateway that decides and may not come (a frame of another's seat, a share, a receipt): enough
+  alone. Were it to lie, it could tell everybody any verdict without this.
+- ACCUSED, a frame that opened and is wrong, or that does not open, or a revocation, by who received it: it takes more
+  operators of seats than can pool what they see (t; DESIGN section 6), since these hold an honest one. Who has no seat
+  receives no frames.
 - GONE, a connection that its other end closed: it takes all who had a line to it, and that nothing is heard of it.
 - NONE, silence, a deadline, shares that do not fit, whatever its reporter cannot know: never enough.
-
-More than t accusers among the operators of seats hold an honest one (DESIGN section 6), so they also overrule an
-accusation back.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ class Ground(IntEnum):
     """Stronger ones first."""
 
     ADMITTED = 1
-    WITNESSED = 2
-    SUSPECTED = 3
+    FOUND = 2
+    ACCUSED = 3
     GONE = 4
     NONE = 5
 
 
 GROUNDS = {
-    Reason.PROTOCOL_VIOLATION.value: Ground.WITNESSED,
-    Reason.REVOKED.value: Ground.WITNESSED,
-    Reason.FRAME_UNREADABLE.value: Ground.SUSPECTED,
+    Reason.PROTOCOL_VIOLATION.value: Ground.ACCUSED,
+    Reason.REVOKED.value: Ground.ACCUSED,
+    Reason.FRAME_UNREADABLE.value: Ground.ACCUSED,
     Reason.PEER_UNREACHABLE.value: Ground.GONE,
 }
 
@@ -58,7 +57,10 @@ class Report:
         accused = self.failure.culprit
         if accused == UNDETERMINED:
             return Ground.NONE
-        return Ground.ADMITTED if accused == self.reporter else GROUNDS.get(self.failure.reason, Ground.NONE)
+        if accused == self.reporter:
+            return Ground.ADMITTED
+        ground = GROUNDS.get(self.failure.reason, Ground.NONE)
+        return Ground.FOUND if ground is Ground.ACCUSED and self.failure.found else ground
 
 
 def believable(failure: Failure, reporter: str, contract: Contract) -> Failure:
@@ -68,14 +70,19 @@ def believable(failure: Failure, reporter: str, contract: Contract) -> Failure:
     if culprit not in (UNDETERMINED, contract.initiator, *contract.entities()):
         culprit = reporter
     return replace(
-        failure, reason=reason, culprit=culprit, text=failure.text[:MAX_TEXT], action=failure.action[:MAX_TEXT]
+        failure,
+        reason=reason,
+        culprit=culprit,
+        text=failure.text[:MAX_TEXT],
+        action=failure.action[:MAX_TEXT],
+        found=failure.found and reporter == contract.initiator,
     )
 
 
 def is_settled(contract: Contract, reports: Iterable[Report]) -> bool:
     """Whether no further report can change the verdict, so that nobody has to wait for one."""
     found = list(reports)
-    if any(report.ground is Ground.ADMITTED for report in found):
+    if any(report.ground in (Ground.ADMITTED, Ground.FOUND) for report in found):
         return True
     if _by_many(contract, found) is not None or _gone(contract, found) is not None:
         return True
@@ -89,10 +96,10 @@ def verdict(contract: Contract, reports: Iterable[Report]) -> Failure:
     if culprit == UNDETERMINED:
         return _undetermined(ordered)
     found = next(report for report in ordered if report.failure.culprit == culprit)
-    if found.failure.reason != Reason.PROTOCOL_VIOLATION or found.reporter == culprit:
+    if found.ground is not Ground.ACCUSED:
         return found.failure
-    text = f"{found.failure.text[: MAX_TEXT - 100]} (reported by {found.reporter})"
-    return replace(found.failure, text=text)
+    by = ", ".join(dict.fromkeys(report.reporter for report in ordered if report.failure.culprit == culprit))
+    return replace(found.failure, text=f"{found.failure.text[: MAX_TEXT // 2]} (reported by {by})"[:MAX_TEXT])
 
 
 def alone(entity: str, failure: Failure) -> Failure:
@@ -102,23 +109,13 @@ def alone(entity: str, failure: Failure) -> Failure:
 
 def _culprit(contract: Contract, reports: Sequence[Report]) -> str:
     """The entity, or UNDETERMINED. `reports` are in order."""
-    if reports[0].ground is Ground.ADMITTED:
-        return reports[0].reporter
+    if reports[0].ground in (Ground.ADMITTED, Ground.FOUND):
+        return reports[0].failure.culprit
     if (proven := _by_many(contract, reports)) is not None:
         return proven
-    witnessed = {report.failure.culprit for report in reports if report.ground is Ground.WITNESSED}
-    if witnessed:
-        accused = witnessed.pop()
-        return UNDETERMINED if witnessed or _accuses_back(accused, reports) else accused
-    if any(report.ground is Ground.SUSPECTED for report in reports):
+    if any(report.ground is Ground.ACCUSED for report in reports):
         return UNDETERMINED
     return _gone(contract, reports) or UNDETERMINED
-
-
-def _accuses_back(accused: str, reports: Sequence[Report]) -> bool:
-    by = {report.reporter for report in reports if report.failure.culprit == accused}
-    answers = {r.failure.culprit for r in reports if r.reporter == accused and r.ground <= Ground.SUSPECTED}
-    return bool(by & answers)
 
 
 def _by_many(contract: Contract, reports: Sequence[Report]) -> str | None:
@@ -126,7 +123,7 @@ def _by_many(contract: Contract, reports: Sequence[Report]) -> str | None:
     operators = {seat.entity: seat.operator for seat in contract.seats}
     accusers: dict[str, set[str]] = {}
     for report in reports:
-        if report.ground in (Ground.WITNESSED, Ground.SUSPECTED) and report.reporter in operators:
+        if report.ground is Ground.ACCUSED and report.reporter in operators:
             accusers.setdefault(report.failure.culprit, set()).add(operators[report.reporter])
     found = [accused for accused, by in accusers.items() if len(by) > contract.t]
     return found[0] if len(found) == 1 else None
@@ -152,9 +149,9 @@ def _order(contract: Contract, report: Report) -> tuple[int, int, str, str, str]
 
 
 def _undetermined(reports: Sequence[Report]) -> Failure:
-    said = list(dict.fromkeys((report.reporter, report.failure.text) for report in reports))
+    said = list(dict.fromkeys(_said(report) for report in reports))
     concerned = {report.reporter for report in reports} | {report.failure.culprit for report in reports}
-    text = "; ".join(f"{reporter} reports: {what[: MAX_TEXT // 2]}" for reporter, what in said)
+    text = "; ".join(said)
     whom = ", ".join(sorted(concerned - {UNDETERMINED}))
     return replace(
         reports[0].failure,
@@ -162,3 +159,9 @@ def _undetermined(reports: Sequence[Report]) -> Failure:
         text=f"whose doing it was cannot be told: {text}"[:MAX_TEXT],
         action=f"Ask again; if it comes back, the operators of {whom} hold their logs against each other",
     )
+
+
+def _said(report: Report) -> str:
+    """Its reporter, and beside it whom it accuses: one of the two it was, if the report is an accusation."""
+    accused = "" if report.failure.culprit in (UNDETERMINED, report.reporter) else f" of {report.failure.culprit}"
+    return f"{report.reporter} reports{accused}: {report.failure.text[: MAX_TEXT // 2]}"

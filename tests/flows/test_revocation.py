@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from gateway.domain.computation import Computation, State
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.session import UNDETERMINED, Failure
 from gateway.rules.jose import parse_compact
 from tests import examples
 from tests.fakes import ANALYST, World
@@ -78,6 +80,27 @@ async def test_a_running_session_ends_everywhere_with_the_same_reason_and_culpri
     for node in here.nodes.values():
         assert node.agent.stopped[running.id].reason == Reason.REVOKED
         assert "computation.failed" in await node.kinds()
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["true", "not heard of"])
+async def test_a_revocation_that_one_reports_is_held_against_the_home_gateways_own_lists(
+    here: World, heard: bool
+) -> None:
+    """The report comes before the home gateway has looked again at what runs."""
+    running = await held(here, State.RUNNING)
+    kid, police = here.keyring[CARE].contracts.kid, here.nodes[POLICE].agent
+    here.home.withdraw = replace(here.home.withdraw, stop=lambda id, stopped: True)
+    others = {entity: here.nodes.pop(entity) for entity in list(here.nodes) if entity != HOME}
+    if heard:
+        await here.revoke(CARE, kids=[kid])
+    here.nodes.update(others)
+    await police.stop(running.id, Failure("REVOKED", CARE, "session", "a key of care was revoked"))
+    ended = await here.all_ended(running.id)
+    text = f"the contract key {kid} of {CARE} was revoked by itself"
+    if heard:
+        assert told(ended) == {(State.FAILED, Reason.REVOKED.value, CARE, text)}
+    else:
+        assert {space for _, _, space, _ in told(ended)} == {UNDETERMINED}
 
 
 async def test_a_contract_key_ends_what_runs_under_its_approval(here: World) -> None:

@@ -89,6 +89,52 @@ async def test_a_failing_space_fails_it_everywhere_with_the_same_culprit(here: W
     }
 
 
+@pytest.mark.parametrize("liar", [HOME, POLICE, CARE])
+@pytest.mark.parametrize("reason", ["PROTOCOL_VIOLATION", "FRAME_UNREADABLE", "REVOKED", "PARTY_DIED"])
+async def test_one_that_accuses_another_has_it_named_nowhere(here: World, liar: str, reason: str) -> None:
+    """Its party, its agent or its gateway may lie; the text says who says what of whom."""
+    for entity in {HOME, POLICE, NEUTRAL, CARE} - {liar}:
+        here.nodes[entity].agent.hold = asyncio.Event()
+    here.nodes[liar].agent.fails_with = Failure(reason, NEUTRAL, "sort", "party 2 did wrong", "Look into it")
+    accounts = await here.all_ended((await here.home.ask()).id)
+    endings = {account.ending for account in accounts.values()}
+    assert {(ending.reason, ending.space) for ending in endings if ending} == {(reason, UNDETERMINED)}
+    for ending in endings:
+        assert ending is not None
+        assert f"{liar} reports of {NEUTRAL}: party 2 did wrong" in ending.text
+        assert NEUTRAL in ending.action
+
+
+async def test_more_accusers_than_can_lie_together_have_it_named_everywhere(here: World) -> None:
+    here.nodes[CARE].agent.hold = here.nodes[NEUTRAL].agent.hold = asyncio.Event()
+    for entity in (HOME, POLICE):
+        here.nodes[entity].agent.fails_with = Failure("PROTOCOL_VIOLATION", NEUTRAL, "sort", "party 2 did wrong", "")
+    accounts = await here.all_ended((await here.home.ask()).id)
+    assert {account.ending.space for account in accounts.values() if account.ending} == {NEUTRAL}
+
+
+async def test_what_the_home_gateway_finds_itself_in_a_tunnel_names_its_sender(here: World) -> None:
+    for node in here.nodes.values():
+        node.agent.hold = asyncio.Event()
+    asked = await here.home.ask()
+    await asyncio.gather(*(node.agent.started.wait() for node in here.nodes.values()))
+    wrong = Failure("PROTOCOL_VIOLATION", POLICE, "session", "a frame that the contract does not provide for", "")
+    await here.home.take_part.found(asked.id, wrong)
+    accounts = await here.all_ended(asked.id)
+    assert {account.ending.space for account in accounts.values() if account.ending} == {POLICE}
+
+
+async def test_what_another_gateway_finds_in_a_tunnel_is_its_word(here: World) -> None:
+    for node in here.nodes.values():
+        node.agent.hold = asyncio.Event()
+    asked = await here.home.ask()
+    await asyncio.gather(*(node.agent.started.wait() for node in here.nodes.values()))
+    wrong = Failure("PROTOCOL_VIOLATION", POLICE, "session", "a frame that the contract does not provide for", "")
+    await here.nodes[NEUTRAL].take_part.found(asked.id, wrong)
+    accounts = await here.all_ended(asked.id)
+    assert {account.ending.space for account in accounts.values() if account.ending} == {UNDETERMINED}
+
+
 async def test_nobody_blames_a_space_that_takes_no_part_nor_invents_a_reason(here: World) -> None:
     here.nodes[POLICE].agent.fails_with = Failure("WITCHCRAFT", "https://stranger.example", "sort", "x", "")
     ended = await here.home.ended((await here.home.ask()).id)
