@@ -40,7 +40,8 @@ from gateway.domain.session import (
     RunEvent,
     ViewSample,
 )
-from gateway.edges.tunnel import MAX_SEALED, PIECE, Mailbox
+from gateway.edges.mailbox import PIECE, Mailbox
+from gateway.edges.tunnel import MAX_SEALED
 from gateway.rules.roster import Roster
 
 log = structlog.get_logger()

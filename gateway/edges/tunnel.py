@@ -2,100 +2,35 @@
 
 Invariants: the gateway sees ciphertext alone; a frame is taken from a space only for a source that the
 contract seats there, and only towards a destination of this space or, from the own agent, of another; what
-waits is bounded per session and space, and a full queue holds its sender back. Of two spaces the one that
-the contract names first dials, once.
+waits is bounded per session, and per space over all its sessions; a full queue holds its sender back. Of two
+spaces the one that the contract names first dials, once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import UNDETERMINED, Failure, Frame
+from gateway.edges.mailbox import MAX_WAITING, Allowance, Mailbox
 
 MAX_FRAME = 1024 * 1024  # bytes; longer traffic travels in pieces
-# Bytes of what is sent in one piece, and of what goes out in one message: a block of the engine's words, sealed.
-# Measured: 256 KiB take a third more processor time for each byte, 2 MiB no less.
-PIECE = 512 * 1024 + 64
-MAX_WAITING = 16 * 1024 * 1024  # bytes that wait for one space in one session, or one frame
-MAX_FRAMES = 1024  # in one message
-FRAME_COSTS = 128  # bytes that a frame takes beside what is sealed in it: those that hold nothing are bounded too
 MAX_SESSIONS = 256
 # Bytes of what is sealed as one: as much as a party's pipe takes behind a kind and a source. Agents have the same cap,
 # so that it is always the gateway that refuses more.
 MAX_SEALED = 64 * 1024 * 1024 - 2
 CONCLUDED_WITHIN = 0.3
 MAX_SESSIONS_OF_ONE = 64  # of one initiator, so that none can shut out the others
+MAX_EARLY = 256 * 1024  # bytes that wait in a session which has not begun here
+MAX_WAITING_OF_ONE = 128 * 1024 * 1024  # bytes of one space that wait, in all its sessions together
 
 # Opens a stream to a peer for a session, within so many seconds: sends what the iterator yields, yields what comes.
 Dial = Callable[[str, str, float, AsyncIterator[Sequence[Frame]]], AsyncIterator[Frame]]
-
-
-class Mailbox:
-    """A bounded queue of frames with one reader. Closing it drops what waits; finishing it lets what waits go."""
-
-    def __init__(self) -> None:
-        self._frames: deque[Frame] = deque()
-        self._bytes = 0
-        self._readable, self._writable = asyncio.Event(), asyncio.Event()
-        self._closed = self._finished = self._read = False
-
-    async def put(self, frame: Frame) -> None:
-        """Wait for room, then add `frame`; nothing is added once it is closed."""
-        size = FRAME_COSTS + len(frame.sealed)
-        while self._frames and self._bytes + size > MAX_WAITING and not self._closed:
-            self._writable.clear()
-            await self._writable.wait()
-        if not self._closed:
-            self._frames.append(frame)
-            self._bytes += size
-            self._readable.set()
-
-    def finish(self) -> None:
-        """Nothing more comes: reading ends after what waits."""
-        self._finished = True
-        self._readable.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self._frames.clear()
-        self._readable.set()
-        self._writable.set()
-
-    async def batches(self) -> AsyncIterator[Sequence[Frame]]:
-        """Frames in order, until closed: all that wait, up to PIECE bytes, or one.
-
-        Raises IsthmusError when somebody else reads: each frame goes once.
-        """
-        if self._read:
-            raise IsthmusError(Reason.PROTOCOL_VIOLATION, "this session's tunnel is open already")
-        self._read = True
-        while not self._closed:
-            while self._frames:
-                yield self._take()
-            if self._finished:
-                return
-            if not self._closed:
-                self._readable.clear()
-                await self._readable.wait()
-
-    def _take(self) -> list[Frame]:
-        taken: list[Frame] = []
-        total = 0
-        while self._frames and (not taken or total + len(self._frames[0].sealed) <= PIECE):
-            if len(taken) == MAX_FRAMES:
-                break
-            frame = self._frames.popleft()
-            total += len(frame.sealed)
-            taken.append(frame)
-        self._bytes -= total + FRAME_COSTS * len(taken)
-        self._writable.set()
-        return taken
 
 
 @dataclass(slots=True)
@@ -103,7 +38,7 @@ class _Route:
     """One session's mailboxes: one for the own agent, one per other space."""
 
     contract: Contract
-    agent: Mailbox = field(default_factory=Mailbox)
+    agent: Mailbox = field(default_factory=lambda: Mailbox(MAX_EARLY))
     peers: dict[str, Mailbox] = field(default_factory=dict)
     dialled: dict[str, asyncio.Event] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -120,6 +55,8 @@ class Tunnel:
         self._dial = dial
         self._on_failure = on_failure
         self._routes: dict[str, _Route] = {}
+        # By space: what it may have waiting here, for as long as it has sessions.
+        self._allowances: WeakValueDictionary[str, Allowance] = WeakValueDictionary()
 
     def open(self, contract: Contract) -> None:
         """Get ready to carry this session; frames that come early wait, within bounds."""
@@ -143,6 +80,7 @@ class Tunnel:
         if route.started:
             return
         route.started = True
+        route.agent.widen(MAX_WAITING)
         order = route.contract.entities()
         seated = {seat.entity for seat in route.contract.seats}
         own = order.index(self._entity)
@@ -214,6 +152,8 @@ class Tunnel:
 
     async def _take_all(self, route: _Route, sender: str, incoming: AsyncIterator[Frame]) -> None:
         pieces: dict[tuple[int, int], int] = {}
+        inbound = sender != self._entity
+        allowance = self._allowance(sender) if inbound else None
         try:
             async for frame in incoming:
                 whole = (frame.source, frame.destination)
@@ -224,14 +164,19 @@ class Tunnel:
                     return
                 if not frame.more:
                     del pieces[whole]
-                inbound = sender != self._entity
                 destination = route.contract.seats[frame.destination].entity
-                await (route.agent if inbound else route.peers[destination]).put(frame)
+                await (route.agent if inbound else route.peers[destination]).put(frame, allowance)
         except IsthmusError as problem:
             if not await _concluded(route):
                 # Without a space: it may be it, or any line on the way.
                 culprit = sender if problem.space else UNDETERMINED
                 await self._failed(route, culprit, problem.reason, f"the tunnel to {sender} broke: {problem.public}")
+
+    def _allowance(self, sender: str) -> Allowance:
+        found = self._allowances.get(sender)
+        if found is None:
+            found = self._allowances[sender] = Allowance(MAX_WAITING_OF_ONE)
+        return found
 
     def _provided_for(self, route: _Route, sender: str, frame: Frame) -> bool:
         """Whether `sender` has this source, and the frame is for a party on the other side of this gateway."""

@@ -80,7 +80,14 @@ class TakePart:
         if known is not None and known.state not in LIVE:
             return self._answered(known)
         self.tunnels.open(signed.body)
-        answer = await self.agent.propose(contract, chains)
+        try:
+            answer = await self.agent.propose(contract, chains)
+        except BaseException:
+            latest = await self.account.store.get(session)
+            # By a repeat of this very proposal it may have been approved meanwhile.
+            if latest is None or latest.state is State.AWAITING_APPROVAL:
+                await self.tunnels.close(session)
+            raise
         if isinstance(answer, Refusal):
             await self.tunnels.close(session)
         if known is not None and known.state is State.AWAITING_APPROVAL:
@@ -91,6 +98,8 @@ class TakePart:
                     vetoed = Failure(answer.reason, self.entity, "approval", answer.text, answer.advice)
                     ending = ending_of(vetoed)
                     await self._advance(known, Event.REJECT, "contract.refused", answer.text, ending=ending)
+        if isinstance(answer, Approval):
+            self.tunnels.open(signed.body)  # again, if a repeat of it failed meanwhile
         return answer
 
     async def run(

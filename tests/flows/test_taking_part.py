@@ -82,6 +82,34 @@ async def test_what_was_refused_stays_refused(here: World) -> None:
     assert police.tunnel._routes == {}
 
 
+async def test_a_proposal_that_comes_to_nothing_leaves_no_tunnel_open(here: World) -> None:
+    contract = await contract_of(here)
+    police = here.nodes[POLICE]
+    police.agent.connected = False
+    with pytest.raises(IsthmusError):
+        await police.take_part.propose(contract.token, [], caller=HOME)
+    assert police.tunnel._routes == {}
+    police.agent.connected = True
+    assert isinstance(await police.take_part.propose(contract.token, [], caller=HOME), Approval)
+    # One that fails after the contract was approved leaves it as it is.
+    police.agent.connected = False
+    with pytest.raises(IsthmusError):
+        await police.take_part.propose(contract.token, [], caller=HOME)
+    assert list(police.tunnel._routes) == [contract.body.session]
+
+
+async def test_a_proposal_whose_caller_goes_away_leaves_no_tunnel_open(here: World) -> None:
+    contract = await contract_of(here)
+    police = here.nodes[POLICE]
+    police.agent.answers = asyncio.Event()
+    asking = asyncio.create_task(police.take_part.propose(contract.token, [], caller=HOME))
+    await police.agent.proposed.wait()
+    assert list(police.tunnel._routes) == [contract.body.session]
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert police.tunnel._routes == {}
+
+
 async def test_a_contract_is_brought_by_its_initiator_alone(here: World) -> None:
     contract = await contract_of(here)
     police = here.nodes[POLICE]

@@ -13,8 +13,10 @@ from connectors.engine import pipe
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import PROVIDER_BASE, Failure, Frame
+from gateway.edges import mailbox as mailboxes
 from gateway.edges import tunnel as tunnels
-from gateway.edges.tunnel import Mailbox, Tunnel
+from gateway.edges.mailbox import Allowance, Mailbox
+from gateway.edges.tunnel import Tunnel
 from tests import examples
 from tests.examples import CARE, HOME, NEUTRAL, POLICE, SESSION
 
@@ -191,7 +193,7 @@ async def test_a_tunnel_that_ends_in_mid_session_names_the_space_at_its_other_en
 
 
 async def test_a_full_mailbox_holds_its_sender_back_until_somebody_reads() -> None:
-    mailbox, half = Mailbox(), Frame(0, 1, bytes(tunnels.MAX_WAITING // 2 - tunnels.FRAME_COSTS))
+    mailbox, half = Mailbox(), Frame(0, 1, bytes(mailboxes.MAX_WAITING // 2 - mailboxes.FRAME_COSTS))
     await mailbox.put(half)
     await mailbox.put(half)
     third = asyncio.create_task(mailbox.put(half))
@@ -207,7 +209,7 @@ async def test_a_full_mailbox_holds_its_sender_back_until_somebody_reads() -> No
 async def test_what_waits_goes_out_in_one_message_and_what_is_long_in_one_of_its_own() -> None:
     mailbox = Mailbox()
     small = [Frame(0, 1, bytes([n])) for n in range(5)]
-    long = [Frame(0, 1, bytes(tunnels.PIECE)), Frame(0, 1, bytes(tunnels.MAX_FRAME))]
+    long = [Frame(0, 1, bytes(mailboxes.PIECE)), Frame(0, 1, bytes(tunnels.MAX_FRAME))]
     for frame in (*small, *long, *small):
         await mailbox.put(frame)
     reader = mailbox.batches()
@@ -216,23 +218,88 @@ async def test_what_waits_goes_out_in_one_message_and_what_is_long_in_one_of_its
 
 async def test_frames_that_hold_nothing_are_bounded_too() -> None:
     mailbox, empty = Mailbox(), Frame(0, 1, b"")
-    for _ in range(tunnels.MAX_WAITING // tunnels.FRAME_COSTS):
+    for _ in range(mailboxes.MAX_WAITING // mailboxes.FRAME_COSTS):
         await mailbox.put(empty)
     one_more = asyncio.create_task(mailbox.put(empty))
     await asyncio.sleep(0)
     assert not one_more.done()
-    assert len(await anext(mailbox.batches())) == tunnels.MAX_FRAMES
+    assert len(await anext(mailbox.batches())) == mailboxes.MAX_FRAMES
     await one_more
 
 
 async def test_closing_a_full_mailbox_lets_its_senders_go_and_keeps_nothing() -> None:
-    mailbox, big = Mailbox(), Frame(0, 1, bytes(tunnels.MAX_WAITING))
+    mailbox, big = Mailbox(), Frame(0, 1, bytes(mailboxes.MAX_WAITING))
     await mailbox.put(big)
     senders = [asyncio.create_task(mailbox.put(big)) for _ in range(3)]
     await asyncio.sleep(0)
     mailbox.close()
     await asyncio.gather(*senders)
     assert [frames async for frames in mailbox.batches()] == []
+
+
+async def test_before_a_session_has_begun_here_little_waits_for_it() -> None:
+    tunnel, _ = tunnel_of(POLICE)
+    early = [Frame(0, 1, bytes(tunnels.MAX_EARLY // 4)) for _ in range(20)]
+    peer = asyncio.create_task(anext(tunnel.accept(SESSION, HOME, coming(early))))
+    waiting = tunnel._routes[SESSION].agent
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert 0 < waiting._bytes <= tunnels.MAX_EARLY
+    # Nothing was lost: what was held back comes.
+    tunnel.start(SESSION)
+    async with aclosing(tunnel.attach(SESSION, coming())) as agent:  # type: ignore[type-var]
+        assert [frame async for frame in _first(len(early), agent)] == early
+    peer.cancel()
+    await tunnel.close(SESSION)
+
+
+async def test_one_space_has_so_much_waiting_in_all_its_sessions_and_the_others_have_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tunnels, "MAX_WAITING_OF_ONE", 1000)
+    tunnel, dialled = tunnel_of(POLICE)
+    others = [examples.contract(session=f"{number:032x}") for number in range(20)]
+    peers = []
+    for contract in others:
+        tunnel.open(contract)
+        flood = coming([Frame(0, 1, bytes(300 - mailboxes.FRAME_COSTS))] * 5)
+        peers.append(asyncio.create_task(anext(tunnel.accept(contract.session, HOME, flood))))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    held = [tunnel._routes[contract.session].agent for contract in others]
+    allowance = tunnel._allowance(HOME)
+    assert sum(mailbox._bytes for mailbox in held) == allowance._taken == 900
+    # Another space's frames are let in.
+    tunnel.start(others[-1].session)
+    dialled.line(NEUTRAL).put_nowait(Frame(2, 1, b"neutral's"))
+    dialled.line(CARE).put_nowait(Frame(PROVIDER_BASE, 1, b"care's"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert {frame.sealed for frame, _ in held[-1]._frames} >= {b"neutral's", b"care's"}
+    # What a session that ends held is room for the next ones.
+    for contract in others:
+        await tunnel.close(contract.session)
+    assert allowance._taken == 0
+    for peer in peers:
+        peer.cancel()
+    await asyncio.gather(*peers, return_exceptions=True)
+    await tunnel.close(SESSION)
+
+
+async def test_who_gives_up_waiting_takes_no_room() -> None:
+    allowance, mailbox = Allowance(1000), Mailbox(500)
+    frame = Frame(0, 1, bytes(400 - mailboxes.FRAME_COSTS))
+    await mailbox.put(frame, allowance)
+    waiting = [asyncio.create_task(mailbox.put(frame, allowance)) for _ in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert allowance._taken == 800
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert allowance._taken == 400
+    assert await anext(mailbox.batches()) == [frame]
+    assert allowance._taken == 0
 
 
 def test_no_initiator_shuts_out_the_others() -> None:
