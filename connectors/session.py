@@ -1,6 +1,7 @@
 """One session at one agent: its parties, its inputs, its frames, until the receipt or the first failure.
 
-Invariants: nothing here believes the gateway: whoever runs this has verified contract and approvals; an
+Invariants: nothing here believes the gateway: whoever runs this has verified contract and approvals; nor a party,
+which says what its place in the session allows or ends it (connectors/rules/party_speech.py); an
 output share leaves only after the audit log says that it will; the first failure ends it here, names whom this space
 can know to have caused it, and leaves no party behind. The agent watches its parties and says that it lives: a party
 says nothing of the kind. The contract's stall and total deadlines hold here, whatever the gateway does.
@@ -18,16 +19,19 @@ from typing import Any
 
 import structlog
 
+from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.inputs import seal_inputs
-from connectors.engine.pipe import FromParty, PipeBroken, ToParty
+from connectors.engine.pipe import PipeBroken, ToParty
+from connectors.engine.programs import PROGRAMS
 from connectors.engine.rows import InputRows
+from connectors.engine.wire import COUNTER_BYTES, TAG_BYTES, longest_payload
 from connectors.launch.subprocesses import Party, PartyPool
-from connectors.rules.party_job import blame, failure, party_job
+from connectors.rules.party_job import failure, party_job
+from connectors.rules.party_speech import Done, Improper, OutputReady, Outputs, Speech
 from connectors.sources.linking import LinkedRows
 from connectors.supervision import Watch, sample
 from gateway.domain.approval import SignedContract
-from gateway.domain.computation import SealedShare
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import (
     PROVIDER_BASE,
@@ -38,7 +42,6 @@ from gateway.domain.session import (
     Heartbeat,
     Progress,
     RunEvent,
-    ViewSample,
 )
 from gateway.edges.mailbox import PIECE, Mailbox
 from gateway.edges.tunnel import MAX_SEALED
@@ -48,6 +51,7 @@ log = structlog.get_logger()
 HEARTBEAT_SECONDS = 1.0
 WATCH_SECONDS = 0.25
 PROGRESS_SECONDS = 0.1
+MAX_WAITING = 64  # events, before signs of life are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,13 @@ class _Seat:
     # When it last sent something.
     spoke: float
     watch: Watch
+    speech: Speech
     phase: str = "start"
     told: float = 0.0
+    # What it said last, and nobody was told yet.
+    untold: Progress | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: Done = field(default_factory=Done)
     # What has come of sealed traffic that travels in pieces, by source.
     pieces: dict[int, bytearray] = field(default_factory=dict)
 
@@ -126,15 +133,26 @@ class Session:
                 failed = failure(problem.reason, self.entity, "start", problem.public, problem.advice)
                 raise Ended(failed) from None
             now = asyncio.get_running_loop().time()
-            self._seats[seat.pid] = _Seat(seat.pid, party, now, Watch(self.contract.body.deadlines.stall, now))
             job = party_job(self.contract.body, self.roster, self.keys.seats[seat.pid], seat.pid)
             party.send(ToParty.JOB, json.dumps(job).encode())
+            watch, speech = Watch(self.contract.body.deadlines.stall, now), self._speech(seat.pid)
+            self._seats[seat.pid] = _Seat(seat.pid, party, now, watch, speech)
         self._seated.set()
         for held in self._seats.values():
             self._spawn(self._listen(held), held.pid)
         if self._seats:
             self._spawn(self._watch(), None)
         self._spawn(self._work(), None)
+
+    def _speech(self, pid: int) -> Speech:
+        body = self.contract.body
+        cost = PROGRAMS[body.program.name].cost(
+            json.loads(body.program.parameters),
+            [provider.row_bound for provider in body.providers],
+            Shape(body.m, body.t),
+        )
+        longest = longest_payload(cost.largest, body.m) + COUNTER_BYTES + TAG_BYTES
+        return Speech(body, self.entity, pid, longest)
 
     async def _end(self) -> None:
         if self._stopped:
@@ -212,16 +230,12 @@ class Session:
             await held.done.wait()
         summaries = [held.summary for held in self._seats.values()]
         summary = {
-            "bytes_sent": sum(item["bytes_sent"] for item in summaries),
-            "rounds": max((item["rounds"] for item in summaries), default=0),
-            "seconds": max((float(item["seconds"]) for item in summaries), default=0.0),
+            "bytes_sent": sum(done.bytes_sent for done in summaries),
+            "rounds": max((done.rounds for done in summaries), default=0),
+            "seconds": max((float(done.seconds) for done in summaries), default=0.0),
         }
         token = await self.receipt(sorted(self._outputs), summary)
-        views = tuple(
-            ViewSample(held.pid, sample["step"], sample["from"], tuple(sample["elements"]))
-            for held in self._seats.values()
-            for sample in (held.summary.get("view") or ())
-        )
+        views = tuple(view for done in summaries for view in done.views)
         self._events.put_nowait(Completed(token, views))
 
     async def _share(self) -> None:
@@ -268,30 +282,46 @@ class Session:
         loop = asyncio.get_running_loop()
         async for kind, body in held.party.messages():
             held.spoke = loop.time()
-            match kind:
-                case FromParty.PEER:
-                    await self._send(Frame(held.pid, body[0], bytes(body[1:])))
-                case FromParty.PROGRESS:
-                    said = json.loads(bytes(body))
-                    if said["phase"] != held.phase or held.spoke - held.told > PROGRESS_SECONDS:
-                        held.phase, held.told = str(said["phase"]), held.spoke
-                        self._events.put_nowait(Progress(held.phase, float(said["fraction"])))
-                case FromParty.OUTPUT_READY:
+            try:
+                said = held.speech.hear(kind, body)
+            except Improper as improper:
+                # Its own agent sees it first, and says so: nobody else need be believed about it.
+                text = f"party {held.pid} at {self.entity} {improper}"
+                raise Ended(failure(Reason.PROTOCOL_VIOLATION, self.entity, held.phase, text)) from None
+            match said:
+                case Frame() as frame:
+                    await self._send(frame)
+                case Progress() as progress:
+                    held.phase, held.untold = progress.phase, progress
+                    self._tell_progress(held, held.spoke)
+                case OutputReady():
                     await self.spend()
+                    held.speech.may_send()
                     held.party.send(ToParty.GO)
-                case FromParty.OUTPUT:
-                    for recipient, sealed in json.loads(bytes(body)).items():
-                        self._outputs.append(hashlib.sha256(base64.b64decode(sealed)).hexdigest())
-                        self._events.put_nowait(SealedShare(held.pid, recipient, sealed))
-                case FromParty.DONE:
-                    held.summary = json.loads(bytes(body))
+                case Outputs(shares):
+                    for share in shares:
+                        self._outputs.append(hashlib.sha256(base64.b64decode(share.sealed)).hexdigest())
+                        self._events.put_nowait(share)
+                case Done() as done:
+                    held.summary = done
                     held.done.set()
                     return
-                case FromParty.FAILED:
-                    raise Ended(blame(self.contract.body, self.entity, held.pid, json.loads(bytes(body))))
+                case Failure() as failed:
+                    raise Ended(failed)
         reason, how = await held.party.ending()
         text = f"party {held.pid} at {self.entity} ended in the phase {held.phase}, {how}"
         raise Ended(failure(reason, self.entity, held.phase, text))
+
+    def _tell_progress(self, held: _Seat, now: float) -> None:
+        """Not too often, whatever changes; what was held back is told by and by."""
+        if held.untold is not None and now - held.told > PROGRESS_SECONDS:
+            self._mention(held.untold)
+            held.told, held.untold = now, None
+
+    def _mention(self, event: Heartbeat | Progress) -> None:
+        """Nobody misses it if others of its kind wait to be told."""
+        if self._events.qsize() < MAX_WAITING:
+            self._events.put_nowait(event)
 
     async def _watch(self) -> None:
         """Look at the parties; one that has stalled ends the session."""
@@ -301,6 +331,7 @@ class Session:
             for held in self._seats.values():
                 if held.done.is_set():
                     continue
+                self._tell_progress(held, loop.time())
                 seen = sample(held.party.process_id)
                 if (how := held.watch.look(loop.time(), seen, held.spoke, held.party.unread())) is not None:
                     stall = self.contract.body.deadlines.stall
@@ -317,4 +348,4 @@ class Session:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            self._events.put_nowait(Heartbeat())
+            self._mention(Heartbeat())

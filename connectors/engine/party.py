@@ -21,9 +21,8 @@ from connectors.engine.forking import PartySettings
 from connectors.engine.inputs import Inbox
 from connectors.engine.job import Job, read
 from connectors.engine.pipe import FromParty, ToParty
-from connectors.engine.randomness import KEY_BYTES
 from connectors.engine.runtime import Engine
-from connectors.engine.wire import ELEMENT_BYTES
+from connectors.engine.wire import longest_payload
 from connectors.engine.writer import Writer
 from connectors.rules.session_keys import BadSessionKey, pair_keys
 from gateway.rules.sealing import seal_output
@@ -114,8 +113,7 @@ class Session(asyncio.Protocol):
             pairs = pair_keys(job.private_key, job.pid, job.transcript, job.seats)
         except BadSessionKey as exc:
             raise SessionAborted(Abort.BAD_JOB, str(exc), Culprit("pid", exc.pid), "job") from exc
-        groups = KEY_BYTES << job.shape.m  # more than all group keys
-        cap = max(ELEMENT_BYTES * job.cost.largest, groups)
+        cap = longest_payload(job.cost.largest, job.shape.m)
         engine = Engine(
             job.pid,
             job.shape,

@@ -17,14 +17,21 @@ import numpy as np
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array, in_field
 from connectors.engine.lanes import LANES_AT_ONCE
+from connectors.engine.randomness import KEY_BYTES
 from connectors.rules.session_keys import BadFrame, Opener, Sealer
 
 COUNTER_BYTES = 8
+TAG_BYTES = 16
 ELEMENT_BYTES = 8
 DIGEST_WORDS = 4
 LANE = 1 << 40  # a counter is a lane (runtime.py) times this and a step within it
 EARLY_FRAMES = 1 << 12
 _EARLY_ROUNDS = 3  # of messages at the cap, in all lanes
+
+
+def longest_payload(elements: int, m: int) -> int:
+    """Bytes of the longest vector of a session whose cost says `elements`, or of all group keys (runtime.py)."""
+    return max(ELEMENT_BYTES * elements, KEY_BYTES << m)
 
 
 def encode(elements: Array) -> bytes:
