@@ -29,8 +29,8 @@ the session without a culprit: whether the provider or one of two seats deviated
 
 Ascending keys: each row's key is compared with the next one's, and for each provider the number of rows that are not
 below the next one is opened. It is zero for whoever keeps to the protocol, and else a number about the liar's own
-input, whom it names (on the word of seats that keep to the protocol: one that sends a wrong bit can have an innocent
-provider named). 10 rounds at m = 3, 11 at m = 5 and 7.
+input. That ends the session without a culprit, since a party that sends a wrong bit can make it seem so; whose rows
+they are is in the text. 10 rounds at m = 3, 11 at m = 5 and 7.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ from connectors.engine.bits import ROWS, planes, words_for
 from connectors.engine.compare import less, less_cost
 from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape, in_blocks
-from connectors.engine.errors import Abort, Culprit
+from connectors.engine.errors import Abort
 from connectors.engine.field import Array, sub, total
 from connectors.engine.lanes import blocks, joined
 from connectors.engine.rows import KEY_BITS
@@ -95,8 +95,7 @@ async def _ascending(rt: "Engine", inputs: Sequence[Array]) -> None:
         if repeated:
             rt.abort(
                 Abort.REPEATED_KEYS,
-                f"provider {provider}'s rows are not in ascending order of their keys, all different",
-                Culprit("provider", provider),
+                f"provider {provider} shared a key twice, or a party made it seem so",
             )
 
 

@@ -33,8 +33,9 @@ REASONS = {
     "OUT_OF_MEMORY": Reason.RESOURCE_EXHAUSTED,
     "NOT_CONFINED": Reason.NO_FREE_SEAT,
 }
-# Whoever is waited for may be waiting too, and shares that do not fit say only that one of them is wrong.
-_NOBODYS = frozenset({Reason.DEADLINE_EXCEEDED, Reason.INCONSISTENT_SHARES})
+# Whoever is waited for may be waiting too; shares that do not fit say only that one of them is wrong; and whether a
+# provider's keys repeat is computed by parties of which one may have lied.
+_NOBODYS = frozenset({"DEADLINE", "INCONSISTENT_SHARES", "REPEATED_KEYS"})
 
 
 def party_job(contract: Contract, roster: Roster, private_key: bytes, pid: int) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def blame(contract: Contract, entity: str, pid: int, said: Mapping[str, Any]) ->
     """The FAILED of party `pid` at `entity`, with its culprit as the entity that the contract has there."""
     reason = REASONS.get(str(said["reason"]), Reason.INTERNAL)
     culprit = said.get("culprit") or {}
-    if reason in _NOBODYS:
+    if said["reason"] in _NOBODYS:
         whose = UNDETERMINED
     elif "pid" in culprit:
         whose = contract.seats[culprit["pid"]].entity

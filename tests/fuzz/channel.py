@@ -313,7 +313,7 @@ class _PipeScene:
                 if future.done():
                     future.exception()
             _must(self.session._early_bytes <= 1 << 26, "too many bytes wait for the job")
-            _must(len(self.session._frames._buffer) <= 1 << 20, "the pipe keeps what is over")
+            _must(len(self.session._frames._begun) <= 1 << 20, "the pipe keeps what is over")
             if problem is not None:
                 _must(isinstance(problem, SessionAborted) and problem.reason in REFUSALS, repr(problem))
                 tally.refused[f"pipe {cast(SessionAborted, problem).reason}"] += 1
