@@ -24,7 +24,7 @@ from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.store.ledger import WORD, Answered, StoredAnswer, StoredLedger
 from gateway.ports import Clock
-from gateway.rules.canonical import question
+from gateway.rules.canonical import question, table
 
 DAY = 24 * 60 * 60
 # Refusals that depend on rows, of one asking space within a day; each tells it a little.
@@ -47,7 +47,7 @@ class _Book:
     def read(self, news: Sequence[StoredAnswer]) -> None:
         for one in news:
             rows = BitMap.deserialize(one.rows)
-            self.ledger.add(Answer(one.question, one.edition, frozenset(one.sources), rows))
+            self.ledger.add(Answer(one.question, one.edition, frozenset(one.sources), rows, one.table))
             self.last = one.number
 
     def learn(self, identities: npt.NDArray[np.uint64]) -> None:
@@ -102,10 +102,13 @@ class Ledgers:
                 advice="Ask again tomorrow, for coarser groups",
             )
         found = await asyncio.to_thread(row_hashes, body, self._entity, self._holdings)
-        asked, sources = question(body), frozenset(source.dataset for source in body.query.sources)
+        asked, shown = question(body), table(body)
+        sources = frozenset(source.dataset for source in body.query.sources)
         async with self._turn:
             answers = {
-                item.dataset: Answer(asked, item.edition, sources, await self._rows(item.dataset, found[item.dataset]))
+                item.dataset: Answer(
+                    asked, item.edition, sources, await self._rows(item.dataset, found[item.dataset]), shown
+                )
                 for item in provider.inputs
             }
             self._held = {digest: held for digest, held in self._held.items() if held.until >= self._clock.now()}
@@ -155,6 +158,7 @@ class Ledgers:
                 answer.question,
                 answer.edition,
                 tuple(sorted(answer.sources)),
+                answer.table,
                 answer.rows.serialize(),
                 self._books[name].last,
             )

@@ -7,7 +7,10 @@ uniform refusal), so it may say what it found.
 Two tables whose row sets differ by a few rows give, by subtraction, a table of these few (Denning and Schlörer 1980,
 "A fast procedure for finding a tracker in a statistical database"): differences of fewer rows than the least cell are
 refused. A source that is added or left out is such a difference too, of whatever size: its owner's cells come out
-whole. Clever combinations of three and more answers pass here; against those only a budget protects.
+whole. Two different tables of the same people have margins in common, at least their total: a margin less its shown
+cells is what the hidden ones hold together, and one alone comes out exactly. So rows are shown in one table, whose
+margins are sums of its own shown cells. Clever combinations of three and more answers pass here; against those only a
+budget protects.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ class Objection(StrEnum):
 
     SINGLED_OUT = "fewer rows than the least cell"
     DIFFERENCE = "an earlier answer's rows differ by fewer than the least cell"
+    TABLE = "an earlier answer shows the same rows in another table"
     SOURCE = "an earlier answer has the same rows here, and a source more or less"
     QUESTIONS = "the edition has answered as many questions as its policy allows"
 
@@ -31,12 +35,14 @@ class Objection(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one question takes from one dataset. `question` is the digest of the canonical query over its editions,
-    `sources` the names of all datasets that it is asked of, `rows` the numbers of the rows that pass its filters."""
+    `sources` the names of all datasets that it is asked of, `rows` the numbers of the rows that pass its filters.
+    `table` says which table the people are counted into, under which limits; of one that hides no cell it is empty."""
 
     question: str
     edition: str
     sources: frozenset[str]
     rows: BitMap
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,8 @@ class Ledger:
                 return Objection.DIFFERENCE
             if apart == 0 and (asked.sources < answer.sources or answer.sources < asked.sources):
                 return Objection.SOURCE
+            if apart == 0 and asked.sources == answer.sources and asked.table and answer.table not in ("", asked.table):
+                return Objection.TABLE
         if terms.questions is not None:
             taken = {question for question, edition in self._questions.items() if edition == asked.edition}
             taken |= {answer.question for answer in others if answer.edition == asked.edition}

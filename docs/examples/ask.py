@@ -18,12 +18,12 @@ token = [("authorization", "Bearer " + (home / profile["token"]).read_text().str
 
 lists = ("care.example/la", "care.example/ng", "police.example/pfnca", "registry.example/go", "registry.example/gp")
 query = query_pb2.JointQuery(
-    title="Victims by form of exploitation",
+    title="Victims by form of exploitation and year",
     purpose="trend-monitoring",
     legal_basis="gdpr-6-1-e",
     sources=[{"dataset": "spaces/" + name.replace("/", "/datasets/")} for name in lists],
     link_on=["prs_FirstName", "prs_SecondName", "prs_Birthdate"],
-    count_by=query_pb2.CountBy(columns=["vic_TypeOfExploitation"]),
+    count_by=query_pb2.CountBy(columns=["vic_TypeOfExploitation", "year"]),
 )
 with grpc.secure_channel(profile["gateway"], tls, options) as channel:
     computations = computations_pb2_grpc.ComputationServiceStub(channel)

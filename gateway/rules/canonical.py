@@ -24,7 +24,6 @@ def question(contract: Contract) -> str:
     """
     asked = contract.query
     editions = {item.dataset: item for provider in contract.providers for item in provider.inputs}
-    count_by = asked.statistic.count_by
     sources = [
         {
             "dataset": source.dataset,
@@ -34,13 +33,27 @@ def question(contract: Contract) -> str:
         }
         for source in asked.sources
     ]
-    said = {
+    return _digest({**_counted(contract), "sources": sorted(sources, key=lambda source: str(source["dataset"]))})
+
+
+def table(contract: Contract) -> str:
+    """The digest of the table that people are counted into and of its limits, whoever the people are; empty where no
+    cell may be hidden."""
+    return _digest(_counted(contract)) if contract.limits.minimum_cell > 1 else ""
+
+
+def _counted(contract: Contract) -> dict[str, Any]:
+    asked = contract.query
+    count_by = asked.statistic.count_by
+    return {
         "statistic": asked.statistic.name,
         "columns": [] if count_by is None else sorted(count_by.columns),
         "link_on": sorted(asked.link_on),
         "limits": to_plain(contract.limits),
-        "sources": sorted(sources, key=lambda source: str(source["dataset"])),
     }
+
+
+def _digest(said: dict[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps(said)).hexdigest()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.shell import QUERIES, ROOT, Shell
-from tests.e2e.truth import PROVIDERS, by_form, cells, everyone, form_by_year, overlap
+from tests.e2e.truth import cells, everyone, form_by_year, overlap
 
 FOUR = ["https://care.example", "https://neutral.example", "https://police.example", "https://registry.example"]
 
@@ -101,8 +101,8 @@ def test_thirty_lines_of_plain_grpc_get_a_result(shell: Shell) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    told = by_form(everyone(), PROVIDERS)
-    printed = {(code,): count for code, count in (line.split() for line in done.stdout.splitlines())}
+    told = form_by_year(everyone())
+    printed = {(form, year): count for form, year, count in map(str.split, done.stdout.splitlines())}
     assert printed == {cell: "suppressed" if count is None else str(count) for cell, count in told.items()}
     assert len(set(printed.values())) > 2
 

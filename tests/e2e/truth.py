@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import product
 
 from gateway.sandbox.data import FORM, YEARS, Person, columns, people
@@ -25,26 +25,17 @@ def everyone() -> list[Person]:
 def form_by_year(persons: Iterable[Person]) -> dict[Cell, int | None]:
     """People by form and year, of which what may be told."""
     counted = ((person, (person.form, str(person.year))) for person in persons)
-    return _told(counted, product(FORMS, map(str, YEARS)), PROVIDERS)
+    return _told(counted, product(FORMS, map(str, YEARS)))
 
 
-def by_form(persons: Iterable[Person], providers: Mapping[str, set[str]]) -> dict[Cell, int | None]:
-    """People by form who are on the lists of these providers, of which what may be told."""
-    everywhere = set().union(*providers.values())
-    counted = ((person, (person.form,)) for person in persons if everywhere & set(person.lists))
-    return _told(counted, ((form,) for form in FORMS), providers)
-
-
-def _told(
-    counted: Iterable[tuple[Person, Cell]], cells: Iterable[Cell], providers: Mapping[str, set[str]]
-) -> dict[Cell, int | None]:
+def _told(counted: Iterable[tuple[Person, Cell]], cells: Iterable[Cell]) -> dict[Cell, int | None]:
     """None where fewer than MINIMUM would be told, in the cell or in what is left of it when one provider takes away
     its own people. Nobody at all is told as zero."""
     total: Counter[Cell] = Counter()
-    own: dict[str, Counter[Cell]] = {name: Counter() for name in providers}
+    own: dict[str, Counter[Cell]] = {name: Counter() for name in PROVIDERS}
     for person, cell in counted:
         total[cell] += 1
-        for name, lists in providers.items():
+        for name, lists in PROVIDERS.items():
             own[name][cell] += bool(lists & set(person.lists))
     told: dict[Cell, int | None] = {}
     for cell in cells:

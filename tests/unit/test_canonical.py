@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.domain.contract import Contract, Recipient
-from gateway.domain.query import Between, CountBy, Filter, Query, Seats, Source, Statistic
-from gateway.rules.canonical import question
+from gateway.domain.query import Between, CountBy, Filter, Limits, Query, Seats, Source, Statistic
+from gateway.rules.canonical import question, table
 from tests.examples import CARE, HOME, NEUTRAL, POLICE, RECIPIENT_KEY, contract, overlap, spaces
 from tests.examples import question as asked
 
@@ -88,3 +88,17 @@ def fewer(query: Query) -> Query:
 def test_other_numbers_are_another_question(other: Contract) -> None:
     assert question(other) != question(contract())
     assert len(question(other)) == 64
+
+
+def test_a_table_is_its_columns_link_and_limits_whoever_is_counted() -> None:
+    assert table(contract(fewer(asked()))) == table(renewed(id="2026-2")) == table(contract()) != ""
+    others = [
+        contract(asked(link_on=("name",))),
+        contract(asked(statistic=Statistic(CountBy(("year",))))),
+        replace(contract(), limits=replace(contract().limits, minimum_cell=12)),
+    ]
+    assert len({table(one) for one in [contract(), *others]}) == 4
+
+
+def test_a_table_that_hides_no_cell_has_no_digest() -> None:
+    assert table(contract(overlap(limits=Limits(0)))) == ""

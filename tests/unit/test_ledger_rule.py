@@ -15,8 +15,10 @@ TERMS = Terms(least=11)
 A, B, C = "spaces/a.example/datasets/a", "spaces/b.example/datasets/b", "spaces/c.example/datasets/c"
 
 
-def answer(question: str, rows: Iterable[int], *, sources: Iterable[str] = (A, B), edition: str = "2024-1") -> Answer:
-    return Answer(question, edition, frozenset(sources), BitMap(rows))
+def answer(
+    question: str, rows: Iterable[int], *, sources: Iterable[str] = (A, B), edition: str = "2024-1", table: str = "t"
+) -> Answer:
+    return Answer(question, edition, frozenset(sources), BitMap(rows), table)
 
 
 def ledger(*answers: Answer) -> Ledger:
@@ -44,8 +46,19 @@ def test_rows_exchanged_for_others_are_a_difference_in_sets_of_one_size() -> Non
     assert known.objection(answer("second", range(6, 106)), TERMS) is None
 
 
-def test_another_question_over_the_same_rows_is_no_difference() -> None:
-    assert ledger(answer("by form", range(100))).objection(answer("by year", range(100)), TERMS) is None
+def test_rows_that_were_shown_in_one_table_are_shown_in_no_other() -> None:
+    known = ledger(answer("by form", range(100), table="form"))
+    by_year = answer("by year", range(100), table="year")
+    assert known.objection(by_year, TERMS) is Objection.TABLE
+    assert ledger().objection(by_year, TERMS, [answer("by form", range(100), table="form")]) is Objection.TABLE
+    assert known.objection(answer("by form, elsewhere filtered", range(100), table="form"), TERMS) is None
+    assert known.objection(answer("by year", range(150), table="year"), TERMS) is None
+
+
+def test_a_table_that_hides_no_cell_stands_beside_others() -> None:
+    exact = answer("exact", range(100), table="")
+    assert ledger(answer("by form", range(100))).objection(exact, TERMS) is None
+    assert ledger(exact).objection(answer("by form", range(100)), TERMS) is None
 
 
 def test_a_difference_is_one_in_another_edition_too() -> None:

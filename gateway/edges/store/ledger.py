@@ -28,6 +28,7 @@ class StoredAnswer:
     question: str
     edition: str
     sources: tuple[str, ...]
+    table: str
     rows: bytes
 
 
@@ -39,6 +40,7 @@ class Answered:
     question: str
     edition: str
     sources: tuple[str, ...]
+    table: str
     rows: bytes
     after: int
 
@@ -92,6 +94,7 @@ class StoredLedger:
                     "question": one.question,
                     "edition": one.edition,
                     "sources": " ".join(one.sources),
+                    "shown_as": one.table,
                     "rows": one.rows,
                     "contract": contract,
                     "at": at,
@@ -123,6 +126,8 @@ async def _answers(connection: AsyncConnection, dataset: str, after: int) -> Seq
     here = (answers.c.dataset == dataset) & (answers.c.number > after)
     found = (await connection.execute(select(answers).where(here).order_by(answers.c.number))).mappings()
     return tuple(
-        StoredAnswer(row["number"], row["question"], row["edition"], tuple(row["sources"].split()), row["rows"])
+        StoredAnswer(
+            row["number"], row["question"], row["edition"], tuple(row["sources"].split()), row["shown_as"], row["rows"]
+        )
         for row in found
     )

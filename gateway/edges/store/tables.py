@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0006"
+REVISION = "0007"
 
 metadata = MetaData()
 
@@ -105,6 +105,8 @@ answers = Table(
     Column("rows", LargeBinary, nullable=False),
     Column("contract", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+    # The digest of the table that the rows were shown in; empty for one that hides no cell.
+    Column("shown_as", Text, nullable=False, server_default=""),
 )
 
 Index("answers_once", answers.c.dataset, answers.c.question, unique=True)
