@@ -6,7 +6,9 @@ Counting: the bits that say a row's cell are cut in two, both halves become one-
 the inner products of the columns of one half with those of the other, of which only the sums are shared again.
 
 Limits (DESIGN section 7): with c the people of a cell and c_p those of them with provider p, a cell is kept
-iff c = 0 (where zero may be shown), or c >= minimum and for every p the rest c - c_p is 0 or >= minimum.
+iff c = 0 (where zero may be shown), or c >= minimum and for every p the rest c - c_p is 0 or >= minimum, and no
+provider dominates it: 100 c_p <= dominance c, the (1, k) rule (Hundepool et al., "Statistical Disclosure Control",
+2012, section 4.2.1), with the providers as contributors.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.bits import ROWS, and_, and_cost, invert, planes, words_for, xor_public
-from connectors.engine.compare import all_of, all_of_cost, less, less_cost, to_bits, to_bits_cost
+from connectors.engine.compare import (
+    all_of,
+    all_of_cost,
+    less,
+    less_cost,
+    negative,
+    negative_cost,
+    to_bits,
+    to_bits_cost,
+)
 from connectors.engine.convert import demux, demux_cost, to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape, in_blocks
 from connectors.engine.field import Array, inner_products, mul, sub, total
@@ -28,19 +39,28 @@ if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
 
+ALL = 100  # percent
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Minimum cell (0 or 1: exact release), whether zero counts as small, and the cells that are zero by
-    their codes.
+    """Minimum cell (0 or 1: exact release, with no limit at all), whether zero counts as small, the cells that are
+    zero by their codes, and the percentage of a cell that one provider may have (100: any).
     """
 
     minimum: int
     zero_is_small: bool = False
     structural: frozenset[int] = frozenset()
+    dominance: int = ALL
 
     @property
     def exact(self) -> bool:
         return self.minimum <= 1
+
+    @property
+    def dominates(self) -> bool:
+        """Whether a provider may have too much of a cell."""
+        return self.dominance < ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +133,21 @@ async def limited(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Arr
     below = await less(rt, np.concatenate([bits, bits], axis=-1), public, "limits: compare")
     small, zero = np.split(below.reshape(len(below), 2 * len(counts), size), 2, axis=1)
     rests = small[:, 1:] ^ zero[:, 1:]  # small and not zero, since zero is small
-    met = await all_of(rt, invert(rt, np.concatenate([small[:, :1], rests], axis=1)), "limits: combine")
+    failed = [small[:, :1], rests]
+    if limits.dominates:
+        margin = sub(mul(amounts[:1], limits.dominance), mul(sub(amounts[:1], amounts[1:]), ALL))
+        dominated = await negative(rt, margin.reshape(-1), _dominance_bits(rows), "limits: dominance")
+        failed.append(dominated.reshape(len(dominated), len(margin), size))
+    met = await all_of(rt, invert(rt, np.concatenate(failed, axis=1)), "limits: combine")
     shown = [not limits.zero_is_small or cell in limits.structural for cell in range(cells)]
     kept = met ^ (zero[:, 0] & planes(np.array([shown], dtype=np.uint64), 1))
     flags = await to_field(rt, kept, cells, "limits: suppress")
     return await reshare(rt, np.concatenate([mul(counts[0], flags), flags]), "limits: fresh shares")
+
+
+def _dominance_bits(rows: int) -> int:
+    """What is compared is above -ALL * rows and at most ALL * rows."""
+    return (ALL * rows + 1).bit_length()
 
 
 def _constants(values: Sequence[int], bits: int) -> Array:
@@ -135,8 +165,10 @@ def limited_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits:
             return True
         if count == 0:
             return not limits.zero_is_small or cell in limits.structural
-        rests = [count - part[cell] for part in parts]
-        return count >= limits.minimum and all(rest == 0 or rest >= limits.minimum for rest in rests)
+        mine = [part[cell] for part in parts]
+        if any(ALL * part > limits.dominance * count for part in mine):
+            return False
+        return count >= limits.minimum and all(part == count or count - part >= limits.minimum for part in mine)
 
     kept = [keep(cell) for cell in range(len(counts))]
     return [count if k else 0 for count, k in zip(counts, kept, strict=True)] + [int(k) for k in kept]
@@ -162,4 +194,7 @@ def limited_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limit
         return fresh_shares
     width, amounts = (n + 1).bit_length(), (1 + providers) * ROWS * words_for(cells)
     tests = to_bits_cost(shape, width, amounts) + less_cost(shape, width, 2 * amounts)
-    return tests + all_of_cost(shape, 1 + providers, cells) + to_field_cost(shape, 1, cells) + fresh_shares
+    if limits.dominates:
+        tests += negative_cost(shape, _dominance_bits(n), providers * ROWS * words_for(cells))
+    conditions = 1 + (1 + limits.dominates) * providers
+    return tests + all_of_cost(shape, conditions, cells) + to_field_cost(shape, 1, cells) + fresh_shares

@@ -44,12 +44,13 @@ def check_cost(parties: list[Party], expected: Cost) -> None:
     rows=st.sampled_from([1, 2, 63, 64, MAX_ROWS - 1, MAX_ROWS]),
     minimum=st.sampled_from([0, 2, 11, 1 << 20]),
     zero_is_small=st.booleans(),
+    dominance=st.sampled_from([1, 50, 99, 100]),
     data=st.data(),
 )
 def test_limits_are_those_of_the_twin_up_to_the_largest_counts(
-    shape: Shape, rows: int, minimum: int, zero_is_small: bool, data: st.DataObject
+    shape: Shape, rows: int, minimum: int, zero_is_small: bool, dominance: int, data: st.DataObject
 ) -> None:
-    limits = Limits(minimum, zero_is_small, frozenset({1}))
+    limits = Limits(minimum, zero_is_small, frozenset({1}), dominance)
     near = [0, 1, minimum - 1, minimum, minimum + 1, rows - 1, rows]
     amounts = st.sampled_from([amount for amount in near if 0 <= amount <= rows])
     counts = data.draw(st.lists(amounts, min_size=1, max_size=70))

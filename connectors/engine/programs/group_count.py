@@ -31,7 +31,7 @@ from connectors.engine.linking import (
     spread,
     spread_cost,
 )
-from connectors.engine.programs.parameters import MAX_CELLS, known, strings
+from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
 from connectors.engine.tables import Limits, count_people, count_people_cost, limited, limited_clear, limited_cost
@@ -79,7 +79,7 @@ class _Query:
 
 
 def _read(parameters: Parameters) -> _Query:
-    known(parameters, ("columns", "minimum_cell", "zero_is_small", "structural_zeros"))
+    known(parameters, ("columns", *LIMITS, "structural_zeros"))
     described = parameters.get("columns")
     if not isinstance(described, list | tuple) or not all(isinstance(column, dict) for column in described):
         raise InputRejected("columns", "is not a list of columns, each with a name and its codes")

@@ -35,7 +35,7 @@ from connectors.engine.linking import (
 from connectors.engine.linking import (
     OPENS as LINKING_OPENS,
 )
-from connectors.engine.programs.parameters import known, strings
+from connectors.engine.programs.parameters import LIMITS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
 from connectors.engine.tables import Limits, count_people, count_people_cost, limited, limited_clear, limited_cost
@@ -70,7 +70,7 @@ class _Query:
 
 
 def _read(parameters: Parameters) -> _Query:
-    known(parameters, ("lists", "minimum_cell", "zero_is_small"))
+    known(parameters, ("lists", *LIMITS))
     lists = strings(parameters.get("lists"), "lists", MAX_LISTS)
     return _Query(lists, read_limits(parameters, 2 ** len(lists) - 1))
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from connectors.engine.errors import InputRejected
 from connectors.engine.rows import Parameters
-from connectors.engine.tables import Limits
+from connectors.engine.tables import ALL, Limits
 
 MAX_CELLS = 4096
 MAX_MINIMUM = 1 << 20
+LIMITS = ("minimum_cell", "zero_is_small", "dominance")
 
 
 def known(parameters: Parameters, names: Sequence[str]) -> None:
@@ -30,7 +31,7 @@ def strings(value: object, name: str, most: int) -> tuple[str, ...]:
 
 
 def limits(parameters: Parameters, cells: int) -> Limits:
-    """minimum_cell, zero_is_small and structural_zeros. The minimum has no default: a caller says it."""
+    """minimum_cell, zero_is_small, structural_zeros and dominance. The minimum has no default: a caller says it."""
     minimum = parameters.get("minimum_cell")
     if type(minimum) is not int or not 0 <= minimum <= MAX_MINIMUM:
         raise InputRejected("minimum_cell", f"is not a whole number from 0 to {MAX_MINIMUM}")
@@ -40,4 +41,7 @@ def limits(parameters: Parameters, cells: int) -> Limits:
     structural = parameters.get("structural_zeros", [])
     if not isinstance(structural, list | tuple) or not all(type(c) is int and 0 <= c < cells for c in structural):
         raise InputRejected("structural_zeros", f"is not a list of cell numbers below {cells}")
-    return Limits(minimum, zero_is_small, frozenset(structural))
+    dominance = parameters.get("dominance", ALL)
+    if type(dominance) is not int or not 1 <= dominance <= ALL:
+        raise InputRejected("dominance", f"is not a whole number from 1 to {ALL}")
+    return Limits(minimum, zero_is_small, frozenset(structural), dominance)
