@@ -9,6 +9,10 @@ Limits (DESIGN section 7): with c the people of a cell and c_p those of them wit
 iff c = 0 (where zero may be shown), or c >= minimum and for every p the rest c - c_p is 0 or >= minimum, and no
 provider dominates it: 100 c_p <= dominance c, the (1, k) rule (Hundepool et al., "Statistical Disclosure Control",
 2012, section 4.2.1), with the providers as contributors.
+
+Rounding: what is kept comes out as the nearest multiple of a base r, halves up. For x < 2^N and 2^l >= r,
+floor(x / r) = floor(M x / 2^(N + l)) with M = floor(2^(N + l) / r) + 1 (Granlund, Montgomery, PLDI 1994, theorem 4.2):
+a product with a public number, of which the upper bits are wanted.
 """
 
 from collections.abc import Sequence
@@ -29,8 +33,8 @@ from connectors.engine.compare import (
     to_bits_cost,
 )
 from connectors.engine.convert import demux, demux_cost, to_field, to_field_cost
-from connectors.engine.cost import Cost, Shape, in_blocks
-from connectors.engine.field import Array, inner_products, mul, sub, total
+from connectors.engine.cost import Cost, Shape, in_blocks, levels
+from connectors.engine.field import Array, add, inner_products, mul, sub, total
 from connectors.engine.lanes import blocks
 from connectors.engine.sharing import BLOCK as ELEMENTS
 from connectors.engine.sharing import reshare, reshare_cost
@@ -45,13 +49,15 @@ ALL = 100  # percent
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Minimum cell (0 or 1: exact release, with no limit at all), whether zero counts as small, the cells that are
-    zero by their codes, and the percentage of a cell that one provider may have (100: any).
+    zero by their codes, the percentage of a cell that one provider may have (100: any), and what counts are rounded to
+    multiples of (1: nothing).
     """
 
     minimum: int
     zero_is_small: bool = False
     structural: frozenset[int] = frozenset()
     dominance: int = ALL
+    rounding: int = 1
 
     @property
     def exact(self) -> bool:
@@ -118,7 +124,7 @@ def _block(halves: _Halves, weights: int) -> int:
 
 async def limited(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Array:
     """Counts [1 + P, K] of cells and of their parts with each provider, all at most `rows` -> fresh shares of the K
-    values (0 where suppressed), then of the K flags (1 where kept).
+    values (0 where suppressed, else rounded), then of the K flags (1 where kept).
     """
     cells = counts.shape[1]
     if limits.exact:
@@ -142,7 +148,34 @@ async def limited(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Arr
     shown = [not limits.zero_is_small or cell in limits.structural for cell in range(cells)]
     kept = met ^ (zero[:, 0] & planes(np.array([shown], dtype=np.uint64), 1))
     flags = await to_field(rt, kept, cells, "limits: suppress")
-    return await reshare(rt, np.concatenate([mul(counts[0], flags), flags]), "limits: fresh shares")
+    values = counts[0] if limits.rounding == 1 else await rounded(rt, counts[0], rows, limits.rounding)
+    return await reshare(rt, np.concatenate([mul(values, flags), flags]), "limits: fresh shares")
+
+
+async def rounded(rt: "Engine", counts: Array, rows: int, base: int) -> Array:
+    """Shares [K] of counts, all at most `rows`, as multiples of `base`: the nearest, halves up."""
+    at = _division(rows, base)
+    bits = await to_bits(rt, mul(add(counts, base // 2), at.factor), at.product, "limits: round")
+    quotient = await to_field(rt, bits[:, at.shift :], counts.size, "limits: round")
+    worth = [mul(quotient[bit], base << bit) for bit in range(len(quotient))]
+    return total(np.stack(worth), axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Division:
+    """x // base is (factor * x) >> shift, for all x that are rounded; factor * x has `product` bits."""
+
+    factor: int
+    shift: int
+    product: int
+
+
+def _division(rows: int, base: int) -> _Division:
+    largest = rows + base // 2
+    shift = largest.bit_length() + levels(base)
+    factor = (1 << shift) // base + 1
+    # One bit more than the shift at least, so that there is a quotient, if it is always 0.
+    return _Division(factor, shift, max((factor * largest).bit_length(), shift + 1))
 
 
 def _dominance_bits(rows: int) -> int:
@@ -171,7 +204,9 @@ def limited_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits:
         return count >= limits.minimum and all(part == count or count - part >= limits.minimum for part in mine)
 
     kept = [keep(cell) for cell in range(len(counts))]
-    return [count if k else 0 for count, k in zip(counts, kept, strict=True)] + [int(k) for k in kept]
+    base = 1 if limits.exact else limits.rounding
+    values = [(count + base // 2) // base * base for count in counts]
+    return [value if k else 0 for value, k in zip(values, kept, strict=True)] + [int(k) for k in kept]
 
 
 def count_people_cost(shape: Shape, n: int, bits: int, places: Sequence[int], weights: int) -> Cost:
@@ -196,5 +231,8 @@ def limited_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limit
     tests = to_bits_cost(shape, width, amounts) + less_cost(shape, width, 2 * amounts)
     if limits.dominates:
         tests += negative_cost(shape, _dominance_bits(n), providers * ROWS * words_for(cells))
+    if limits.rounding > 1:
+        at = _division(n, limits.rounding)
+        tests += to_bits_cost(shape, at.product, cells) + to_field_cost(shape, at.product - at.shift, cells)
     conditions = 1 + (1 + limits.dominates) * providers
     return tests + all_of_cost(shape, conditions, cells) + to_field_cost(shape, 1, cells) + fresh_shares

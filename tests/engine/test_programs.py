@@ -56,9 +56,15 @@ def options(parameters: dict, minimum: int, zero_is_small: bool) -> dict:
 @pytest.mark.parametrize(("program", "base"), [(overlap, LISTS), (group_count, GROUPS)])
 def test_a_program_equals_its_twin(program: ModuleType, base: dict, shape: Shape, examples: int) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(rows=providers(), minimum=st.integers(0, 4), zero_is_small=st.booleans(), slack=st.integers(0, 2))
-    def holds(rows: Rows, minimum: int, zero_is_small: bool, slack: int) -> None:
-        parameters = options(base, minimum, zero_is_small)
+    @given(
+        rows=providers(),
+        minimum=st.integers(0, 4),
+        zero_is_small=st.booleans(),
+        more=st.sampled_from([{}, {"dominance": 60}, {"rounding": 3}, {"dominance": 100, "rounding": 2}]),
+        slack=st.integers(0, 2),
+    )
+    def holds(rows: Rows, minimum: int, zero_is_small: bool, more: dict, slack: int) -> None:
+        parameters = options(base, minimum, zero_is_small) | more
         if program is group_count:
             parameters["structural_zeros"] = [0, 4]
         bounds = [max(1, len(r.keys)) + slack for r in rows]
@@ -141,10 +147,10 @@ def test_transcripts_of_two_inputs_within_the_same_bounds_are_of_equal_lengths(
 
 
 @pytest.mark.parametrize("shape", SHAPES[:2])
-@pytest.mark.parametrize("minimum", [0, 2])
+@pytest.mark.parametrize(("minimum", "more"), [(0, {}), (2, {}), (2, {"dominance": 60, "rounding": 5})])
 @pytest.mark.parametrize(("program", "base"), [(overlap, LISTS), (group_count, GROUPS)])
-def test_the_cost_model_is_exact(program: ModuleType, base: dict, minimum: int, shape: Shape) -> None:
-    parameters = options(base, minimum, False)
+def test_the_cost_model_is_exact(program: ModuleType, base: dict, minimum: int, more: dict, shape: Shape) -> None:
+    parameters = options(base, minimum, False) | more
     parties = execute(program, parameters, SOME, BOUNDS, shape)
     cost = program.cost(parameters, BOUNDS, shape)
     received = [elements.size for party in parties for _, _, elements in party.seen]
@@ -177,6 +183,11 @@ def test_what_parties_receive_holds_no_count() -> None:
         (overlap, LISTS, InputRows([1], [], []), 3, "lists"),
         (overlap, {**LISTS, "minimum_cell": -1}, EMPTY, 3, "minimum_cell"),
         (overlap, {**LISTS, "minimum_cell": True}, EMPTY, 3, "minimum_cell"),
+        (overlap, {**LISTS, "dominance": 0}, EMPTY, 3, "dominance"),
+        (overlap, {**LISTS, "dominance": 101}, EMPTY, 3, "dominance"),
+        (overlap, {**LISTS, "rounding": 0}, EMPTY, 3, "rounding"),
+        (overlap, {**LISTS, "rounding": 1001}, EMPTY, 3, "rounding"),
+        (overlap, {**LISTS, "rounding": 2.5}, EMPTY, 3, "rounding"),
         (overlap, {"lists": ["a"]}, EMPTY, 3, "minimum_cell"),
         (overlap, {**LISTS, "zero_is_small": 1}, EMPTY, 3, "zero_is_small"),
         (overlap, {**LISTS, "lists": ["a", "a"]}, EMPTY, 3, "lists"),

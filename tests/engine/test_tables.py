@@ -22,6 +22,7 @@ from connectors.engine.tables import (
     limited,
     limited_clear,
     limited_cost,
+    rounded,
 )
 from gateway.rules import planning
 from tests.engine.harness import SHAPES, Party, revealed, run, shared
@@ -30,6 +31,7 @@ from tests.engine.relay import Federation
 from tests.engine.test_programs import EMPTY, GROUPS, LISTS
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
+small = pytest.mark.parametrize("shape", SHAPES[:2], ids=lambda shape: f"m{shape.m}")
 few = settings(max_examples=6, deadline=None)
 
 
@@ -45,21 +47,39 @@ def check_cost(parties: list[Party], expected: Cost) -> None:
     minimum=st.sampled_from([0, 2, 11, 1 << 20]),
     zero_is_small=st.booleans(),
     dominance=st.sampled_from([1, 50, 99, 100]),
+    rounding=st.sampled_from([1, 2, 5, 7, 1000]),
     data=st.data(),
 )
 def test_limits_are_those_of_the_twin_up_to_the_largest_counts(
-    shape: Shape, rows: int, minimum: int, zero_is_small: bool, dominance: int, data: st.DataObject
+    shape: Shape, rows: int, minimum: int, zero_is_small: bool, dominance: int, rounding: int, data: st.DataObject
 ) -> None:
-    limits = Limits(minimum, zero_is_small, frozenset({1}), dominance)
+    limits = Limits(minimum, zero_is_small, frozenset({1}), dominance, rounding)
     near = [0, 1, minimum - 1, minimum, minimum + 1, rows - 1, rows]
     amounts = st.sampled_from([amount for amount in near if 0 <= amount <= rows])
     counts = data.draw(st.lists(amounts, min_size=1, max_size=70))
     owners = 0 if limits.exact else 3
-    parts = [[data.draw(st.sampled_from([0, count // 2, count])) for count in counts] for _ in range(owners)]
+    parts = [
+        [
+            data.draw(st.sampled_from([0, count * dominance // 100, -(-count * dominance // 100), count]))
+            for count in counts
+        ]
+        for _ in range(owners)
+    ]
     x = shared(shape, np.array([counts, *parts], dtype=np.uint64))
     parties = run(shape, lambda rt: limited(rt, x[rt.pid], rows, limits))
     assert revealed(parties, shape.t) == limited_clear(counts, parts, limits)
     check_cost(parties, limited_cost(shape, rows, len(counts), owners, limits))
+
+
+@small
+@pytest.mark.parametrize("base", [2, 3, 5, 10, 64, 999, 1000])
+@pytest.mark.parametrize("rows", [1, 70, 3000, MAX_ROWS])
+def test_counts_are_rounded_to_the_nearest_multiple(shape: Shape, base: int, rows: int) -> None:
+    near = {k * base // 2 + by for k in (0, 1, 2, 3, 2 * rows // base) for by in (-1, 0, 1)}
+    counts = sorted(count for count in {*near, rows - 1, rows} if 0 <= count <= rows)
+    x = shared(shape, counts)
+    parties = run(shape, lambda rt: rounded(rt, x[rt.pid], rows, base))
+    assert revealed(parties, shape.t) == [(2 * count + base) // (2 * base) * base for count in counts]
 
 
 @shapes

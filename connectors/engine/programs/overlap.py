@@ -49,8 +49,8 @@ OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each pattern of lists, the number of people on exactly those lists, "
-    "or that the number is suppressed, which says that it is small, or that what is left of it without one "
-    "provider's own people is."
+    "rounded where the parameters say so, or that the number is suppressed, which says that it is small, or that what "
+    "is left of it without one provider's own people is, or that one provider has more of it than the parameters allow."
 )
 MAX_LISTS = 8
 

@@ -10,7 +10,8 @@ from connectors.engine.tables import ALL, Limits
 
 MAX_CELLS = 4096
 MAX_MINIMUM = 1 << 20
-LIMITS = ("minimum_cell", "zero_is_small", "dominance")
+MAX_ROUNDING = 1000
+LIMITS = ("minimum_cell", "zero_is_small", "dominance", "rounding")
 
 
 def known(parameters: Parameters, names: Sequence[str]) -> None:
@@ -31,7 +32,7 @@ def strings(value: object, name: str, most: int) -> tuple[str, ...]:
 
 
 def limits(parameters: Parameters, cells: int) -> Limits:
-    """minimum_cell, zero_is_small, structural_zeros and dominance. The minimum has no default: a caller says it."""
+    """Whatever limits cells; all but the minimum has a default that limits nothing, and a caller says the minimum."""
     minimum = parameters.get("minimum_cell")
     if type(minimum) is not int or not 0 <= minimum <= MAX_MINIMUM:
         raise InputRejected("minimum_cell", f"is not a whole number from 0 to {MAX_MINIMUM}")
@@ -44,4 +45,7 @@ def limits(parameters: Parameters, cells: int) -> Limits:
     dominance = parameters.get("dominance", ALL)
     if type(dominance) is not int or not 1 <= dominance <= ALL:
         raise InputRejected("dominance", f"is not a whole number from 1 to {ALL}")
-    return Limits(minimum, zero_is_small, frozenset(structural), dominance)
+    rounding = parameters.get("rounding", 1)
+    if type(rounding) is not int or not 1 <= rounding <= MAX_ROUNDING:
+        raise InputRejected("rounding", f"is not a whole number from 1 to {MAX_ROUNDING}")
+    return Limits(minimum, zero_is_small, frozenset(structural), dominance, rounding)
