@@ -12,6 +12,7 @@ from pydantic import Field
 from connectors.engine.confinement import DEFAULT_MEMORY_MIB
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
+from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
 
 
 class AgentKeys(Strict):
@@ -88,6 +89,8 @@ class PolicyConfig(Strict):
     minimum_seats: int = 3
     questions: Annotated[int, Field(ge=1)] | None = None
     demo_view: bool = False
+    dominance: Annotated[int, Field(ge=1, le=MAX_DOMINANCE)] | None = None
+    rounding: Annotated[int, Field(ge=2, le=MAX_ROUNDING)] | None = None
 
 
 class DatasetConfig(Strict):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gateway.client.messages import Catalogue, Listed
     from gateway.client.summary import Summary
     from gateway.domain.computation import Computation, View
-    from gateway.domain.dataset import Dataset
+    from gateway.domain.dataset import Dataset, Terms
     from gateway.domain.offer import Space
     from gateway.domain.plan import Plan
 
@@ -141,7 +141,7 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("Answers", _statistics(item).plain.replace("\n", "; ")),
         ("For", ", ".join(terms.purposes)),
         ("On the basis of", ", ".join(terms.legal_bases)),
-        ("Limits", f"no cell under {terms.minimum_cell}; at least {terms.minimum_seats} parties compute"),
+        ("Limits", _limits(terms)),
         ("People linked on", ", ".join(item.key_columns)),
     )
     for name, value in rows:
@@ -153,6 +153,15 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
                           for code in column.codes)  # fmt: skip
         columns.add_row(words(column.name), column.type.value, words(column.label), words(codes))
     return Group(words(item.title, "bold"), "", facts, "", columns)
+
+
+def _limits(terms: Terms) -> str:
+    said = [f"no cell under {terms.minimum_cell}"]
+    if terms.dominance is not None:
+        said.append(f"none of which one provider has over {terms.dominance} percent")
+    if terms.rounding is not None:
+        said.append(f"counts to multiples of {terms.rounding}")
+    return f"{', '.join(said)}; at least {terms.minimum_seats} parties compute"
 
 
 def spaces(found: Sequence[Space], now: int | None = None) -> RenderableType:
@@ -278,6 +287,8 @@ def receipt(short: Summary) -> RenderableType:
         f"no cell under {limits.minimum_cell}" if limits.minimum_cell > 1 else "none: released exactly",
         *(["nor one that a provider could get by subtracting its own people"] if limits.provider_subtraction else []),
         *(["zero counts as small"] if limits.zero_is_small else []),
+        *([f"no provider has over {limits.dominance} percent of a cell"] if limits.dominance is not None else []),
+        *([f"rounded to multiples of {limits.rounding}"] if limits.rounding is not None else []),
     ]
     facts = Table.grid(padding=(0, 2))
     facts.add_row(words("Contract", "bold"), words(short.digest))

@@ -31,14 +31,17 @@ def mark(limits: Limits) -> str:
 
 
 def footnote(table: Table, limits: Limits) -> str:
-    """What the mark means; empty where nothing is suppressed."""
+    """What the mark means and what was rounded; empty where all is exact."""
+    said = f"Counts are rounded to multiples of {limits.rounding}." if limits.rounding else ""
     if not any(row.suppressed for row in table.rows):
-        return ""
+        return said
     least = limits.minimum_cell
     why = f"fewer than {least} people"
     if limits.provider_subtraction:
         why += f", or fewer than {least} once one provider takes its own people away"
-    return f"{mark(limits)} not shown: {why}. Sums add what is shown and nothing else."
+    if limits.dominance is not None:
+        why += f", or one provider has over {limits.dominance} percent of them"
+    return f"{mark(limits)} not shown: {why}. Sums add what is shown and nothing else. {said}".rstrip()
 
 
 def pivot_table(table: Table, limits: Limits, labels: Labels | None = None) -> Pivot:

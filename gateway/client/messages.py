@@ -85,6 +85,8 @@ def dataset_from(message: cat.Dataset) -> Listed:
                 zero_is_small=terms.zero_is_small,
                 minimum_seats=terms.minimum_seats,
                 demo_view=terms.demo_view,
+                dominance=terms.dominance if terms.HasField("dominance") else None,
+                rounding=terms.rounding if terms.HasField("rounding") else None,
             ),
             edition=dataset.Edition(edition.id, edition.create_time, edition.snapshot, edition.row_bound),
         ),

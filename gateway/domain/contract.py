@@ -36,6 +36,8 @@ class CountParameters:
     zero_is_small: bool
     columns: tuple[CountColumn, ...]
     structural_zeros: tuple[int, ...] = ()
+    dominance: int | None = None
+    rounding: int | None = None
 
 
 @record
@@ -75,9 +77,14 @@ class Recipient:
 
 @record
 class Limits:
+    """`dominance` is the percentage of a shown cell that one provider may have, `rounding` what counts are multiples
+    of; None where they limit nothing."""
+
     minimum_cell: int
     zero_is_small: bool
     provider_subtraction: bool
+    dominance: int | None = None
+    rounding: int | None = None
 
 
 @record

@@ -46,6 +46,9 @@ class Terms:
     zero_is_small: bool = False
     minimum_seats: int = 3
     demo_view: bool = False
+    # What a cell may hold of one provider, in percent, and what counts are multiples of.
+    dominance: int | None = None
+    rounding: int | None = None
 
 
 @record

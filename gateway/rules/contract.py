@@ -15,7 +15,7 @@ from gateway.domain.contract import Contract, CountParameters, Deadlines
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
-from gateway.rules import queries, seats
+from gateway.rules import policy, queries, seats
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, PROGRAM_OF, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
 from gateway.rules.sharing import P
@@ -88,12 +88,27 @@ def _check_wishes(read: Contract) -> None:
         raise invalid("the limits count zero otherwise than the query wished", field="limits.zero_is_small")
     if limits.provider_subtraction is not suppresses:
         raise invalid("every program that suppresses guards against subtraction", field="limits.provider_subtraction")
+    _check_shares(read)
     if read.demo_view != read.query.demo_view:
         raise invalid("the look into a receive buffer is not what the query wished", field="demo_view")
     if read.m != read.query.seats.count or any(
         seat.entity not in read.query.seats.at for seat in read.seats if read.query.seats.at
     ):
         raise invalid("the seats are not the ones that the query wished", field="seats")
+
+
+def _check_shares(read: Contract) -> None:
+    wished, limits = read.query.limits, read.limits
+    if limits.minimum_cell <= 1 and (limits.dominance, limits.rounding) != (None, None):
+        raise invalid("an exact release limits nothing", field="limits")
+    if not policy.dominance_in_range(limits.dominance) or not policy.rounding_in_range(limits.rounding):
+        raise invalid("a percentage or a base for rounding is out of its range", field="limits")
+    if limits.minimum_cell <= 1:
+        return
+    if wished.dominance is not None and (limits.dominance is None or limits.dominance > wished.dominance):
+        raise invalid("one provider may have more of a cell than the query wished", field="limits.dominance")
+    if wished.rounding is not None and (limits.rounding is None or limits.rounding % wished.rounding):
+        raise invalid("counts are not rounded as the query wished", field="limits.rounding")
 
 
 def _check_providers(read: Contract) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer
+from gateway.rules.policy import dominance_in_range, rounding_in_range
 from gateway.rules.queries import COLUMN_NAME, DATASET_NAME
 
 MAX_SEATS = 64
@@ -33,6 +34,8 @@ def check_offer(offer: Offer, entity: str) -> Offer:
                 raise _refused(f"lists a code of {dataset.name} {column.name} twice", "datasets.columns", entity)
         if dataset.edition.row_bound < 1 or dataset.terms.minimum_cell < 0:
             raise _refused(f"gives {dataset.name} a bound or a minimum below its range", "datasets", entity)
+        if not dominance_in_range(dataset.terms.dominance) or not rounding_in_range(dataset.terms.rounding):
+            raise _refused(f"gives {dataset.name} a dominance or rounding out of range", "datasets.terms", entity)
     return offer
 
 

@@ -108,7 +108,11 @@ def edition_of(dataset: Dataset) -> contract.Input:
 
 def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, Sequence[str]]) -> str:
     """The program's parameters as canonical JSON; every approver makes them again and compares."""
-    shared = {"minimum_cell": limits.minimum_cell, "zero_is_small": limits.zero_is_small}
+    shared: dict[str, int] = {"minimum_cell": limits.minimum_cell, "zero_is_small": limits.zero_is_small}
+    if limits.dominance is not None:
+        shared["dominance"] = limits.dominance
+    if limits.rounding is not None:
+        shared["rounding"] = limits.rounding
     if asked.statistic.count_by is not None:
         columns = [{"name": name, "codes": list(codes[name])} for name in asked.statistic.count_by.columns]
         _check_cells(math.prod(len(column["codes"]) for column in columns))
@@ -323,7 +327,8 @@ def _outcome(draft: contract.Contract) -> str:
         else (f"how many people are on exactly which of {len(draft.query.sources)} lists")
     )
     if draft.limits.minimum_cell > 1:
-        return f"{what}; cells under {draft.limits.minimum_cell} suppressed"
+        rounded = f", others to multiples of {draft.limits.rounding}" if draft.limits.rounding else ""
+        return f"{what}; cells under {draft.limits.minimum_cell} suppressed{rounded}"
     return f"{what}; exact"
 
 

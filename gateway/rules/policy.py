@@ -6,11 +6,15 @@ pass. Nothing here depends on a row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from gateway.domain import contract, query
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
+
+MAX_DOMINANCE = 99  # percent
+MAX_ROUNDING = 1000
 
 
 def demanded_minimum(dataset: Dataset, statistic: str) -> int:
@@ -37,8 +41,41 @@ def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Datas
                     advice=f"Ask for a minimum cell of {demanded} or more",
                 )
         minimum = wished.minimum_cell
+    if minimum <= 1:
+        return contract.Limits(minimum, zero_is_small=False, provider_subtraction=False)
     small_zero = wished.zero_is_small or any(dataset.terms.zero_is_small for dataset in datasets)
-    return contract.Limits(minimum, small_zero and minimum > 1, provider_subtraction=minimum > 1)
+    shares = [wished.dominance, *(dataset.terms.dominance for dataset in datasets)]
+    return contract.Limits(
+        minimum,
+        small_zero,
+        provider_subtraction=True,
+        dominance=min((share for share in shares if share is not None), default=None),
+        rounding=_common_multiple([wished.rounding, *(dataset.terms.rounding for dataset in datasets)]),
+    )
+
+
+def _common_multiple(bases: Iterable[int | None]) -> int | None:
+    """What counts are rounded to, so that everybody's base divides them."""
+    given = [base for base in bases if base is not None]
+    if not given:
+        return None
+    common = math.lcm(*given)
+    if common > MAX_ROUNDING:
+        raise IsthmusError(
+            Reason.POLICY_REFUSED,
+            f"the owners and the question round to bases whose least common multiple is {common}, over {MAX_ROUNDING}",
+            field="limits.rounding",
+            advice="Ask without a base of your own, or of fewer owners",
+        )
+    return common
+
+
+def dominance_in_range(percent: int | None) -> bool:
+    return percent is None or 1 <= percent <= MAX_DOMINANCE
+
+
+def rounding_in_range(base: int | None) -> bool:
+    return base is None or 2 <= base <= MAX_ROUNDING
 
 
 def check_terms(draft: contract.Contract, datasets: Iterable[Dataset]) -> None:
@@ -65,6 +102,7 @@ def check_terms(draft: contract.Contract, datasets: Iterable[Dataset]) -> None:
             )
         if terms.zero_is_small and draft.limits.minimum_cell > 1 and not draft.limits.zero_is_small:
             raise _refused(dataset, "limits.zero_is_small", f"{dataset.name} counts zero as small", "Set zero_is_small")
+        _check_shares(draft.limits, dataset)
         if draft.m < terms.minimum_seats:
             raise _refused(
                 dataset,
@@ -79,6 +117,19 @@ def check_terms(draft: contract.Contract, datasets: Iterable[Dataset]) -> None:
                 f"{dataset.name} does not allow a look into a receive buffer",
                 "Leave demo_view out",
             )
+
+
+def _check_shares(limits: contract.Limits, dataset: Dataset) -> None:
+    """An exact release has no further limits either."""
+    terms = dataset.terms
+    if limits.minimum_cell <= 1:
+        return
+    if terms.dominance is not None and (limits.dominance is None or limits.dominance > terms.dominance):
+        text = f"{dataset.name} shows no cell of which one provider has over {terms.dominance} percent"
+        raise _refused(dataset, "limits.dominance", text, f"Ask for {terms.dominance}")
+    if terms.rounding is not None and (limits.rounding is None or limits.rounding % terms.rounding):
+        text = f"{dataset.name} shows multiples of {terms.rounding}"
+        raise _refused(dataset, "limits.rounding", text, f"Ask for a multiple of {terms.rounding}")
 
 
 def _refused(dataset: Dataset, field: str, public: str, advice: str) -> IsthmusError:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
+from gateway.rules import policy
 from gateway.rules.records import from_plain
 
 MAX_SOURCES = 32
@@ -73,6 +74,10 @@ def checked(query: Query, *, what: str = "query") -> Query:
     minimum = query.limits.minimum_cell
     if minimum is not None and not 0 <= minimum <= 100_000:
         raise _malformed(what, "limits.minimum_cell", "between 0 and 100 000")
+    if not policy.dominance_in_range(query.limits.dominance):
+        raise _malformed(what, "limits.dominance", f"between 1 and {policy.MAX_DOMINANCE} percent")
+    if not policy.rounding_in_range(query.limits.rounding):
+        raise _malformed(what, "limits.rounding", f"between 2 and {policy.MAX_ROUNDING}")
     return query
 
 

@@ -30,8 +30,12 @@ def open_table(contract: Contract, shares: Mapping[int, Sequence[int]]) -> Table
         raise inconsistent("the output shares do not lie on one polynomial") from None
     counts, kept = opened[: len(cells)], opened[len(cells) :]
     largest = sum(provider.row_bound for provider in contract.providers)
+    base = contract.limits.rounding or 1
+    largest = (largest + base // 2) // base * base
     # A suppressed cell is opened as 0: anything else is not what the program computes.
-    if any(flag not in (0, 1) or count > flag * largest for count, flag in zip(counts, kept, strict=True)):
+    if any(
+        flag not in (0, 1) or count > flag * largest or count % base for count, flag in zip(counts, kept, strict=True)
+    ):
         raise inconsistent("the opened values are out of their range")
     rows = tuple(Row(codes, count if flag else None) for codes, count, flag in zip(cells, counts, kept, strict=True))
     return Table(columns(contract), rows)

@@ -193,10 +193,35 @@ def test_a_looser_limit_than_the_query_wished_is_refused_by_who_has_no_policy_to
     check_proposal(replace(with_limits(20), query=asked), own(NEUTRAL), examples.operators(), NOW)
 
 
+@pytest.mark.parametrize(("wished", "given"), [("dominance", 81), ("dominance", None), ("rounding", 7)])
+def test_a_percentage_or_base_looser_than_wished_is_refused(wished: str, given: int | None) -> None:
+    asked = examples.question(
+        limits=replace(PLANNED.query.limits, **{wished: {"dominance": 80, "rounding": 5}[wished]})
+    )
+    loosened = replace(PLANNED, query=asked, limits=replace(PLANNED.limits, **{wished: given}))
+    assert refusal(loosened, own(NEUTRAL)).field == f"limits.{wished}"
+
+
+@pytest.mark.parametrize(("name", "value"), [("dominance", 0), ("dominance", 100), ("rounding", 1), ("rounding", 1001)])
+def test_limits_out_of_their_range_are_no_contract(name: str, value: int) -> None:
+    assert refusal(replace(PLANNED, limits=replace(PLANNED.limits, **{name: value})), own(NEUTRAL)).field == "limits"
+
+
+def test_an_owner_takes_a_multiple_of_its_base_and_a_smaller_percentage() -> None:
+    dataset = examples.dataset(HOME)
+    offered = (replace(dataset, terms=replace(dataset.terms, dominance=80, rounding=5)),)
+    limits = replace(PLANNED.limits, dominance=70, rounding=10)
+    agreed = replace(PLANNED, limits=limits, program=with_parameters(dominance=70, rounding=10).program)
+    check_proposal(agreed, own(HOME, datasets=offered), examples.operators(), NOW)
+    assert refusal(replace(agreed, program=PLANNED.program), own(HOME, datasets=offered)).field == "program.parameters"
+
+
 def test_owners_hold_their_own_policy_against_a_planner_that_forgot_it() -> None:
     terms: list[tuple[str, Callable[[Any], Any]]] = [
         ("limits.minimum_cell", lambda t: replace(t, minimum_cell=12)),
         ("limits.zero_is_small", lambda t: replace(t, zero_is_small=True)),
+        ("limits.dominance", lambda t: replace(t, dominance=80)),
+        ("limits.rounding", lambda t: replace(t, rounding=5)),
         ("purpose", lambda t: replace(t, purposes=("prosecution",))),
         ("legal_basis", lambda t: replace(t, legal_bases=("consent",))),
         ("statistic", lambda t: replace(t, statistics=("overlap",))),

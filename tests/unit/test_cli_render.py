@@ -117,6 +117,17 @@ def test_a_suppressed_cell_is_marked_and_explained() -> None:
     assert "<11* not shown: fewer than 11 people, or fewer than 11 once one provider" in text
 
 
+def test_what_counts_were_rounded_to_is_said_under_the_table() -> None:
+    rounded = replace(LIMITS, rounding=5)
+    assert "Counts are rounded to multiples of 5." in shown(pivot_table(FORMS, rounded), 500)
+    assert "Counts are rounded to multiples of 5." in shown(overlap_table(LISTS, rounded))
+
+
+def test_a_percentage_is_among_the_reasons_for_a_suppressed_cell() -> None:
+    text = shown(pivot_table(FORMS, replace(LIMITS, dominance=80)), 500)
+    assert "or one provider has over 80 percent of them" in text
+
+
 def test_nothing_is_explained_where_nothing_is_suppressed() -> None:
     assert "not shown" not in shown(overlap_table(LISTS, EXACT))
 

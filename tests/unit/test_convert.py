@@ -42,7 +42,10 @@ QUERY = st.builds(
         st.builds(query.Statistic, count_by=st.builds(query.CountBy, COLUMNS)),
         st.just(query.Statistic(overlap=query.Overlap())),
     ),
-    st.builds(query.Limits, st.none() | st.integers(0, 100_000), st.booleans()),
+    st.builds(
+        query.Limits, st.none() | st.integers(0, 100_000), st.booleans(),
+        st.none() | st.integers(1, 99), st.none() | st.integers(2, 1000),
+    ),
     st.builds(query.Seats, st.integers(1, 64), st.lists(TEXT, max_size=3).map(tuple)),
     st.booleans(),
 )  # fmt: skip
@@ -89,6 +92,8 @@ def test_a_query_is_the_same_from_a_file_and_prints_to_one_canonical_form(asked:
         ({"statistic": {"count_by": {"columns": ["a; DROP TABLE"]}}}, "statistic.count_by.columns[0]"),
         ({"statistic": {"mean": {}}}, "statistic.mean"),
         ({"limits": {"minimum_cell": -1}}, "limits.minimum_cell"),
+        ({"limits": {"dominance": 100}}, "limits.dominance"),
+        ({"limits": {"rounding": 1}}, "limits.rounding"),
         ({"limits": {"minimum_cell": "11"}}, "limits.minimum_cell"),
         ({"sources": [{"dataset": "spaces/a.example/datasets/x"}], "statistic": {"overlap": {}}}, "sources"),
         ({"surprise": 1}, "surprise"),

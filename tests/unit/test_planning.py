@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from gateway.domain import query
 from gateway.domain.dataset import Code, Column, ColumnType
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import Offer
+from gateway.domain.offer import Offer, Space
 from gateway.rules.offers import check_offer
 from tests import examples
 from tests.examples import CARE, HOME, NEUTRAL, POLICE
@@ -103,6 +104,40 @@ def test_the_strictest_owner_decides() -> None:
     problem = refusal(examples.question(limits=query.Limits(29)), known)
     assert problem.space == CARE
     assert "30" in problem.advice
+
+
+def with_terms(**terms: dict[str, int]) -> dict[str, Space]:
+    """The federation with further terms of these owners' datasets."""
+    known = examples.spaces()
+    for name, changes in terms.items():
+        dataset = examples.dataset(entity := f"https://{name}.example")
+        stricter = replace(dataset, terms=replace(dataset.terms, **changes))
+        known[entity] = replace(known[entity], offer=replace(known[entity].offer, datasets=(stricter,)))
+    return known
+
+
+def test_the_least_percentage_and_the_common_multiple_of_all_bases_hold() -> None:
+    known = with_terms(care={"dominance": 80, "rounding": 4}, police={"dominance": 70, "rounding": 6})
+    settled = examples.contract(known=known)
+    assert (settled.limits.dominance, settled.limits.rounding) == (70, 12)
+    given = json.loads(settled.program.parameters)
+    assert (given["dominance"], given["rounding"]) == (70, 12)
+    tighter = examples.contract(examples.question(limits=query.Limits(None, False, 60, 5)), known)
+    assert (tighter.limits.dominance, tighter.limits.rounding) == (60, 60)
+    looser = examples.contract(examples.question(limits=query.Limits(None, False, 90, 2)), known)
+    assert (looser.limits.dominance, looser.limits.rounding) == (70, 12)
+
+
+def test_bases_without_a_common_multiple_in_range_are_refused() -> None:
+    known = with_terms(care={"rounding": 997}, police={"rounding": 2})
+    problem = refusal(examples.question(), known)
+    assert (problem.reason, problem.field) == (Reason.POLICY_REFUSED, "limits.rounding")
+
+
+def test_an_exact_release_is_neither_rounded_nor_held_against_a_percentage() -> None:
+    known = with_terms(care={"dominance": 80, "rounding": 4})
+    limits = examples.contract(examples.overlap(limits=query.Limits(0)), known).limits
+    assert (limits.minimum_cell, limits.dominance, limits.rounding) == (0, None, None)
 
 
 def test_sources_that_code_a_column_differently_are_not_counted_together() -> None:

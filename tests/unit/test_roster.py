@@ -173,3 +173,16 @@ def test_overlap_cells_are_the_patterns_with_bit_i_for_list_i() -> None:
     assert len(cells) == 7
     # Three lists of the same short name are told apart by their spaces.
     assert release.columns(made) == ("home.example/list", "police.example/list", "care.example/list")
+
+
+@pytest.mark.parametrize(("value", "fits"), [(0, True), (200, True), (300, False), (190, False)])
+def test_a_rounded_table_has_multiples_up_to_the_bound_rounded(value: int, fits: bool) -> None:
+    """Three providers share 192 rows at most."""
+    body = replace(CONTRACT.body, limits=replace(CONTRACT.body.limits, rounding=100))
+    vectors = {pid: [(v + pid + 1) % P for v in (value, 0, 100, 1, 0, 1)] for pid in range(3)}
+    if fits:
+        assert [row.count for row in release.open_table(body, vectors).rows] == [value, None, 100]
+        return
+    with pytest.raises(IsthmusError) as caught:
+        release.open_table(body, vectors)
+    assert caught.value.reason is Reason.INCONSISTENT_SHARES

@@ -36,6 +36,8 @@ def query_from(message: qpb.JointQuery) -> query.Query:
         limits=query.Limits(
             message.limits.minimum_cell if message.limits.HasField("minimum_cell") else None,
             message.limits.zero_is_small,
+            message.limits.dominance if message.limits.HasField("dominance") else None,
+            message.limits.rounding if message.limits.HasField("rounding") else None,
         ),
         seats=query.Seats(message.seats.count or 3, tuple(message.seats.at)),
         demo_view=message.demo_view,
@@ -53,7 +55,12 @@ def query_to(asked: query.Query) -> qpb.JointQuery:
             for source in asked.sources
         ],
         link_on=asked.link_on,
-        limits=qpb.Limits(minimum_cell=asked.limits.minimum_cell, zero_is_small=asked.limits.zero_is_small),
+        limits=qpb.Limits(
+            minimum_cell=asked.limits.minimum_cell,
+            zero_is_small=asked.limits.zero_is_small,
+            dominance=asked.limits.dominance,
+            rounding=asked.limits.rounding,
+        ),
         seats=qpb.Seats(count=asked.seats.count, at=asked.seats.at),
         demo_view=asked.demo_view,
     )
@@ -128,6 +135,8 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
             zero_is_small=terms.zero_is_small,
             minimum_seats=terms.minimum_seats,
             demo_view=terms.demo_view,
+            dominance=terms.dominance,
+            rounding=terms.rounding,
         ),
         edition=cat.Edition(
             id=item.edition.id,

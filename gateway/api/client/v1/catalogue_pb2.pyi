@@ -109,7 +109,7 @@ class Code(_message.Message):
     def __init__(self, value: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Terms(_message.Message):
-    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view")
+    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "dominance", "rounding")
     PURPOSES_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +118,8 @@ class Terms(_message.Message):
     ZERO_IS_SMALL_FIELD_NUMBER: _ClassVar[int]
     MINIMUM_SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
+    DOMINANCE_FIELD_NUMBER: _ClassVar[int]
+    ROUNDING_FIELD_NUMBER: _ClassVar[int]
     purposes: _containers.RepeatedScalarFieldContainer[str]
     legal_bases: _containers.RepeatedScalarFieldContainer[str]
     statistics: _containers.RepeatedScalarFieldContainer[str]
@@ -126,7 +128,9 @@ class Terms(_message.Message):
     zero_is_small: bool
     minimum_seats: int
     demo_view: bool
-    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ...) -> None: ...
+    dominance: int
+    rounding: int
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ...) -> None: ...
 
 class Edition(_message.Message):
     __slots__ = ("id", "create_time", "snapshot", "row_bound")
