@@ -3,8 +3,11 @@ a cell that one provider dominates is hidden (row 32)."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +18,9 @@ from connectors.engine.runtime import Engine
 from connectors.engine.sharing import open_
 from connectors.engine.tables import Limits, limited, limited_clear
 from gateway.rules.sharing import reconstruct
+from gateway.sandbox.data import YEAR
 from tests.e2e.shell import QUERIES, Shell
-from tests.e2e.truth import MINIMUM
+from tests.e2e.truth import MINIMUM, PROVIDERS, cells, everyone, form_by_year
 from tests.engine.harness import SHAPES, Party, revealed, run, shared
 from tests.engine.test_programs import GROUPS, execute
 
@@ -75,6 +79,29 @@ def test_31_a_hidden_cell_is_marked_in_the_answer(shell: Shell) -> None:
     hidden = [row for row in done.json["rows"] if row.get("suppressed")]
     assert hidden and all(row["count"] is None and row["suppressed"] == ["count"] for row in hidden)
     assert all(row["count"] == 0 or row["count"] >= MINIMUM for row in done.json["rows"] if row not in hidden)
+
+
+def test_32_a_dominated_cell_is_hidden_and_the_others_are_rounded_in_the_answer(shell: Shell) -> None:
+    """People of two years, by form and year, of whom no provider may have over 45 percent, to multiples of 5."""
+    asked = yaml.safe_load((QUERIES / "form_year.yaml").read_text())
+    for source in asked["sources"]:
+        source["filters"] = [{"column": YEAR, "one_of": ["2013", "2014"]}]
+    asked["limits"] |= {"dominance": 45, "rounding": 5}
+    done = shell("run", shell.file("dominated.yaml", yaml.safe_dump(asked)), "--json")
+    assert done.code == 0, done.err + done.out
+    some = [person for person in everyone() if person.year in (2013, 2014)]
+    own = {
+        provider: Counter((person.form, str(person.year)) for person in some if lists & set(person.lists))
+        for provider, lists in PROVIDERS.items()
+    }
+    told = form_by_year(some)
+    dominated = {
+        cell for cell, count in told.items() if count and any(100 * of[cell] > 45 * count for of in own.values())
+    }
+    assert dominated and any(count for cell, count in told.items() if cell not in dominated)
+    assert cells(done.json) == {
+        cell: None if count is None or cell in dominated else (count + 2) // 5 * 5 for cell, count in told.items()
+    }
 
 
 @settings(max_examples=200)
