@@ -28,8 +28,8 @@ def main(argument: str, *more: str) -> None:
     import uvloop
 
     from connectors import app
-    from connectors.rules.ledger import Ledger
     from connectors.launch import forkserver as launch
+    from connectors.rules.ledger import Ledger
 
     # Every row is another question about the same rows, whose answer holds figures and nobody's data.
     Ledger.objection = lambda *_: None  # type: ignore[method-assign]
