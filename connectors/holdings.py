@@ -208,8 +208,8 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
             policy.zero_is_small,
             policy.minimum_seats,
             policy.demo_view,
-            policy.dominance,
-            policy.rounding,
+            dominance=policy.dominance,
+            rounding=policy.rounding,
         ),
         edition=Edition(settings.edition.id, settings.edition.created, report.pinned, settings.edition.row_bound),
     )
