@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from connectors.engine.field import Array
+from connectors.engine.wire import LANES_AT_ONCE
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
 Result = TypeVar("Result")
-LANES_AT_ONCE = 8
 
 
 async def blocks(

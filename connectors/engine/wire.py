@@ -16,7 +16,6 @@ import numpy as np
 
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array, in_field
-from connectors.engine.lanes import LANES_AT_ONCE
 from connectors.engine.randomness import KEY_BYTES
 from connectors.rules.session_keys import BadFrame, Opener, Sealer
 
@@ -25,6 +24,7 @@ TAG_BYTES = 16
 ELEMENT_BYTES = 8
 DIGEST_WORDS = 4
 LANE = 1 << 40  # a counter is a lane (runtime.py) times this and a step within it
+LANES_AT_ONCE = 8
 EARLY_FRAMES = 1 << 12
 _EARLY_ROUNDS = 3  # of messages at the cap, in all lanes
 
