@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,7 @@ from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding, read_rows
 from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers, in_uniform_time
+from connectors.offering import of_holdings
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
 from connectors.session import Session, SessionKeys
 from gateway.domain.approval import ApprovalBody, SeatKey, SignedApproval, SignedContract
@@ -53,7 +54,8 @@ log = structlog.get_logger()
 @dataclass(slots=True)
 class Agent:
     own: OwnPart
-    holdings: Mapping[str, Holding]
+    # Shared with the ledgers; a policy that changes puts another holding in its place.
+    holdings: dict[str, Holding]
     trust: Federation
     revocations: Revocations
     reader: Reader
@@ -81,7 +83,7 @@ class Agent:
         try:
             contract = from_bytes(Contract, draft, what="draft", reason=Reason.CONTRACT_INVALID)
             queries.checked(contract.query, what="draft")
-            check_draft(contract, self.own)
+            check_draft(contract, self.own, self.operators(), self.clock.now())
         except IsthmusError as problem:
             return Verdict(
                 self.own.entity,
@@ -183,12 +185,13 @@ class Agent:
             keys=waiting[1],
             pool=self.pool,
             read_rows=lambda: read_rows(contract.body, self.own.entity, self.holdings),
-            spend=lambda: self._note("session.output", contract, "output shares leave for the recipients"),
+            spend=lambda: self._spend(contract),
             receipt=lambda outputs, summary: self._receipt(contract, outputs, summary),
         )
         self._sessions[contract.body.session] = (session, signed)
-        # Something may have been revoked since it was checked, before anybody could find this session.
+        # Something may have been revoked, or a policy changed, before anybody could find this session.
         self.look_again()
+        self.look_at_policies()
         return session
 
     async def run(self, session: Session) -> AsyncGenerator[RunEvent, None]:
@@ -240,6 +243,36 @@ class Agent:
             if self.revocations.revoked(contract, ()) is not None:
                 self._forget(digest)
 
+    async def change_policy(self, holding: Holding) -> None:
+        """From now on the dataset is under this policy. It is in force before it is written down: it may be a
+        withdrawal. Raises IsthmusError where it cannot be written down."""
+        name, version = holding.dataset.name, holding.dataset.terms.version
+        self.holdings[name] = holding
+        self.own = of_holdings(self.own, self.holdings)
+        self.look_at_policies()
+        detail = f"version {version} is in force"
+        await self.database.audit.append([Fact(self.clock.now(), "policy.changed", self.own.entity, name, detail)])
+
+    async def keep_policy(self, dataset: str, problem: IsthmusError) -> None:
+        """A new policy was no policy: the one in force stays."""
+        await self._refused("policy.refused", dataset, problem)
+
+    def look_at_policies(self) -> None:
+        """Hold what runs and waits against the policies in force; what they allow no more ends here."""
+        for session, _ in list(self._sessions.values()):
+            if (problem := self._objection(session.contract)) is not None:
+                session.stop(Failure(problem.reason.value, problem.space, "session", problem.public, problem.advice))
+        for digest, (contract, _) in list(self._waiting.items()):
+            if self._objection(contract) is not None:
+                self._forget(digest)
+
+    def _objection(self, contract: SignedContract) -> IsthmusError | None:
+        try:
+            check_draft(contract.body, self.own, self.operators(), self.clock.now())
+        except IsthmusError as problem:
+            return problem
+        return None
+
     def _check_revocations(self, contract: SignedContract) -> None:
         """Fresh lists of everybody concerned, and nothing of it revoked. Raises IsthmusError."""
         self.revocations.check(contract.body)
@@ -261,6 +294,10 @@ class Agent:
             except TokenProblem as problem:
                 if problem.problem is not Problem.OLDER:
                     raise
+        return self.operators()
+
+    def operators(self) -> dict[str, Operator]:
+        """Everybody who is believed now."""
         return {entity.entity_id: operator_of(entity) for entity in self.trust.entities()}
 
     async def _approve(self, contract: SignedContract) -> Approval:
@@ -306,6 +343,12 @@ class Agent:
                 **summary,
             },
         )
+
+    async def _spend(self, contract: SignedContract) -> None:
+        """Durably, before output shares leave. A policy that was withdrawn a moment ago keeps them here."""
+        if (problem := self._objection(contract)) is not None:
+            raise problem
+        await self._note("session.output", contract, "output shares leave for the recipients")
 
     async def _note(self, kind: str, contract: SignedContract, detail: str) -> None:
         await self.database.audit.append([self._fact(kind, contract, detail)])

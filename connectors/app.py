@@ -16,20 +16,19 @@ import structlog
 from connectors.agent import Agent
 from connectors.config import AgentConfig
 from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
-from connectors.engine import programs
 from connectors.holdings import open_holdings
 from connectors.keys import AgentKeys
 from connectors.launch.settings import party_settings
 from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers
-from connectors.rules.approval import OwnPart
+from connectors.offering import own_part
+from connectors.policy_watch import PolicyWatch
 from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.config import broken, database_url, load
 from gateway.domain.audit import Break
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import Offer, ProgramOffer
 from gateway.domain.session import Failure
 from gateway.edges.audit_heads import own_promises
 from gateway.edges.channels import Channels
@@ -45,8 +44,6 @@ from gateway.edges.store.database import Database
 from gateway.edges.tokens import Verifier
 
 SERVICE = "/isthmus.agent.v1.AgentService/"
-# What a session is spoken in: the runtime, and the version of the codec of `engine/wire.py`.
-ENGINE, CODEC = "mpyc 0.11", 1
 OFFER_EVERY = 3600.0
 log = structlog.get_logger()
 
@@ -106,13 +103,13 @@ class Line:
             self._offering.cancel()
 
     async def _offer_for_ever(self) -> None:
-        """An offer lives a day: a fresh one goes out well before, and at once when another key signs."""
+        """An offer lives a day: a fresh one goes out well before, and at once when key or policies have changed."""
         while True:
-            kid = self._agent.writer.signer().kid
+            kid, own = self._agent.writer.signer().kid, self._agent.own
             self._say(pb.ConnectRequest(hello=pb.Hello(offer=self._agent.offer(), process=self._process)))
             for _ in range(int(OFFER_EVERY / KEYS_EVERY)):
                 await asyncio.sleep(KEYS_EVERY)
-                if self._agent.writer.signer().kid != kid:
+                if self._agent.writer.signer().kid != kid or self._agent.own is not own:
                     break
 
     def _lost(self) -> Failure:
@@ -253,24 +250,17 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         await revocations.restore()
         await trust.restore()
         writer = Writer(settings.entity, rings.contract.active, clock, ids)
-        offer = Offer(
-            datasets=tuple(holdings[name].dataset for name in sorted(holdings)),
-            programs=tuple(
-                ProgramOffer(name, module.VERSION, programs.digest(name), module.LEAKAGE)
-                for name, module in sorted(programs.PROGRAMS.items())
-            ),
-            seats=settings.seats,
-            engine=ENGINE,
-            codec=CODEC,
-        )
-        own = OwnPart(settings.entity, offer, {name: holding.spaces for name, holding in holdings.items()})
+        own = own_part(settings.entity, holdings, settings.seats)
         ledgers = Ledgers(settings.entity, holdings, database.ledger, clock)
         agent = Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock)
+        files = {name: holding.policy_file for name, holding in holdings.items()}
+        policies = PolicyWatch(agent, {name: file for name, file in files.items() if file is not None})
         channels = Channels(rings.target)
         stack.push_async_callback(channels.close)
         process = ids.fresh()
         tasks = [
             asyncio.create_task(rings.watch()),
+            asyncio.create_task(policies.for_ever()),
             asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),
         ]

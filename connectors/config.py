@@ -1,18 +1,59 @@
-"""The agent's configuration: one TOML file, and one per dataset with its policy. Frozen, unknown keys refused.
+"""The agent's configuration: one TOML file, one per dataset, and one per policy. Frozen, unknown keys refused.
 
-Invariant: secrets come by path; a path is relative to the file that names it.
+Invariant: secrets come by path; a path is relative to the file that names it. What a policy says with codes, it says
+with those of `gateway.rules.codelists`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from connectors.engine.confinement import DEFAULT_MEMORY_MIB
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
+from gateway.rules.codelists import ANYWHERE, COUNTRIES, LEGAL_BASES, NATIONAL_LAW, PURPOSES, UNION
+from gateway.rules.offers import MAX_NUMBER
+from gateway.rules.planning import PROGRAM_OF
 from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
+from gateway.rules.text import nearest
+
+
+def _known(codes: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
+    for code in codes:
+        if code not in known:
+            raise ValueError(f"{code!r:.80} is not on the list. {nearest(code, sorted(known), 'There are')}")
+    return codes
+
+
+def _purposes(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return _known(codes, PURPOSES)
+
+
+def _legal_bases(codes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    return _known(codes, {**LEGAL_BASES, **{item.code: item.law for item in info.data.get("national_law", ())}})
+
+
+def _national(code: str) -> str:
+    named = NATIONAL_LAW.fullmatch(code)
+    if named is None:
+        raise ValueError("national law is called national-XX-NAME: the country, then lower case, digits, hyphens")
+    _known((named[1],), COUNTRIES)
+    return code
+
+
+def _jurisdictions(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return _known(codes, {*COUNTRIES, UNION, ANYWHERE})
+
+
+def _statistics(names: tuple[str, ...]) -> tuple[str, ...]:
+    return _known(names, PROGRAM_OF)
+
+
+Some = Field(min_length=1)
 
 
 class AgentKeys(Strict):
@@ -75,18 +116,43 @@ class EditionConfig(Strict):
     row_bound: int
 
 
-class PolicyConfig(Strict):
-    """Who may ask what of this dataset. `spaces` are entity IDs of initiators; "*" allows every peer. `questions` is
-    how many different ones an edition answers, whoever asks."""
+class NationalLawConfig(Strict):
+    """A legal basis of national law: `code` is national-XX-NAME, `law` says which article of which law."""
 
+    code: Annotated[str, AfterValidator(_national)]
+    law: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ColumnRuleConfig(Strict):
+    """For whom a column is, and for what: without `as`, to count by and to filter on."""
+
+    name: str
     spaces: tuple[str, ...] = ("*",)
-    purposes: tuple[str, ...]
-    legal_bases: tuple[str, ...]
-    statistics: tuple[str, ...]
-    minimum_cell: int = 11
-    exact_statistics: tuple[str, ...] = ()
+    statistics: Annotated[tuple[str, ...], AfterValidator(_statistics)] = ()
+    use: Literal["group", "filter"] | None = Field(None, alias="as")
+
+
+class PolicyConfig(Strict):
+    """A policy: who may ask what of a dataset. `spaces` are entity IDs of initiators; "*" allows every peer. A column
+    without a rule is open to all who may ask. `questions` is how many different ones an edition answers, whoever asks.
+    From the day `expires` on, none."""
+
+    version: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+    expires: date | None = None
+    spaces: tuple[str, ...] = ("*",)
+    # Before the legal bases, which are checked against it.
+    national_law: tuple[NationalLawConfig, ...] = ()
+    purposes: Annotated[tuple[str, ...], Some, AfterValidator(_purposes)]
+    legal_bases: Annotated[tuple[str, ...], Some, AfterValidator(_legal_bases)]
+    statistics: Annotated[tuple[str, ...], Some, AfterValidator(_statistics)]
+    minimum_cell: Annotated[int, Field(ge=0, le=MAX_NUMBER)] = 11
+    exact_statistics: Annotated[tuple[str, ...], AfterValidator(_statistics)] = ()
     zero_is_small: bool = False
     minimum_seats: int = 3
+    minimum_t: Annotated[int, Field(ge=1, le=3)] = 1
+    transfer: Annotated[tuple[str, ...], AfterValidator(_jurisdictions)] = (ANYWHERE,)
+    programs: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...] = ()
+    columns: tuple[ColumnRuleConfig, ...] = ()
     questions: Annotated[int, Field(ge=1)] | None = None
     demo_view: bool = False
     dominance: Annotated[int, Field(ge=1, le=MAX_DOMINANCE)] | None = None
@@ -94,7 +160,8 @@ class PolicyConfig(Strict):
 
 
 class DatasetConfig(Strict):
-    """One dataset. `snapshot_key` is a file of at least 32 random bytes that pins its rows."""
+    """One dataset. `snapshot_key` is a file of at least 32 random bytes that pins its rows, `policy` a file of its
+    own, which changes more often and is reviewed by others than the description."""
 
     id: str
     title: str
@@ -108,4 +175,4 @@ class DatasetConfig(Strict):
     columns: tuple[ColumnConfig, ...]
     derived: tuple[DerivedConfig, ...] = ()
     edition: EditionConfig
-    policy: PolicyConfig
+    policy: Beside

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from connectors.config import DatasetConfig
+from connectors.config import DatasetConfig, PolicyConfig
+from connectors.policies import columns_of, described, terms_of
+from connectors.rules.columns import ColumnRule
 from connectors.sources.errors import SourceError
 from connectors.sources.linking import LinkedRows, link_locally
 from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
 from gateway.config import load
 from gateway.domain.contract import Contract, Input
-from gateway.domain.dataset import Code, Column, Dataset, Edition, Terms
+from gateway.domain.dataset import Column, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
@@ -36,6 +38,10 @@ class Holding:
     snapshot_key: bytes = field(repr=False)
     # How many questions an edition answers; None: any number.
     questions: int | None = None
+    # Which column is for whom; one without a rule is for everybody.
+    columns: tuple[ColumnRule, ...] = ()
+    # Where its policy stands; None for one that was made without a file.
+    policy_file: Path | None = None
 
 
 def open_holdings(entity: EntityId, paths: Sequence[Path]) -> dict[str, Holding]:
@@ -47,6 +53,13 @@ def open_holdings(entity: EntityId, paths: Sequence[Path]) -> dict[str, Holding]
             raise IsthmusError(Reason.CONFIGURATION, f"{path} describes {holding.dataset.name} again", field="id")
         holdings[holding.dataset.name] = holding
     return holdings
+
+
+def under(holding: Holding, policy: PolicyConfig) -> Holding:
+    """The same rows under this policy. Raises IsthmusError(CONFIGURATION) for one that does not fit the dataset."""
+    columns = columns_of(policy, holding.dataset.columns)
+    dataset = replace(holding.dataset, terms=terms_of(policy))
+    return replace(holding, dataset=dataset, spaces=policy.spaces, questions=policy.questions, columns=columns)
 
 
 def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> LinkedRows:
@@ -151,17 +164,9 @@ def _columns(dataset: Dataset, names: Sequence[str]) -> tuple[Column, ...]:
 
 
 def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
-    name = f"spaces/{host_of(entity)}/datasets/{settings.id}"
-    columns = tuple(
-        Column(
-            column.name,
-            column.type,
-            column.label,
-            column.standard,
-            tuple(Code(code.value, code.label or code.value) for code in column.codes),
-        )
-        for column in settings.columns
-    )
+    policy = load(PolicyConfig, settings.policy)
+    dataset = described(host_of(entity), settings, policy)
+    name, columns = dataset.name, dataset.columns
     derived = tuple(YearOf(item.column, item.year_of) for item in settings.derived)
     try:
         source = DatasetSource(SourceConfig(settings.folder, settings.file, columns, settings.key_columns, derived))
@@ -190,27 +195,5 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
             space=entity,
             advice=f"Set it to at least {2 ** math.ceil(math.log2(report.rows))}",
         )
-    policy = settings.policy
-    dataset = Dataset(
-        name=name,
-        title=settings.title,
-        description=settings.description,
-        vocabulary=settings.vocabulary,
-        columns=columns,
-        key_columns=settings.key_columns,
-        coverage=settings.coverage,
-        terms=Terms(
-            policy.purposes,
-            policy.legal_bases,
-            policy.statistics,
-            policy.minimum_cell,
-            policy.exact_statistics,
-            policy.zero_is_small,
-            policy.minimum_seats,
-            policy.demo_view,
-            dominance=policy.dominance,
-            rounding=policy.rounding,
-        ),
-        edition=Edition(settings.edition.id, settings.edition.created, report.pinned, settings.edition.row_bound),
-    )
-    return Holding(dataset, source, policy.spaces, key, policy.questions)
+    pinned = replace(dataset, edition=replace(dataset.edition, snapshot=report.pinned))
+    return under(Holding(pinned, source, (), key, policy_file=settings.policy), policy)

@@ -147,7 +147,8 @@ class FakeAgent:
     async def check(self, draft: bytes) -> Verdict:
         self._reach()
         try:
-            check_draft(from_bytes(Contract, draft, what="draft"), self.own)
+            known = from_bytes(Contract, draft, what="draft")
+            check_draft(known, self.own, examples.operators(), self.clock.now())
         except IsthmusError as problem:
             return Verdict(self.own.entity, Decision.REFUSED, 0, 0, problem.reason, problem.public, problem.advice)
         return Verdict(self.own.entity, Decision.ALLOWED, 100, 1000)

@@ -7,8 +7,9 @@ Invariant: the agent does not trust its gateway to have checked anything; the sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from connectors.rules.columns import ColumnRule, check_columns
 from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
@@ -19,11 +20,12 @@ from gateway.rules.contract import check_contract, check_parameters, check_whole
 
 @dataclass(frozen=True, slots=True)
 class OwnPart:
-    """What this space offers, and per dataset the spaces that may initiate."""
+    """What this space offers, and per dataset the spaces that may initiate, and rules for its columns."""
 
     entity: str
     offer: Offer
     spaces: Mapping[str, Sequence[str]]
+    columns: Mapping[str, Sequence[ColumnRule]] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset | None:
         return next((dataset for dataset in self.offer.datasets if dataset.name == name), None)
@@ -33,7 +35,7 @@ class OwnPart:
         return "*" in self.spaces[name] or space in self.spaces[name]
 
 
-def check_draft(draft: Contract, own: OwnPart) -> None:
+def check_draft(draft: Contract, own: OwnPart, operators: Mapping[str, Operator], now: int) -> None:
     """What can be said from public metadata; raises IsthmusError with what would pass."""
     check_whole(draft)
     datasets = _own_datasets(draft, own)
@@ -49,7 +51,9 @@ def check_draft(draft: Contract, own: OwnPart) -> None:
     for index, source in enumerate(draft.query.sources):
         if (named := own.dataset(source.dataset)) is not None:
             planning.check_source(draft.query, index, named)
-    policy.check_terms(draft, datasets)
+    for dataset in datasets:
+        check_columns(draft, dataset, own.columns.get(dataset.name, ()))
+    policy.check_terms(draft, datasets, operators, now)
     if len(draft.seats_of(own.entity)) > own.offer.seats:
         raise IsthmusError(
             Reason.SEATS_REFUSED,
@@ -65,7 +69,7 @@ def check_proposal(contract: Contract, own: OwnPart, operators: Mapping[str, Ope
     check_contract(contract, operators, now)
     if own.entity not in contract.entities():
         raise invalid("the contract gives this space no part", space=own.entity)
-    check_draft(contract, own)
+    check_draft(contract, own, operators, now)
 
 
 def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:

@@ -19,6 +19,7 @@ from gateway.cli import (
     computations,
     operate,
     people,
+    policies,
     questions,
     sign_in,
     trust,
@@ -143,6 +144,18 @@ _register(
     ("accept", audit.accept, "isthmus audit accept https://care.example --config space/gateway.toml"),
 )
 app.add_typer(_audit, name="audit")
+
+_policies = typer.Typer(
+    no_args_is_help=True,
+    help="For stewards: what a policy allows, before it goes live.",
+    epilog="Example: isthmus policies check shelters.policy.toml",
+)
+_register(
+    _policies,
+    ("check", policies.check, "isthmus policies check shelters.policy.toml"),
+    ("test", policies.test, "isthmus policies test shelters.toml question.yaml --from https://police.example"),
+)
+app.add_typer(_policies, name="policies")
 
 _gateway = typer.Typer(
     no_args_is_help=True,

@@ -74,7 +74,7 @@ gateway = $own_gateway
 database = "sqlite+aiosqlite:///agent.db"
 # As many as gateway.toml says.
 seats = 1
-# One file per dataset, with its policy.
+# One file per dataset.
 datasets = ["datasets/example.toml"]
 
 [keys]
@@ -104,6 +104,8 @@ folder = "../data"
 file = "example.csv"
 # 32 random bytes that pin the rows of an edition, so that a change is noticed and nobody can guess at them.
 snapshot_key = "example.key"
+# Who may ask what: a file of its own, which others review.
+policy = "example.policy.toml"
 # Columns that identify a person, in every source alike.
 key_columns = ["first_name", "last_name", "birth_date"]
 
@@ -147,10 +149,13 @@ year_of = "referred"
 id = "2024-1"
 created = $today
 row_bound = 128
+"""
 
-# Who may ask what. A cell under `minimum_cell` is suppressed before anything is opened;
+POLICY = """\
+# Who may ask what of a dataset. A cell under `minimum_cell` is suppressed before anything is opened;
 # `exact_statistics` may be released without that.
-[policy]
+# Count it up with every change: the catalogue shows it.
+version = 1
 spaces = ["*"]
 purposes = ["trend-monitoring"]
 legal_bases = ["gdpr-6-1-e"]
@@ -228,6 +233,7 @@ FILES = {
     "gateway.toml": GATEWAY,
     "agent/agent.toml": AGENT,
     "agent/datasets/example.toml": DATASET,
+    "agent/datasets/example.policy.toml": POLICY,
     "agent/data/example.csv": DATA,
     "client/profile.toml": PROFILE,
 }

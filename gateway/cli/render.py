@@ -142,6 +142,8 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("For", ", ".join(terms.purposes)),
         ("On the basis of", ", ".join(terms.legal_bases)),
         ("Limits", _limits(terms)),
+        ("Results go to", "" if terms.transfer == ("*",) else ", ".join(terms.transfer) or "nobody else"),
+        ("Policy", f"version {terms.version}" + (f", expires {terms.expires}" if terms.expires else "")),
         ("People linked on", ", ".join(item.key_columns)),
     )
     for name, value in rows:
@@ -161,7 +163,8 @@ def _limits(terms: Terms) -> str:
         said.append(f"none of which one provider has over {terms.dominance} percent")
     if terms.rounding is not None:
         said.append(f"counts to multiples of {terms.rounding}")
-    return f"{', '.join(said)}; at least {terms.minimum_seats} parties compute"
+    parties = max(terms.minimum_seats, 2 * terms.minimum_t + 1)
+    return f"{', '.join(said)}; at least {parties} parties compute"
 
 
 def spaces(found: Sequence[Space], now: int | None = None) -> RenderableType:

@@ -36,7 +36,12 @@ class Column:
 
 @record
 class Terms:
-    """What a dataset's policy says in public, so that a dry run can answer from metadata alone."""
+    """What a dataset's policy says in public, so that a dry run can answer from metadata alone.
+
+    From the day `expires` on (ISO 8601, in UTC; empty: never) nothing is answered. `transfer` are the jurisdictions of
+    the spaces whose people may have results: countries, EU for its member states, * for all. Where
+    `programs` names digests, no other program runs on the dataset.
+    """
 
     purposes: tuple[str, ...]
     legal_bases: tuple[str, ...]
@@ -46,6 +51,11 @@ class Terms:
     zero_is_small: bool = False
     minimum_seats: int = 3
     demo_view: bool = False
+    version: int = 1
+    expires: str = ""
+    minimum_t: int = 1
+    transfer: tuple[str, ...] = ("*",)
+    programs: tuple[str, ...] = ()
     # What a cell may hold of one provider, in percent, and what counts are multiples of.
     dominance: int | None = None
     rounding: int | None = None

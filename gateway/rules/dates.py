@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -17,3 +17,8 @@ def is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def day_of(now: int) -> str:
+    """The day in UTC of a time in seconds since 1970; days in this form sort as text."""
+    return datetime.fromtimestamp(now, UTC).date().isoformat()

@@ -153,7 +153,7 @@ def policy(ends: Ends, offer: Offer, opened: Sequence[str] | None) -> Finding:
     found = [dataset for dataset in offer.datasets if opened is None or dataset.name in opened]
     if not found:
         text = f"None of the {len(offer.datasets)} datasets of {peer} is open to questions from {own}."
-        advice = f"Ask the stewards of {peer} to name {own} in the policy of a dataset (`policy.spaces`)"
+        advice = f"Ask the stewards of {peer} to name {own} in the policy of a dataset (`spaces`)"
         return warned(Step.POLICY, Cause.NOTHING_OPEN, text, Actor.PEER, advice, f"0 of {len(offer.datasets)}")
     measured = f"{len(found)} of {len(offer.datasets)} open: {'; '.join(map(_terms, found))}; {seats}"
     return fine(Step.POLICY, f"{peer} lets {own} ask about {len(found)} of its datasets.", measured)

@@ -12,6 +12,7 @@ from gateway.rules.policy import dominance_in_range, rounding_in_range
 from gateway.rules.queries import COLUMN_NAME, DATASET_NAME
 
 MAX_SEATS = 64
+MAX_NUMBER = 2**31 - 1  # what the catalogue can say of terms
 
 
 def check_offer(offer: Offer, entity: str) -> Offer:
@@ -32,9 +33,11 @@ def check_offer(offer: Offer, entity: str) -> Offer:
             values = [code.value for code in column.codes]
             if len(set(values)) < len(values):
                 raise _refused(f"lists a code of {dataset.name} {column.name} twice", "datasets.columns", entity)
-        if dataset.edition.row_bound < 1 or dataset.terms.minimum_cell < 0:
-            raise _refused(f"gives {dataset.name} a bound or a minimum below its range", "datasets", entity)
-        if not dominance_in_range(dataset.terms.dominance) or not rounding_in_range(dataset.terms.rounding):
+        terms = dataset.terms
+        numbers = (terms.minimum_cell, terms.minimum_seats, terms.minimum_t, terms.version)
+        if dataset.edition.row_bound < 1 or not all(0 <= number <= MAX_NUMBER for number in numbers):
+            raise _refused(f"gives {dataset.name} a bound or a minimum outside its range", "datasets", entity)
+        if not dominance_in_range(terms.dominance) or not rounding_in_range(terms.rounding):
             raise _refused(f"gives {dataset.name} a dominance or rounding out of range", "datasets.terms", entity)
     return offer
 

@@ -6,7 +6,6 @@ that holds the same facts can make the same draft and compare.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from gateway.domain.offer import ProgramOffer, Space
 from gateway.domain.plan import Decision, Forecast, Learns, Plan, Verdict
 from gateway.rules import dates, policy, seats
 from gateway.rules.sharing import P
+from gateway.rules.text import nearest
 
 PROGRAM_OF = {"count_by": "group_count", "overlap": "overlap"}
 STARTS_WITHIN = 600  # seconds that a contract may wait for its session (DESIGN section 4)
@@ -215,7 +215,7 @@ def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
                 f"{value!r} is not a code of {item.column} in {dataset.name}",
                 field=field,
                 space=f"https://{dataset.space_host}",
-                advice=_nearest(str(value), known, "Its codes are"),
+                advice=nearest(str(value), known, "Its codes are"),
             )
     if item.between is not None:
         _check_order(item.between, dataset, field)
@@ -251,7 +251,7 @@ def _owner(asked: query.Query, index: int, spaces: Mapping[str, Space]) -> tuple
             Reason.UNKNOWN_DATASET,
             f"no dataset named {name} is offered in this federation",
             field=f"sources[{index}].dataset",
-            advice=_nearest(name, sorted(known), "See `isthmus datasets`; offered are"),
+            advice=nearest(name, sorted(known), "See `isthmus datasets`; offered are"),
         )
     entity, dataset = known[name]
     if not spaces[entity].reachable:
@@ -273,7 +273,7 @@ def _column(dataset: Dataset, name: str, field: str) -> Column:
             f"{dataset.name} has no column {name}",
             field=field,
             space=f"https://{dataset.space_host}",
-            advice=_nearest(name, [column.name for column in dataset.columns], "Its columns are"),
+            advice=nearest(name, [column.name for column in dataset.columns], "Its columns are"),
         )
     return column
 
@@ -330,11 +330,6 @@ def _outcome(draft: contract.Contract) -> str:
         rounded = f", others to multiples of {draft.limits.rounding}" if draft.limits.rounding else ""
         return f"{what}; cells under {draft.limits.minimum_cell} suppressed{rounded}"
     return f"{what}; exact"
-
-
-def _nearest(name: str, known: Sequence[str], lead: str) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"{lead}: {', '.join(known[:12])}"
 
 
 def _wrong_type(dataset: Dataset, field: str, public: str, advice: str = "") -> IsthmusError:

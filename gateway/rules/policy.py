@@ -7,11 +7,13 @@ pass. Nothing here depends on a row.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.domain import contract, query
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Operator
+from gateway.rules import codelists, dates
 
 MAX_DOMINANCE = 99  # percent
 MAX_ROUNDING = 1000
@@ -78,11 +80,21 @@ def rounding_in_range(base: int | None) -> bool:
     return base is None or 2 <= base <= MAX_ROUNDING
 
 
-def check_terms(draft: contract.Contract, datasets: Iterable[Dataset]) -> None:
-    """Raises IsthmusError(POLICY_REFUSED) when one of these datasets' owners would refuse the contract."""
+def check_terms(
+    draft: contract.Contract, datasets: Iterable[Dataset], operators: Mapping[str, Operator], now: int
+) -> None:
+    """Raises IsthmusError(POLICY_REFUSED) when one of these datasets' owners would refuse the contract. `operators` are
+    verified: results go where the initiator's is."""
     asked = draft.query
     for dataset in datasets:
         terms = dataset.terms
+        if terms.expires and dates.day_of(now) >= terms.expires:
+            raise _refused(
+                dataset,
+                "policy.expires",
+                f"{dataset.name} answers nothing any more: its policy expired on {terms.expires}",
+                "Its steward decides on a new one",
+            )
         demanded = demanded_minimum(dataset, asked.statistic.name)
         wanted = (
             ("purpose", asked.purpose, terms.purposes),
@@ -110,6 +122,22 @@ def check_terms(draft: contract.Contract, datasets: Iterable[Dataset]) -> None:
                 f"{dataset.name} wants at least {terms.minimum_seats} seats",
                 f"Ask for {terms.minimum_seats}",
             )
+        if draft.t < terms.minimum_t:
+            raise _refused(
+                dataset,
+                "seats",
+                f"{dataset.name} wants that no {terms.minimum_t} seats together see anything",
+                f"Ask for {2 * terms.minimum_t + 1} seats",
+            )
+        _check_transfer(draft, dataset, operators)
+        if terms.programs and draft.program.digest not in terms.programs:
+            name = f"{draft.program.name} {draft.program.version}"
+            raise _refused(
+                dataset,
+                "program",
+                f"{dataset.name} does not accept program {name} with digest {draft.program.digest}",
+                f"It accepts the digests: {', '.join(terms.programs)}",
+            )
         if draft.demo_view and not terms.demo_view:
             raise _refused(
                 dataset,
@@ -132,7 +160,27 @@ def _check_shares(limits: contract.Limits, dataset: Dataset) -> None:
         raise _refused(dataset, "limits.rounding", text, f"Ask for a multiple of {terms.rounding}")
 
 
+def _check_transfer(draft: contract.Contract, dataset: Dataset, operators: Mapping[str, Operator]) -> None:
+    """Recipients are the initiator's own (`rules.contract`), so results go to its jurisdiction, or stay at home."""
+    allowed, owner = dataset.terms.transfer, f"https://{dataset.space_host}"
+    initiator = operators.get(draft.initiator)
+    where = "" if initiator is None else initiator.jurisdiction
+    if draft.initiator == owner or codelists.covers(allowed, where):
+        return
+    said = f"in {where}" if where else "whose jurisdiction is not known here"
+    raise _refused(
+        dataset,
+        "initiator",
+        f"results on {dataset.name} do not go to {draft.initiator}, {said}",
+        f"They go to: {', '.join(allowed)}" if allowed else "They stay with its owner",
+    )
+
+
 def _refused(dataset: Dataset, field: str, public: str, advice: str) -> IsthmusError:
     return IsthmusError(
-        Reason.POLICY_REFUSED, public, field=field, space=f"https://{dataset.space_host}", advice=advice
+        Reason.POLICY_REFUSED,
+        f"{public} (version {dataset.terms.version} of its policy)",
+        field=field,
+        space=f"https://{dataset.space_host}",
+        advice=advice,
     )

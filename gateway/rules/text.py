@@ -1,9 +1,12 @@
-"""Text that strangers chose, made safe to stand in one line of a log or a terminal.
+"""Text that strangers chose, made safe to stand in one line of a log or a terminal; and what they may have meant.
 
 Invariant: what `escaped` returns has no line break, no control, no invisible and no direction-changing character.
 """
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
 
 
 def escaped(text: str) -> str:
@@ -17,3 +20,9 @@ def escaped(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
+
+
+def nearest(name: str, known: Sequence[str], lead: str) -> str:
+    """Advice to whoever wrote a name that is not known: the one that it is closest to, or the first few."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"{lead}: {', '.join(known[:12])}"

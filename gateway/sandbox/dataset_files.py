@@ -1,4 +1,4 @@
-"""Writes a dataset's description with its policy, as an owner would by hand."""
+"""Writes a dataset's description and its policy, as an owner would by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DatasetFile:
     year_of: tuple[str, str]
 
 
-def write_dataset(path: Path, dataset: DatasetFile) -> None:
+def write_dataset(folder: Path, dataset: DatasetFile) -> None:
     derived, date = dataset.year_of
     lines = [
         f"id = {_(dataset.id)}",
@@ -39,6 +39,7 @@ def write_dataset(path: Path, dataset: DatasetFile) -> None:
         'folder = "../data"',
         f"file = {_(dataset.id + '.csv')}",
         f"snapshot_key = {_(dataset.id + '.key')}",
+        f"policy = {_(dataset.id + '.policy.toml')}",
         f"key_columns = {_(list(dataset.key_columns))}",
         "",
         "[edition]",
@@ -46,17 +47,6 @@ def write_dataset(path: Path, dataset: DatasetFile) -> None:
         f"created = {dataset.created}",
         "# Public: what the number of people is padded to.",
         f"row_bound = {dataset.row_bound}",
-        "",
-        "[policy]",
-        f"purposes = {_(list(PURPOSES))}",
-        f"legal_bases = {_(list(LEGAL_BASES))}",
-        'statistics = ["count_by", "overlap"]',
-        "minimum_cell = 11",
-        "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
-        'exact_statistics = ["overlap"]',
-        "minimum_seats = 3",
-        "# A demonstration may show a sample of one party's receive buffer; leave it out elsewhere.",
-        "demo_view = true",
         "",
         "[[derived]]",
         f"column = {_(derived)}",
@@ -69,6 +59,23 @@ def write_dataset(path: Path, dataset: DatasetFile) -> None:
             lines.append("codes = [")
             lines += [f"  {{ value = {_(code.value)}, label = {_(code.label)} }}," for code in column.codes]
             lines.append("]")
+    _write(folder / f"{dataset.id}.toml", lines)
+    policy = [
+        "version = 1",
+        f"purposes = {_(list(PURPOSES))}",
+        f"legal_bases = {_(list(LEGAL_BASES))}",
+        'statistics = ["count_by", "overlap"]',
+        "minimum_cell = 11",
+        "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
+        'exact_statistics = ["overlap"]',
+        "minimum_seats = 3",
+        "# A demonstration may show a sample of one party's receive buffer; leave it out elsewhere.",
+        "demo_view = true",
+    ]
+    _write(folder / f"{dataset.id}.policy.toml", policy)
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

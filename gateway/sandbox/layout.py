@@ -146,7 +146,7 @@ def _dataset(home: Path, name: str, file: Path) -> None:
     file.rename(home / "data" / f"{name.lower()}.csv")
     keys.write_secret(home / "datasets" / f"{name.lower()}.key", secrets.token_bytes(32))
     write_dataset(
-        home / "datasets" / f"{name.lower()}.toml",
+        home / "datasets",
         DatasetFile(
             id=name.lower(),
             title=TITLES[name],

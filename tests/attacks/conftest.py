@@ -15,11 +15,10 @@ from tests.e2e.shell import Shell
 
 def _stricter(home: Path) -> None:
     """What the published sandbox leaves open: two datasets get terms that can be broken."""
-    ng = home / "datasets" / "ng.toml"
+    ng = home / "datasets" / "ng.policy.toml"
     text = ng.read_text().replace("demo_view = true", "demo_view = false\nzero_is_small = true")
-    spaces = '[policy]\nspaces = ["https://care.example", "https://police.example"]'
-    ng.write_text(text.replace("[policy]", spaces))
-    la = home / "datasets" / "la.toml"
+    ng.write_text(text + 'spaces = ["https://care.example", "https://police.example"]\n')
+    la = home / "datasets" / "la.policy.toml"
     la.write_text(la.read_text().replace('["count_by", "overlap"]', '["count_by"]'))
 
 

@@ -98,8 +98,8 @@ def without(dataset: str) -> Query:
 
 def _two_questions(folder: Path) -> None:
     """An edition of one list answers two questions, whoever asks."""
-    file = folder / "spaces" / "registry" / "datasets" / "go.toml"
-    file.write_text(file.read_text().replace("[policy]\n", "[policy]\nquestions = 2\n"))
+    file = folder / "spaces" / "registry" / "datasets" / "go.policy.toml"
+    file.write_text(file.read_text() + "questions = 2\n")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -176,7 +176,7 @@ def _lacks_column(home: Path) -> None:
 
 
 def _unknown_key(home: Path) -> None:
-    file = home / "datasets" / "pfnca.toml"
+    file = home / "datasets" / "pfnca.policy.toml"
     file.write_text(file.read_text().replace("minimum_cell", "minimal_cell", 1))
 
 
@@ -188,7 +188,7 @@ SOURCES: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "a file that is not there": (_unreadable, ("datasets/pfnca", "file")),
     "a wrong code": (_wrong_code, ("datasets/pfnca", "vic_TypeOfExploitation", "line")),
     "a column that the file lacks": (_lacks_column, ("datasets/pfnca", "prs_Gender")),
-    "a policy with an unknown key": (_unknown_key, ("pfnca.toml", "minimal_cell")),
+    "a policy with an unknown key": (_unknown_key, ("pfnca.policy.toml", "minimal_cell")),
     "a key that others can read": (_open_to_others, ("contract.pem", "chmod 600")),
 }
 

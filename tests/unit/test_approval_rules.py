@@ -46,7 +46,7 @@ def test_a_space_is_told_what_it_may_ask_about_as_a_plan_of_it_would_be_judged(i
     part = own(POLICE, initiators)
     (dataset,) = part.offer.datasets
     try:
-        check_draft(PLANNED, part)
+        check_draft(PLANNED, part, examples.operators(), NOW)
         approved = True
     except IsthmusError as problem:
         assert problem.field == "initiator"
@@ -284,7 +284,7 @@ def test_a_neutral_seat_takes_code_lists_as_they_stand_and_nothing_that_is_none(
 def test_a_dry_run_refuses_what_no_session_could_be() -> None:
     for altered in (replace(PLANNED, m=10**9), with_input(0, row_bound=10**12), with_program(parameters="null")):
         with pytest.raises(IsthmusError):
-            check_draft(altered, own(NEUTRAL))
+            check_draft(altered, own(NEUTRAL), examples.operators(), NOW)
 
 
 def claims(**changes: object) -> dict[str, object]:

@@ -14,7 +14,7 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from connectors.config import AgentConfig, DatasetConfig
+from connectors.config import AgentConfig, DatasetConfig, PolicyConfig
 from connectors.engine import programs
 from connectors.engine.cost import Shape
 from gateway import config
@@ -32,6 +32,7 @@ from gateway.domain.errors import Reason
 from gateway.domain.offer import Operator
 from gateway.domain.query import Query
 from gateway.edges.grpc.errors import STATUS
+from gateway.rules import codelists
 from gateway.rules.access import SCOPES, TABLE
 from gateway.rules.contract import check_contract
 from gateway.rules.lifecycle import TRANSITIONS
@@ -50,6 +51,7 @@ MODELS = {
     "agent.toml": AgentConfig,
     "anchor.toml": AnchorProcessConfig,
     "Dataset files": DatasetConfig,
+    "Policy files": PolicyConfig,
     "Client profiles": Profile,
 }
 NAMED = "page", PAGES, lambda path: str(path.relative_to(ROOT))
@@ -89,7 +91,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
         table = next((part for part in parts(field.annotation) if issubclass(part, BaseModel)), None)
         default = "required" if field.is_required() else field.default
         if table is None or default is None or default == ():
-            yield prefix + name, default if default == "required" else said(default)
+            yield prefix + (field.alias or name), default if default == "required" else said(default)
         if table is not None:
             yield from keys(table, f"{prefix}{name}{'[]' if is_array(field.annotation) else ''}.")
 
@@ -136,6 +138,12 @@ def test_the_list_of_secret_files_has_every_key_that_is_called_secret() -> None:
         for match in re.finditer(r"^\| (`[a-z.]+`|[a-z]+) `([a-z_.]+)` \|", text, flags=re.M)
     }
     assert called == listed
+
+
+def test_the_code_lists_on_the_page_are_those_that_policies_are_held_against() -> None:
+    page = (DOCS / "configuration.md").read_text().partition("### Purposes and legal bases")[2]
+    told = dict(re.findall(r"^\| ([a-z0-9-]*[a-z0-9]) \| (.*) \|$", page.partition("\n## ")[0], flags=re.M))
+    assert told == {"purpose": "meaning", **codelists.PURPOSES, **codelists.LEGAL_BASES}
 
 
 def test_every_field_of_contract_approval_and_receipt_is_explained() -> None:
@@ -292,6 +300,7 @@ def test_each_sample_is_read_by_the_loader_of_its_process() -> None:
         "agent.toml": AgentConfig,
         "anchor.toml": AnchorProcessConfig,
         "dataset.toml": DatasetConfig,
+        "policy.toml": PolicyConfig,
         "profile.toml": Profile,
     }
     assert {path.name for path in SAMPLES.iterdir()} == set(kinds)
@@ -300,6 +309,7 @@ def test_each_sample_is_read_by_the_loader_of_its_process() -> None:
     assert gateway.entity == agent.entity and gateway.anchors[0].prefixes == agent.anchors[0].prefixes
     assert gateway.agent is None, "two users: the gateway does not start the agent"
     assert agent.datasets == (SAMPLES / "dataset.toml",)
+    assert dataset.policy == SAMPLES / "policy.toml"
     described = {column.name for column in dataset.columns}
     assert described >= {
         *dataset.key_columns,

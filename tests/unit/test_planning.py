@@ -205,6 +205,8 @@ def test_a_space_offers_its_own_datasets() -> None:
         offered(columns=(Column('a"; --', ColumnType.TEXT),)),
         offered(columns=(Column("a", ColumnType.CODE, codes=(Code("x", ""),) * 2),)),
         offered(edition=replace(examples.dataset(POLICE).edition, row_bound=0)),
+        offered(terms=replace(examples.dataset(POLICE).terms, version=2**31)),
+        offered(terms=replace(examples.dataset(POLICE).terms, minimum_t=-1)),
         replace(offered(), datasets=(examples.dataset(POLICE),) * 2),
         replace(offered(), seats=-1),
     ],

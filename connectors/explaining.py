@@ -1,0 +1,77 @@
+"""A policy in plain words, for whoever reviews it.
+
+Invariant: every key of a policy is said, the defaults too, so that nothing is allowed that the reader does not see.
+"""
+
+from __future__ import annotations
+
+from connectors.config import ColumnRuleConfig, PolicyConfig
+from connectors.rules.columns import ColumnRule, Use
+from gateway.rules.codelists import ANYWHERE, LEGAL_BASES, PURPOSES, UNION
+
+
+def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:
+    """Topic and what is said of it; `today` is a day in ISO 8601."""
+    laws = {**LEGAL_BASES, **{item.code: item.law for item in policy.national_law}}
+    return (
+        ("Holds", _holds(policy, today)),
+        ("May ask", _spaces(policy.spaces)),
+        ("For", "; ".join(f"{code} ({PURPOSES[code]})" for code in policy.purposes)),
+        ("On the basis of", "; ".join(f"{code} ({laws[code]})" for code in policy.legal_bases)),
+        ("Answers", ", ".join(policy.statistics)),
+        ("Cells", _cells(policy)),
+        ("Computed by", _seats(policy)),
+        ("Programs", ", ".join(policy.programs) or "any that its space offers"),
+        ("Results go to", _transfer(policy.transfer)),
+        ("Columns", _columns(policy.columns)),
+        ("Questions", "any number" if policy.questions is None else f"{policy.questions} different ones per edition"),
+        ("Receive buffer", "a sample may be shown: only for made-up data" if policy.demo_view else "never shown"),
+    )
+
+
+def _holds(policy: PolicyConfig, today: str) -> str:
+    if policy.expires is None:
+        return f"version {policy.version}, until it is changed"
+    day = policy.expires.isoformat()
+    if today >= day:
+        return f"version {policy.version}, not any more: it expired on {day}, and every question is refused"
+    return f"version {policy.version}, until the day before {day}; from then on every question is refused"
+
+
+def _spaces(spaces: tuple[str, ...]) -> str:
+    return "every peer" if ANYWHERE in spaces else ", ".join(spaces) or "nobody"
+
+
+def _cells(policy: PolicyConfig) -> str:
+    least = policy.minimum_cell
+    said = f"counts under {least} are suppressed" if least > 1 else "every count is released"
+    said += ", and zero like them" if policy.zero_is_small and least > 1 else ""
+    if policy.dominance is not None:
+        said += f"; so are those of which one provider has over {policy.dominance} percent"
+    if policy.rounding is not None:
+        said += f"; the others are rounded to multiples of {policy.rounding}"
+    exact = ", ".join(policy.exact_statistics)
+    return said + (f"; exact where a requester asks for that: {exact}" if exact else "")
+
+
+def _seats(policy: PolicyConfig) -> str:
+    seats = max(policy.minimum_seats, 2 * policy.minimum_t + 1)
+    together = "no single one sees" if policy.minimum_t == 1 else f"no {policy.minimum_t} of them together see"
+    return f"{seats} seats or more, of which {together} anything"
+
+
+def _transfer(transfer: tuple[str, ...]) -> str:
+    if ANYWHERE in transfer:
+        return "spaces in any jurisdiction"
+    named = ["member states of the Union" if code == UNION else code for code in transfer]
+    return f"spaces in {', '.join(named)}" if named else "its owner alone"
+
+
+def _columns(rules: tuple[ColumnRuleConfig, ...]) -> str:
+    if not rules:
+        return "all are for all of these"
+    said = []
+    for item in rules:
+        rule = ColumnRule(item.name, item.spaces, item.statistics, None if item.use is None else Use(item.use))
+        said.append(f"{rule.name} only for {_spaces(rule.spaces)}, {rule.said()}")
+    return "; ".join([*said, "all others are for all of these"])

@@ -1,0 +1,78 @@
+"""From the files of a dataset and its policy to what is offered, and what stays at home.
+
+Invariant: every key of a policy goes somewhere here; what is public is in the terms, which peers see and
+hold a question against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connectors.config import DatasetConfig, PolicyConfig
+from connectors.rules.columns import ColumnRule, Use
+from gateway.domain.dataset import Code, Column, Dataset, Edition, Terms
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.rules.text import nearest
+
+
+def described(host: str, settings: DatasetConfig, policy: PolicyConfig) -> Dataset:
+    """The dataset as its two files describe it at the space `host`; what pins its rows is still to come."""
+    columns = tuple(
+        Column(
+            column.name,
+            column.type,
+            column.label,
+            column.standard,
+            tuple(Code(code.value, code.label or code.value) for code in column.codes),
+        )
+        for column in settings.columns
+    )
+    return Dataset(
+        name=f"spaces/{host}/datasets/{settings.id}",
+        title=settings.title,
+        description=settings.description,
+        vocabulary=settings.vocabulary,
+        columns=columns,
+        key_columns=settings.key_columns,
+        coverage=settings.coverage,
+        terms=terms_of(policy),
+        edition=Edition(settings.edition.id, settings.edition.created, "", settings.edition.row_bound),
+    )
+
+
+def terms_of(policy: PolicyConfig) -> Terms:
+    """The public part."""
+    return Terms(
+        purposes=policy.purposes,
+        legal_bases=policy.legal_bases,
+        statistics=policy.statistics,
+        minimum_cell=policy.minimum_cell,
+        exact_statistics=policy.exact_statistics,
+        zero_is_small=policy.zero_is_small,
+        minimum_seats=policy.minimum_seats,
+        demo_view=policy.demo_view,
+        minimum_t=policy.minimum_t,
+        transfer=policy.transfer,
+        programs=policy.programs,
+        version=policy.version,
+        expires="" if policy.expires is None else policy.expires.isoformat(),
+        dominance=policy.dominance,
+        rounding=policy.rounding,
+    )
+
+
+def columns_of(policy: PolicyConfig, described: Sequence[Column]) -> tuple[ColumnRule, ...]:
+    """What stays at home: which column is for whom. Raises IsthmusError for one that the dataset does not have."""
+    names = [column.name for column in described]
+    for index, rule in enumerate(policy.columns):
+        if rule.name not in names:
+            raise IsthmusError(
+                Reason.CONFIGURATION,
+                f"a policy has a rule for {rule.name!r:.80}, which the dataset does not have",
+                field=f"columns.{index}.name",
+                advice=nearest(rule.name, names, "Its columns are"),
+            )
+    return tuple(
+        ColumnRule(rule.name, rule.spaces, rule.statistics, None if rule.use is None else Use(rule.use))
+        for rule in policy.columns
+    )

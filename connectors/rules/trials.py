@@ -1,0 +1,78 @@
+"""A policy tried on a question before it goes live: the agent's own rule, over a federation made up around the dataset.
+
+Invariants: what decides is `check_draft`, as at the agent; everybody but the owner allows everything and offers a seat,
+so that a refusal is the owner's, or the question's own fault. No row is read.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from connectors.rules.approval import OwnPart, check_draft
+from connectors.rules.columns import ColumnRule
+from gateway.domain.contract import Recipient
+from gateway.domain.dataset import Dataset, Terms
+from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
+from gateway.domain.query import Query
+from gateway.rules import planning
+from gateway.rules.seats import SIZES
+
+ENGINE, CODEC = "trial", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What is tried: a dataset with its terms, and what its policy keeps at home."""
+
+    dataset: Dataset
+    spaces: Sequence[str]
+    columns: Sequence[ColumnRule]
+    programs: tuple[ProgramOffer, ...]
+
+    @property
+    def owner(self) -> str:
+        return f"https://{self.dataset.space_host}"
+
+
+def try_question(asked: Query, tried: Tried, initiator: Operator, now: int) -> None:
+    """Raises IsthmusError as the owner's agent, or a planner before it, would refuse the question of `initiator`."""
+    known = _federation(asked, tried, initiator, now)
+    # What the other owners filter is their affair, on columns that are not known here.
+    sources = [
+        source if source.dataset == tried.dataset.name else replace(source, filters=()) for source in asked.sources
+    ]
+    recipient = Recipient(f"gateway {initiator.entity}", "gateway", base64.b64encode(b"\x09" + bytes(31)).decode())
+    request = planning.Request(initiator.entity, "somebody", recipient, "0" * 32, now)
+    draft = planning.draft_contract(replace(asked, sources=tuple(sources)), known, request)
+    offer = known[tried.owner].offer
+    spaces = {dataset.name: ("*",) for dataset in offer.datasets} | {tried.dataset.name: tuple(tried.spaces)}
+    own = OwnPart(tried.owner, offer, spaces, {tried.dataset.name: tried.columns})
+    operators = {entity: space.operator for entity, space in known.items()} | {initiator.entity: initiator}
+    check_draft(draft, own, operators, now)
+
+
+def _federation(asked: Query, tried: Tried, initiator: Operator, now: int) -> dict[str, Space]:
+    """The owner, the owners of the question's other sources, and as many others as it may want seats."""
+    names = [source.dataset for source in asked.sources if source.dataset != tried.dataset.name]
+    datasets = [tried.dataset, *(_alike(tried.dataset, name, asked) for name in names)]
+    seats = [*asked.seats.at, *(f"https://seat-{number}.invalid" for number in range(max(SIZES)))]
+    entities = dict.fromkeys([tried.owner, *(f"https://{dataset.space_host}" for dataset in datasets), *seats])
+    return {
+        entity: Space(
+            initiator if entity == initiator.entity else Operator(entity, entity, entity),
+            Offer(
+                tuple(dataset for dataset in datasets if f"https://{dataset.space_host}" == entity),
+                tried.programs, 1, ENGINE, CODEC,
+            ),
+            now,
+        )
+        for entity in entities
+    }  # fmt: skip
+
+
+def _alike(dataset: Dataset, name: str, asked: Query) -> Dataset:
+    statistic = asked.statistic.name
+    terms = Terms((asked.purpose,), (asked.legal_basis,), (statistic,), 0, (statistic,), demo_view=True)
+    return replace(dataset, name=name, terms=terms)

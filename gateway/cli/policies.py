@@ -1,0 +1,146 @@
+"""`isthmus policies check | test`: what a policy allows, before it goes live. Offline; no row is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.output import AsJson, answering
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from gateway.domain.errors import IsthmusError
+    from gateway.domain.query import Query
+
+# Who asks in a trial where nobody is named: some peer, of a jurisdiction that is not known.
+SOMEBODY = "https://somebody.invalid"
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files.")]
+DatasetFile = Annotated[Path, typer.Argument(metavar="DATASET.toml", help="The dataset whose policy is tried.")]
+Queries = Annotated[list[Path], typer.Argument(metavar="QUERY...", help="Example questions, as for `isthmus run`.")]
+
+
+def check(files: Files, json: AsJson = False) -> None:
+    """Read policy files as the agent does, and say in plain words what they allow."""
+    with answering(json) as output:
+        from connectors.config import PolicyConfig
+        from connectors.explaining import explained
+        from gateway.config import load
+        from gateway.edges.clock import SystemClock
+        from gateway.rules.dates import day_of
+
+        today = day_of(SystemClock().now())
+        read = [(file, load(PolicyConfig, file)) for file in files]
+        said = [(str(file), dict(explained(policy, today))) for file, policy in read]
+        plain = [
+            {"file": str(file), "policy": policy.model_dump(mode="json", by_alias=True), "allows": words}
+            for (file, policy), (_, words) in zip(read, said, strict=True)
+        ]
+        output.give(lambda: {"policies": plain}, *[_shown(file, words) for file, words in said])
+
+
+def test(
+    dataset: DatasetFile,
+    queries: Queries,
+    asker: Annotated[str, typer.Option("--from", metavar="ENTITY", help="The space that asks. Default: some peer.")] = (
+        SOMEBODY
+    ),
+    jurisdiction: Annotated[
+        str, typer.Option(metavar="XX", help="Where it is, as its verified statement would say. Default: not known.")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """Hold example questions against a dataset's policy, by the rule of its agent; exit 3 if one is refused."""
+    with answering(json) as output:
+        from rich.text import Text
+
+        from connectors.config import DatasetConfig, PolicyConfig
+        from connectors.offering import program_offers
+        from connectors.policies import columns_of, described
+        from connectors.rules.trials import Tried, try_question
+        from gateway.cli.exits import REFUSED
+        from gateway.cli.init import checked_entity
+        from gateway.cli.output import printable
+        from gateway.client.queries import load_query
+        from gateway.config import load
+        from gateway.domain.errors import IsthmusError
+        from gateway.domain.offer import Operator
+        from gateway.edges.clock import SystemClock
+
+        settings = load(DatasetConfig, dataset)
+        policy = load(PolicyConfig, settings.policy)
+        entity = checked_entity(asker, "--from")
+        _check_jurisdiction(jurisdiction)
+        initiator = Operator(entity, entity, entity, jurisdiction=jurisdiction)
+        now, programs = SystemClock().now(), program_offers()
+        verdicts: list[tuple[Path, IsthmusError | None]] = []
+        for path in queries:
+            asked = load_query(path).query
+            known = described(_host(asked, settings.id, path), settings, policy)
+            tried = Tried(known, policy.spaces, columns_of(policy, known.columns), programs)
+            try:
+                try_question(asked, tried, initiator, now)
+                verdicts.append((path, None))
+            except IsthmusError as problem:
+                verdicts.append((path, problem))
+        lines = "\n".join(printable(_verdict(path, problem)) for path, problem in verdicts)
+        output.give(
+            lambda: {"from": entity, "queries": [_plain(path, problem) for path, problem in verdicts]},
+            lambda: Text(lines),
+        )
+        if any(problem is not None for _, problem in verdicts):
+            raise typer.Exit(REFUSED)
+
+
+def _check_jurisdiction(code: str) -> None:
+    from gateway.domain.errors import IsthmusError, Reason
+    from gateway.rules.codelists import COUNTRIES, UNION
+
+    if code and code not in COUNTRIES | {UNION}:
+        text = f"{code!r} is no country of ISO 3166-1, nor {UNION}"
+        raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="--jurisdiction", advice="For example NL")
+
+
+def _host(asked: Query, id: str, path: Path) -> str:
+    """The space at which the question looks for the dataset: its own file does not say whose it is."""
+    from gateway.domain.errors import IsthmusError, Reason
+
+    hosts = [source.dataset.split("/")[1] for source in asked.sources if source.dataset.rsplit("/", 1)[-1] == id]
+    if len(hosts) == 1:
+        return hosts[0]
+    raise IsthmusError(
+        Reason.INVALID_ARGUMENT,
+        f"{path} asks {len(hosts)} datasets named {id}, and one is tried",
+        field="QUERY",
+        advice=f"Name spaces/HOST/datasets/{id} among its sources, once",
+    )
+
+
+def _verdict(path: Path, problem: IsthmusError | None) -> str:
+    return f"{path}: allowed" if problem is None else f"{path}: refused: {problem}"
+
+
+def _plain(path: Path, problem: IsthmusError | None) -> dict[str, Any]:
+    if problem is None:
+        return {"file": str(path), "allowed": True}
+    told = {"reason": problem.reason.value, "text": problem.public, "field": problem.field, "advice": problem.advice}
+    return {"file": str(path), "allowed": False, **told}
+
+
+def _shown(file: str, words: dict[str, str]) -> Any:
+    def make() -> RenderableType:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        from gateway.cli.output import printable
+
+        facts = Table.grid(padding=(0, 2))
+        for topic, text in words.items():
+            facts.add_row(Text(topic, "bold"), Text(printable(text)))
+        return Group(Text(printable(file), "bold"), facts)
+
+    return make
