@@ -246,9 +246,6 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         if settings.login is not None:
             await stack.enter_async_context(sign_in.page(settings, signing_in, clock))
 
-        def present() -> None:
-            tls.present(keys.server.active(), trust.roots())
-
         async def own_statement_changed() -> None:
             agent.believe()
             for poll in polls:
@@ -260,8 +257,8 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
             asyncio.create_task(_sweep(recover, database, clock)),
             asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(herald.look_for_ever()),
-            asyncio.create_task(_withdraw(withdraw, gate, revoked, present)),
-            asyncio.create_task(_watch_keys(keys, own_chain, present, own_statement_changed)),
+            asyncio.create_task(_withdraw(withdraw, gate, revoked)),
+            asyncio.create_task(_watch_keys(keys, own_chain, tls, trust, own_statement_changed)),
             *(asyncio.create_task(poll.for_ever()) for poll in polls),
         ]
         stack.push_async_callback(_cancelled, tasks)
@@ -333,7 +330,7 @@ def _log_broken(found: Break) -> None:
 
 
 async def _watch_keys(
-    keys: SpaceKeys, own_chain: OwnChain, present: Callable[[], None], changed: Callable[[], Awaitable[None]]
+    keys: SpaceKeys, own_chain: OwnChain, tls: PortTls, trust: Federation, changed: Callable[[], Awaitable[None]]
 ) -> None:
     """Rings that change, keys whose time comes, peers whose CA is another now: all take effect without a restart."""
     telling: set[asyncio.Task[None]] = set()
@@ -343,7 +340,7 @@ async def _watch_keys(
         try:
             keys.refresh()
             told = own_chain.refresh()
-            present()
+            tls.present(keys.server.active(), trust.roots())
         except Exception as bug:  # nobody would look at the rings again
             log.error("rings of keys", exc_info=bug)
         if told:
@@ -354,15 +351,11 @@ async def _watch_keys(
             task.add_done_callback(telling.discard)
 
 
-async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event, present: Callable[[], None]) -> None:
-    """Whenever something was revoked, end what runs under it: computations first, so that all say why.
-
-    Nobody new comes in meanwhile: the port forgets a withdrawn CA at once, not at the next look at the rings.
-    """
+async def _withdraw(withdraw: Withdraw, gate: Gate, revoked: asyncio.Event) -> None:
+    """Whenever something was revoked, end what runs under it: computations first, so that all say why."""
     while True:
         await revoked.wait()
         revoked.clear()
-        present()
         with suppress(IsthmusError):
             await withdraw.look_again()
         gate.look_again()
