@@ -62,6 +62,7 @@ async def test_a_running_session_ends_everywhere_when_one_policy_is_withdrawn(sh
         began = time.monotonic()
         with under(shell, "police", PFNCA, "spaces = []"):
             accounts = await ends()
+            assert until(lambda: version(shell, "police", PFNCA) == 2)  # before the first one is waited for
     assert max(account.at for account in accounts) - began < WITHIN
     assert {account.told for account in accounts} == {
         (State.FAILED, Reason.POLICY_REFUSED.value, "https://police.example")
