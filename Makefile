@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 STAMP := $(VENV)/.ready
 
-.PHONY: env demo test coverage lint bench fuzz proto lock clean
+.PHONY: env demo test coverage long lint bench fuzz proto lock clean
 
 env: $(STAMP)
 
@@ -33,6 +33,10 @@ test: lint
 # What of the package the tests run through; slower, since every line is counted.
 coverage: env
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+
+# What takes too long for every run: seven parties for MPyC's own types, two hundred computations across a rotation.
+long: env
+	ISTHMUS_LONG=1 $(PY) -m pytest -n 2 --dist loadfile tests/e2e/test_rotation.py tests/engine/test_cold.py tests/engine/test_cold_attacks.py
 
 lint: env
 	$(VENV)/bin/ruff check .

@@ -34,9 +34,10 @@ from gateway.rules.tokens import request_hash
 from gateway.sandbox.federation import Sandbox
 from tests.e2e import rotation_kit as kit
 from tests.e2e.rotation_kit import Asked, Stream
+from tests.long import LONG
 
 CARE, POLICE = "https://care.example", "https://police.example"
-CROSSING = 200
+CROSSING = 200 if LONG else 50
 DESCRIBE = "/isthmus.peer.v1.PeerService/Describe"
 # Of a drill: everybody polls twice a second, and a computation takes some seconds where the machine is busy.
 AHEAD, OVERLAP = 15, 20
