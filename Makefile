@@ -28,11 +28,11 @@ demo: env
 	@$(VENV)/bin/isthmus demo
 
 test: lint
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n 2 --dist loadfile
 
 # What of the package the tests run through; slower, since every line is counted.
 coverage: env
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term
 
 # What takes too long for every run: seven parties for MPyC's own types, two hundred computations across a rotation.
 long: env

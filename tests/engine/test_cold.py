@@ -24,7 +24,9 @@ from tests.long import LONG
 
 SIZES = SHAPES if LONG else SHAPES[:2]  # seven parties take half a minute more a test
 shapes = pytest.mark.parametrize("shape", SIZES, ids=lambda shape: f"m{shape.m}")
-few = settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.generate))  # a session is slow to shrink
+few = settings(
+    max_examples=4 if LONG else 2, deadline=None, phases=(Phase.explicit, Phase.generate)
+)  # a session is slow to shrink
 INTEGERS = st.integers(-(2**15), 2**15)
 FRACTION_BITS = 14
 
