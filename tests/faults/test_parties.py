@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from gateway.client import AsyncClient
 from gateway.domain.computation import Computation, State
@@ -22,6 +24,13 @@ TOLD_WITHIN = 2.0
 async def party(shell: Shell, space: str) -> int:
     found = await parties(shell, lambda now: sorted(map(len, now.values())) == [1, 1, 1])
     return found[space][0]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A sandbox that has no hundreds of computations behind it: here seconds count."""
+    with Shell.with_sandbox(tmp_path_factory.mktemp("parties")) as shell:
+        yield shell
 
 
 async def parties(shell: Shell, wanted: Callable[[dict[str, list[int]]], bool]) -> dict[str, list[int]]:
