@@ -27,7 +27,7 @@ from connectors.ledgers import Ledgers, in_uniform_time
 from connectors.offering import of_holdings
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
 from connectors.session import Session, SessionKeys
-from gateway.domain.approval import ApprovalBody, SeatKey, SignedApproval, SignedContract
+from gateway.domain.approval import ApprovalBody, Approved, SeatKey, SignedApproval, SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
@@ -42,6 +42,7 @@ from gateway.edges.revocations import Revocations
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules import queries, sealing
+from gateway.rules.canonical import question
 from gateway.rules.heads import signed_head
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.records import from_bytes
@@ -315,7 +316,9 @@ class Agent:
         fact = Fact(now, "contract.approved", self.own.entity, contract.digest, f"session {contract.body.session}")
         private = SessionKeys({pid: pair[0] for pid, pair in seats.items()}, provider[0])
         self._waiting[contract.digest] = (contract, private)
-        return Approval(await self.database.approvals.keep(contract.digest, token, [fact]))
+        asked = question(contract.body)
+        approved = Approved(contract.digest, token, contract.token, asked, contract.body.initiator, now)
+        return Approval(await self.database.approvals.keep(approved, [fact]))
 
     def _make_room(self, initiator: str) -> None:
         """An initiator that proposes and does not run loses its own oldest keys, and nobody else's."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gateway.domain.approval import SignedApproval, SignedContract
+from gateway.domain.approval import Approved, SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.computation import Computation, Receipt, SealedShare, State
 from gateway.domain.contract import Contract
@@ -168,13 +168,21 @@ class OwnTokens(Protocol):
 
 
 class Approvals(Protocol):
-    """An agent's own approvals: the same contract always gets the same one."""
+    """An agent's own approvals with their contracts: the same contract always gets the same one."""
 
-    async def keep(self, digest: str, approval: str, facts: Sequence[Fact]) -> str:
-        """Store `approval` unless this digest has one; returns the one that counts."""
+    async def keep(self, approved: Approved, facts: Sequence[Fact]) -> str:
+        """Store it unless its digest has an approval; returns the approval that counts."""
         ...
 
     async def get(self, digest: str) -> str | None: ...
+
+    async def list(self, *, since: int, until: int, after: str = "", limit: int) -> Sequence[Approved]:
+        """Those from `since` to before `until`, oldest first; `after` is the digest of the last one seen."""
+        ...
+
+    async def of_question(self, question: str) -> Sequence[Approved]:
+        """All that ask this, oldest first."""
+        ...
 
 
 class Watchers(Protocol):

@@ -40,3 +40,16 @@ class SignedContract:
     body: Contract
     digest: str
     token: str
+
+
+@record
+class Approved:
+    """What an agent keeps of a contract that it approved at a time: both as they were signed; `question` is the digest
+    of the canonical query (`gateway.rules.canonical`)."""
+
+    digest: str
+    approval: str
+    contract: str
+    question: str
+    initiator: str
+    at: int

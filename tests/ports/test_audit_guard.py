@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from gateway.domain.audit import Break, Fact
 from gateway.domain.computation import Computation
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges import audit_guard
+from gateway.edges.store import schema
 from gateway.edges.store.database import Database
 from gateway.rules import merkle
 from tests.ports.tampering import edit, edited_and_rehashed, forked, rows
@@ -224,14 +226,19 @@ async def test_a_log_of_several_slices_is_hashed_again_round_by_round(
 
 async def test_a_database_from_before_the_tree_was_stored_gets_it_from_its_facts(guarded: Database, path: Path) -> None:
     await guarded.close()
+    old = path.with_name("old.db")
+    engine = create_engine(f"sqlite:///{old}")
+    with engine.begin() as migrating:
+        schema.migrate(migrating, "0004")
+    engine.dispose()
     with sqlite3.connect(path) as connection:
         before = connection.execute("SELECT * FROM nodes ORDER BY level, position").fetchall()
-        connection.execute("DROP TABLE nodes")
-        for later in ("known_rows", "answers", "refusals"):
-            connection.execute(f"DROP TABLE {later}")
-        connection.execute("UPDATE alembic_version SET version_num = '0004'")
-    assert await breaks(path) is None
-    with sqlite3.connect(path) as connection:
+        connection.execute("ATTACH ? AS old", (str(old),))
+        for table in ("facts", "tree"):
+            connection.execute(f"DELETE FROM old.{table}")
+            connection.execute(f"INSERT INTO old.{table} SELECT * FROM main.{table}")
+    assert await breaks(old) is None
+    with sqlite3.connect(old) as connection:
         assert connection.execute("SELECT * FROM nodes ORDER BY level, position").fetchall() == before
     assert len(before) == 2 * SIZE - SIZE.bit_count()
 

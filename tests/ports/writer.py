@@ -16,6 +16,7 @@ import sys
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from gateway.domain.approval import Approved
 from gateway.domain.audit import Fact
 from gateway.domain.computation import Computation, Role, State
 from gateway.edges.store.database import Database
@@ -43,6 +44,10 @@ def facts(computation: Computation, revision: int) -> list[Fact]:
     return [Fact(1, "saved", "writer", computation.id, part) for part in ("first half", f"revision {revision}")]
 
 
+def approved(digest: str) -> Approved:
+    return Approved(digest, "jws", "contract", "question", "writer", 1)
+
+
 async def loop(url: str) -> None:
     async with await Database.open(url) as database:
         while True:
@@ -50,7 +55,7 @@ async def loop(url: str) -> None:
             one = await database.computations.create(one, facts(one, 0))
             for revision in range(1, 6):
                 one = await database.computations.save(one, facts(one, revision))
-                await database.approvals.keep(f"{one.id}/{revision}", "jws", [Fact(1, "approved", "writer", "", "")])
+                await database.approvals.keep(approved(f"{one.id}/{revision}"), [Fact(1, "approved", "writer", "", "")])
                 print(one.id, one.revision, flush=True)
 
 
@@ -59,7 +64,7 @@ async def few(url: str) -> None:
         one = fresh()
         one = await database.computations.create(one, facts(one, 0))
         await database.computations.save(dataclasses.replace(one, state=State.AGREED), facts(one, 1))
-        await database.approvals.keep(f"{one.id}/1", "jws", [Fact(1, "approved", "writer", "", "")])
+        await database.approvals.keep(approved(f"{one.id}/1"), [Fact(1, "approved", "writer", "", "")])
 
 
 def steps(folder: str) -> None:

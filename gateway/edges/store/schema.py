@@ -34,8 +34,8 @@ async def bring_up_to_date(connection: AsyncConnection) -> None:
         await connection.run_sync(migrate)
 
 
-def migrate(connection: Connection) -> None:
-    """Run the packaged migrations up to the newest inside the connection's transaction."""
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Run the packaged migrations up to `revision` (the newest) inside the connection's transaction."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -46,7 +46,7 @@ def migrate(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as problem:
         raise _refused("was written by a newer release", private=str(problem)) from problem
 

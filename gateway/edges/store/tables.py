@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0007"
+REVISION = "0008"
 
 metadata = MetaData()
 
@@ -74,12 +74,20 @@ once = Table(
 )
 Index("once_expires", once.c.expires)
 
+# Of an agent: its approvals, each with the contract that it approves, as both were signed. Those of before 0008 have no
+# contract. `question` is the digest of the canonical query.
 approvals = Table(
     "approvals",
     metadata,
     Column("digest", Text, primary_key=True),
     Column("approval", Text, nullable=False),
+    Column("contract", Text, nullable=False, server_default=""),
+    Column("question", Text, nullable=False, server_default=""),
+    Column("initiator", Text, nullable=False, server_default=""),
+    Column("at", BigInteger, nullable=False, server_default="0"),
 )
+Index("approvals_newest", approvals.c.at, approvals.c.digest)
+Index("approvals_question", approvals.c.question)
 
 # Of an agent: what its datasets have answered. Rows are known by number: `identities` are the 64-bit keyed hashes of
 # the rows from number `first` on, one after the other.
