@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, aclosing
@@ -37,6 +36,7 @@ from gateway.edges.documents import Reader, Writer
 from gateway.edges.federation import Federation
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
+from gateway.edges.memory import set_aside
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.revocations import Revocations
 from gateway.edges.secrecy import keep_to_itself
@@ -265,9 +265,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),
         ]
         stack.push_async_callback(_cancelled, tasks)
-        # A full collection walks all that the start loaded, 0.1 s in the midst of a session; none of it is garbage.
-        gc.collect()
-        gc.freeze()
+        set_aside()
         log.info("agent serves", entity=settings.entity, datasets=len(holdings), seats=settings.seats)
         await stop.wait()
 

@@ -9,7 +9,7 @@ import sys
 
 from gateway.domain.errors import IsthmusError
 from gateway.edges.forks import leave_forks_alone
-from gateway.edges.memory import keep_what_is_freed
+from gateway.edges.memory import collect_seldom, keep_what_is_freed
 from gateway.edges.polling import poll_in_place
 
 
@@ -18,6 +18,7 @@ def main() -> int:
     leave_forks_alone()
     poll_in_place()
     keep_what_is_freed()
+    collect_seldom()
     from gateway.cli.exits import BY_REASON, FAILED, USAGE
     from gateway.cli.output import say, unexpected
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import signal
@@ -42,6 +41,7 @@ from gateway.edges.grpc.serve import PortTls
 from gateway.edges.herald import Herald
 from gateway.edges.keys import SigningKey
 from gateway.edges.logging import configure_logging
+from gateway.edges.memory import set_aside
 from gateway.edges.own_chain import OwnChain
 from gateway.edges.own_statement import own_statement
 from gateway.edges.own_tokens import SignedTokens
@@ -283,9 +283,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
         await stack.enter_async_context(running(path))
         if settings.agent is not None and not stop.is_set():
             await stack.enter_async_context(_embedded(settings.agent.config, stop))
-        # A full collection walks all that the start loaded, 60 ms in the midst of a session; none of it is garbage.
-        gc.collect()
-        gc.freeze()
+        set_aside()
         await stop.wait()
 
 

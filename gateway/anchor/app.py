@@ -25,6 +25,7 @@ from gateway.edges.grpc.anchor_api import AnchorService
 from gateway.edges.grpc.anchor_gate import AnchorGate
 from gateway.edges.herald import Shelf
 from gateway.edges.logging import configure_logging
+from gateway.edges.memory import set_aside
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.revoking import FILE, OwnList
 from gateway.edges.store.database import Database
@@ -141,6 +142,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool = False) -> None:
     if embedded:
         stop_when_parent_ends(stop)
     async with running(path):
+        set_aside()
         await stop.wait()
 
 
