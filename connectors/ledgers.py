@@ -9,20 +9,18 @@ objection there was; the objection is in this agent's audit log.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 from pyroaring import BitMap
 
 from connectors.holdings import Holding, row_hashes
+from connectors.known_rows import KnownRows, identities_of, stored
 from connectors.rules.ledger import Answer, Ledger, Objection, Terms
 from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.edges.store.ledger import WORD, Answered, StoredAnswer, StoredLedger
+from gateway.edges.store.ledger import Answered, StoredAnswer, StoredLedger
 from gateway.ports import Clock
 from gateway.rules.canonical import question, table
 
@@ -35,13 +33,10 @@ LEEWAY = 5  # seconds by which a clock may be late
 
 
 @dataclass(slots=True)
-class _Book:
-    """One dataset's ledger, and the identities of the rows that it knows: `numbers[i]` is the number of the row with
-    the i-th smallest of them."""
+class _Book(KnownRows):
+    """One dataset's ledger, and the rows that it knows."""
 
     ledger: Ledger = field(default_factory=Ledger)
-    identities: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
-    numbers: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, dtype=np.uint32))
     last: int = 0
 
     def read(self, news: Sequence[StoredAnswer]) -> None:
@@ -49,20 +44,6 @@ class _Book:
             rows = BitMap.deserialize(one.rows)
             self.ledger.add(Answer(one.question, one.edition, frozenset(one.sources), rows, one.table))
             self.last = one.number
-
-    def learn(self, identities: npt.NDArray[np.uint64]) -> None:
-        """Rows whose numbers follow those known."""
-        first = len(self.identities)
-        numbers = np.concatenate([self.numbers, np.arange(first, first + len(identities), dtype=np.uint32)])
-        together = np.concatenate([self.identities, identities])
-        order = np.argsort(together, kind="stable")
-        self.identities, self.numbers = together[order], numbers[order]
-
-    def unknown(self, identities: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-        return np.setdiff1d(identities, self.identities)
-
-    def rows(self, identities: npt.NDArray[np.uint64]) -> BitMap:
-        return BitMap(self.numbers[np.searchsorted(self.identities, identities)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +154,15 @@ class Ledgers:
 
     async def _rows(self, name: str, hashes: Sequence[bytes]) -> BitMap:
         """The numbers of these rows; those that the ledger has not seen get theirs now."""
-        identities = _identities(hashes)
+        identities = identities_of(hashes)
         while True:
             book = self._books.get(name)
             if book is None:
                 book = _Book()
-                book.learn(np.frombuffer(await self._store.identities(name), dtype="<u8"))
+                book.learn_stored(await self._store.identities(name))
                 book.read(await self._store.answers(name))
             if len(new := book.unknown(identities)):
-                if not await self._store.number(name, len(book.identities), new.astype("<u8").tobytes()):
+                if not await self._store.number(name, len(book.identities), stored(new)):
                     self._books.pop(name, None)  # another process numbered some; what it wrote counts
                     continue
                 book.learn(new)
@@ -211,14 +192,3 @@ async def in_uniform_time(problem: IsthmusError, began: float) -> None:
     if problem.reason is Reason.NOT_RELEASABLE:
         taken = asyncio.get_running_loop().time() - began
         await asyncio.sleep(-taken % REFUSED_AFTER)
-
-
-def _identities(hashes: Sequence[bytes]) -> npt.NDArray[np.uint64]:
-    """64 bits of each row's keyed hash; equal rows are told apart by how many came before."""
-    seen: Counter[bytes] = Counter()
-    words = np.frombuffer(b"".join(one[:WORD] for one in hashes), dtype=np.uint64).copy()
-    if len(set(hashes)) < len(hashes):
-        for place, one in enumerate(hashes):
-            words[place] += np.uint64(seen[one])
-            seen[one] += 1
-    return words

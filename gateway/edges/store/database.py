@@ -16,6 +16,7 @@ from gateway.edges.store.approvals import StoredApprovals
 from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
+from gateway.edges.store.editions import StoredEditions
 from gateway.edges.store.ledger import StoredLedger
 from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
@@ -37,6 +38,7 @@ class Database:
         self.sign_ins = StoredSignIns(connections)
         self.members = StoredMembers(connections)
         self.invitations = StoredInvitations(connections)
+        self.editions = StoredEditions(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0008"
+REVISION = "0010"
 
 metadata = MetaData()
 
@@ -203,6 +203,24 @@ invitations = Table(
     Column("attempts", Integer, nullable=False),
     Column("record", Text, nullable=False),
 )
+
+# Of an agent: the editions of its datasets that were published.
+editions = Table(
+    "editions",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    # Counts from 1.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("snapshot", Text, nullable=False),
+    Column("row_bound", BigInteger, nullable=False),
+    # A Roaring bitmap of the numbers of `known_rows`.
+    Column("rows", LargeBinary, nullable=False),
+    # Of its frozen copy, below the folder of editions; empty once that is deleted.
+    Column("file", Text, nullable=False),
+)
+Index("editions_id", editions.c.dataset, editions.c.id, unique=True)
 
 # As alembic makes it; apart, because alembic leaves its own table out when it compares.
 version = Table(

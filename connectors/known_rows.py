@@ -1,0 +1,62 @@
+"""A dataset's rows by number: what ledger and editions call them.
+
+Invariants: a row keeps its number for ever, through all editions; nothing of a row is here but 64 bits of its keyed
+hash.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from pyroaring import BitMap
+
+from gateway.edges.store.ledger import WORD
+
+Identities = npt.NDArray[np.uint64]
+
+
+@dataclass(slots=True)
+class KnownRows:
+    """`numbers[i]` is the number of the row with the i-th smallest identity."""
+
+    identities: Identities = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    numbers: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, dtype=np.uint32))
+
+    def learn(self, identities: Identities) -> None:
+        """Rows whose numbers follow those known."""
+        first = len(self.identities)
+        numbers = np.concatenate([self.numbers, np.arange(first, first + len(identities), dtype=np.uint32)])
+        together = np.concatenate([self.identities, identities])
+        order = np.argsort(together, kind="stable")
+        self.identities, self.numbers = together[order], numbers[order]
+
+    def learn_stored(self, identities: bytes) -> None:
+        """Rows as the store has them."""
+        self.learn(np.frombuffer(identities, dtype="<u8"))
+
+    def unknown(self, identities: Identities) -> Identities:
+        return np.setdiff1d(identities, self.identities)
+
+    def rows(self, identities: Identities) -> BitMap:
+        """The numbers of rows that are all known."""
+        return BitMap(self.numbers[np.searchsorted(self.identities, identities)])
+
+
+def identities_of(hashes: Sequence[bytes]) -> Identities:
+    """64 bits of each row's keyed hash; equal rows are told apart by how many came before."""
+    seen: Counter[bytes] = Counter()
+    words = np.frombuffer(b"".join(one[:WORD] for one in hashes), dtype=np.uint64).copy()
+    if len(set(hashes)) < len(hashes):
+        for place, one in enumerate(hashes):
+            words[place] += np.uint64(seen[one])
+            seen[one] += 1
+    return words
+
+
+def stored(identities: Identities) -> bytes:
+    """As the store keeps them."""
+    return identities.astype("<u8").tobytes()
