@@ -258,6 +258,20 @@ class Agent:
         """A new policy was no policy: the one in force stays."""
         await self._refused("policy.refused", dataset, problem)
 
+    async def change_edition(self, holding: Holding) -> None:
+        """From now on the dataset is offered in this edition; what was agreed on the one before still runs. Raises
+        IsthmusError where it cannot be written down."""
+        name, edition = holding.dataset.name, holding.dataset.edition.id
+        self.holdings[name] = holding
+        self.own = of_holdings(self.own, self.holdings)
+        self.look_at_policies()
+        detail = f"edition {edition} is offered"
+        await self.database.audit.append([Fact(self.clock.now(), "edition.offered", self.own.entity, name, detail)])
+
+    async def keep_edition(self, dataset: str, problem: IsthmusError) -> None:
+        """What was published cannot be answered from: the edition on offer stays."""
+        await self._refused("edition.refused", dataset, problem)
+
     def look_at_policies(self) -> None:
         """Hold what runs and waits against the policies in force; what they allow no more ends here."""
         for session, _ in list(self._sessions.values()):

@@ -15,6 +15,7 @@ import structlog
 from connectors.agent import Agent
 from connectors.config import AgentConfig
 from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
+from connectors.edition_watch import EditionWatch
 from connectors.holdings import open_holdings
 from connectors.keys import AgentKeys
 from connectors.launch.settings import party_settings
@@ -22,6 +23,7 @@ from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers
 from connectors.offering import own_part
 from connectors.policy_watch import PolicyWatch
+from connectors.publishing import editions_folder, newest_copies
 from connectors.session import Ended, Session
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
@@ -231,9 +233,11 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         pool = PartyPool(settings.seats, parties)
         pool.start()  # parties warm up while sources are read
         stack.push_async_callback(pool.close)
-        holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets)
         clock, ids = SystemClock(), SystemIds()
         database = await stack.enter_async_context(await Database.open(database_url(settings.database, path.parent)))
+        frozen = editions_folder(settings, path.parent)
+        published = await newest_copies(database.editions, frozen)
+        holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets, published)
         await database.guard.begin(_log_broken, await own_promises(database.beliefs))
         trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
         reader = Reader(Verifier(trust, clock.now))
@@ -255,12 +259,14 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         agent = Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock)
         files = {name: holding.policy_file for name, holding in holdings.items()}
         policies = PolicyWatch(agent, {name: file for name, file in files.items() if file is not None})
+        editions = EditionWatch(agent, frozen)
         channels = Channels(rings.target)
         stack.push_async_callback(channels.close)
         process = ids.fresh()
         tasks = [
             asyncio.create_task(rings.watch()),
             asyncio.create_task(policies.for_ever()),
+            asyncio.create_task(editions.for_ever()),
             asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),
         ]

@@ -71,7 +71,7 @@ class AgentTls(Strict):
 
 class AgentConfig(Strict):
     """`gateway` is host:port of the own gateway. `party_memory` is in MiB, 0 for no limit but the machine's; `kernels`
-    the folder of compiled kernels."""
+    the folder of compiled kernels, `editions` that of the frozen copies of published editions."""
 
     entity: Entity
     gateway: str
@@ -80,6 +80,7 @@ class AgentConfig(Strict):
     confinement: Literal["required", "best effort"] = "best effort"
     party_memory: Annotated[int, Field(ge=0)] = DEFAULT_MEMORY_MIB
     kernels: Beside | None = None
+    editions: Beside | None = None
     keys: AgentKeys
     tls: AgentTls
     anchors: tuple[AnchorConfig, ...] = ()

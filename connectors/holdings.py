@@ -18,15 +18,33 @@ from connectors.policies import columns_of, described, terms_of
 from connectors.rules.columns import ColumnRule
 from connectors.sources.errors import SourceError
 from connectors.sources.linking import LinkedRows, link_locally
-from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
+from connectors.sources.tables import DatasetSource, Report, SourceConfig, YearOf
 from gateway.config import load
 from gateway.domain.contract import Contract, Input
-from gateway.domain.dataset import Column, Dataset
+from gateway.domain.dataset import Column, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenCopy:
+    """A published edition and its copy: `file` is relative to `folder`."""
+
+    edition: Edition
+    folder: Path
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The edition before the one on offer: contracts that were made before `until` still run on it."""
+
+    edition: Edition
+    source: DatasetSource
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +60,27 @@ class Holding:
     columns: tuple[ColumnRule, ...] = ()
     # Where its policy stands; None for one that was made without a file.
     policy_file: Path | None = None
+    former: Former | None = None
+
+    def source_of(self, edition: Input) -> DatasetSource | None:
+        """Where the rows of this edition are, if it is at hand."""
+        if edition.snapshot == self.dataset.edition.snapshot:
+            return self.source
+        if self.former is not None and edition.snapshot == self.former.edition.snapshot:
+            return self.former.source
+        return None
 
 
-def open_holdings(entity: EntityId, paths: Sequence[Path]) -> dict[str, Holding]:
-    """Holdings by dataset name. Raises IsthmusError naming dataset, field and what breaks the description."""
+def open_holdings(
+    entity: EntityId, paths: Sequence[Path], published: Mapping[str, FrozenCopy] | None = None
+) -> dict[str, Holding]:
+    """Holdings by dataset name: of one that was published its newest edition, of others what their files describe.
+
+    Raises IsthmusError naming dataset, field and what breaks the description.
+    """
     holdings = {}
     for path in paths:
-        holding = _open(entity, load(DatasetConfig, path))
+        holding = _open(entity, load(DatasetConfig, path), published or {})
         if holding.dataset.name in holdings:
             raise IsthmusError(Reason.CONFIGURATION, f"{path} describes {holding.dataset.name} again", field="id")
         holdings[holding.dataset.name] = holding
@@ -87,7 +119,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         rows = _of_edition(
             holding,
             inputs[source.dataset],
-            partial(holding.source.read, names, source.filters),
+            partial(DatasetSource.read, columns=names, filters=source.filters),
         )
         lists.append((index, rows))
     linked = link_locally(lists, keys, grouped, salt=contract.session.encode())
@@ -112,14 +144,14 @@ def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding])
         source.dataset: _of_edition(
             holdings[source.dataset],
             inputs[source.dataset],
-            partial(holdings[source.dataset].source.row_hashes, source.filters),
+            partial(DatasetSource.row_hashes, filters=source.filters),
         )
         for source in contract.query.sources
         if source.dataset in inputs
     }
 
 
-def _named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:
+def named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:
     """A source knows its file alone: what it says is said of the dataset and its space."""
     return IsthmusError(
         problem.reason,
@@ -132,12 +164,12 @@ def _named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:
 
 
 def _of_edition(holding: Holding, edition: Input, read: Callable[..., T]) -> T:
-    """What `read(key=, pinned=)` reads of exactly the edition that was checked, offered and approved. Raises in words
-    that do not depend on rows: they go to every space, and a line's number is nearly a count."""
+    """What `read(source, key=, pinned=)` reads of exactly the edition that was checked, offered and approved. Raises in
+    words that do not depend on rows: they go to every space, and a line's number is nearly a count."""
     space = f"https://{holding.dataset.space_host}"
     try:
-        if edition.snapshot == holding.dataset.edition.snapshot:
-            return read(key=holding.snapshot_key, pinned=edition.snapshot)
+        if (source := holding.source_of(edition)) is not None:
+            return read(source, key=holding.snapshot_key, pinned=edition.snapshot)
     except SourceError as broken:
         if broken.reason is Reason.SOURCE_UNREADABLE:
             raise IsthmusError(
@@ -149,13 +181,13 @@ def _of_edition(holding: Holding, edition: Input, read: Callable[..., T]) -> T:
                 advice="Its owner has to repair it; nothing was read",
             ) from None
         if broken.reason is not Reason.EDITION_CHANGED:
-            raise _named(broken, holding.dataset.name, space) from None
+            raise named(broken, holding.dataset.name, space) from None
     raise IsthmusError(
         Reason.EDITION_CHANGED,
         f"{holding.dataset.name} is not what it was when its edition was offered",
         field="providers",
         space=space,
-        advice="Its owner publishes the change as a new edition (the agent does when it starts); then ask again",
+        advice="Its owner publishes the change as a new edition; then ask again",
     )
 
 
@@ -163,30 +195,67 @@ def _columns(dataset: Dataset, names: Sequence[str]) -> tuple[Column, ...]:
     return tuple(column for name in names if (column := dataset.column(name)) is not None)
 
 
-def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
-    policy = load(PolicyConfig, settings.policy)
+def described_by(entity: EntityId, settings: DatasetConfig, policy: PolicyConfig) -> Holding:
+    """The dataset over its live file, of which nothing has been read yet: the edition has no snapshot."""
     dataset = described(host_of(entity), settings, policy)
-    name, columns = dataset.name, dataset.columns
     derived = tuple(YearOf(item.column, item.year_of) for item in settings.derived)
+    config = SourceConfig(settings.folder, settings.file, dataset.columns, settings.key_columns, derived)
     try:
-        source = DatasetSource(SourceConfig(settings.folder, settings.file, columns, settings.key_columns, derived))
+        source = DatasetSource(config)
     except ValueError as wrong:
-        raise IsthmusError(Reason.CONFIGURATION, f"{name}: {wrong}", field="columns", space=entity) from None
-    key = read_secret(settings.snapshot_key)
+        raise IsthmusError(Reason.CONFIGURATION, f"{dataset.name}: {wrong}", field="columns", space=entity) from None
+    bare = Holding(dataset, source, (), read_secret(settings.snapshot_key), policy_file=settings.policy)
+    return under(bare, policy)
+
+
+def checked(holding: Holding) -> Report:
+    """What is in the holding's source. Raises IsthmusError for one that cannot be read."""
     try:
-        report = source.check(key)
+        return holding.source.check(holding.snapshot_key)
     except SourceError as problem:
-        raise _named(problem, name, entity) from None
-    if report.pinned is None:
-        first = report.problems[0]
-        lines = f", first in line {first.lines[0]}" if first.lines else ""
+        raise named(problem, holding.dataset.name, f"https://{holding.dataset.space_host}") from None
+
+
+def on_copy(holding: Holding, copy: FrozenCopy) -> Holding:
+    """The dataset in a published edition, whose copy has been checked. Raises IsthmusError where it is not that."""
+    name, space = holding.dataset.name, f"https://{holding.dataset.space_host}"
+    dataset = replace(holding.dataset, edition=copy.edition)
+    frozen = replace(holding, dataset=dataset, source=holding.source.at(copy.folder, copy.file), former=None)
+    report = checked(frozen)
+    if report.problems:
+        raise broken_by(report, f"the copy of edition {copy.edition.id} of {name}", space)
+    if report.pinned != copy.edition.snapshot:
         raise IsthmusError(
             Reason.SOURCE_UNREADABLE,
-            f"{name}: {first.rule} in {first.column} ({first.rows} rows{lines})",
-            field=first.column,
-            space=entity,
-            advice="Correct the file or its description",
+            f"{copy.file} is not what was published as edition {copy.edition.id} of {name}",
+            field="editions",
+            space=space,
+            advice="Start the agent again if its description has changed; else take the copy from a backup",
         )
+    return frozen
+
+
+def broken_by(report: Report, what: str, space: str) -> IsthmusError:
+    """For its owner alone: the first rule that the rows break."""
+    first = report.problems[0]
+    lines = f", first in line {first.lines[0]}" if first.lines else ""
+    return IsthmusError(
+        Reason.SOURCE_UNREADABLE,
+        f"{what}: {first.rule} in {first.column} ({first.rows} rows{lines})",
+        field=first.column,
+        space=space,
+        advice="Correct the file or its description",
+    )
+
+
+def _open(entity: EntityId, settings: DatasetConfig, published: Mapping[str, FrozenCopy]) -> Holding:
+    holding = described_by(entity, settings, load(PolicyConfig, settings.policy))
+    name = holding.dataset.name
+    if (copy := published.get(name)) is not None:
+        return on_copy(holding, copy)
+    report = checked(holding)
+    if report.pinned is None:
+        raise broken_by(report, name, entity)
     if report.rows > settings.edition.row_bound:
         raise IsthmusError(
             Reason.ROWS_EXCEED_BOUND,
@@ -195,5 +264,5 @@ def _open(entity: EntityId, settings: DatasetConfig) -> Holding:
             space=entity,
             advice=f"Set it to at least {2 ** math.ceil(math.log2(report.rows))}",
         )
-    pinned = replace(dataset, edition=replace(dataset.edition, snapshot=report.pinned))
-    return under(Holding(pinned, source, (), key, policy_file=settings.policy), policy)
+    edition = replace(holding.dataset.edition, snapshot=report.pinned)
+    return replace(holding, dataset=replace(holding.dataset, edition=edition))

@@ -35,4 +35,9 @@ def of_holdings(own: OwnPart, holdings: Mapping[str, Holding]) -> OwnPart:
         offer=replace(own.offer, datasets=tuple(holdings[name].dataset for name in sorted(holdings))),
         spaces={name: holding.spaces for name, holding in holdings.items()},
         columns={name: holding.columns for name, holding in holdings.items()},
+        former={
+            name: (holding.former.edition, holding.former.until)
+            for name, holding in holdings.items()
+            if holding.former is not None
+        },
     )

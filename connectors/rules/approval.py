@@ -7,11 +7,11 @@ Invariant: the agent does not trust its gateway to have checked anything; the sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.rules.columns import ColumnRule, check_columns
-from gateway.domain.contract import Contract
-from gateway.domain.dataset import Dataset
+from gateway.domain.contract import Contract, Input
+from gateway.domain.dataset import Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator
 from gateway.rules import planning, policy
@@ -26,9 +26,20 @@ class OwnPart:
     offer: Offer
     spaces: Mapping[str, Sequence[str]]
     columns: Mapping[str, Sequence[ColumnRule]] = field(default_factory=dict)
+    # The edition before the one on offer, by dataset, and until when a contract may have been made on it.
+    former: Mapping[str, tuple[Edition, int]] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset | None:
         return next((dataset for dataset in self.offer.datasets if dataset.name == name), None)
+
+    def in_edition(self, item: Input, made: int) -> Dataset | None:
+        """The dataset in the edition that a contract of that time names, unless it was replaced before."""
+        dataset = self.dataset(item.dataset)
+        if dataset is None or item == planning.edition_of(dataset):
+            return dataset
+        edition, until = self.former.get(item.dataset, (dataset.edition, 0))
+        former = replace(dataset, edition=edition)
+        return former if made < until and item == planning.edition_of(former) else None
 
     def is_open(self, name: str, space: str) -> bool:
         """Whether questions about the dataset `name` may come from `space`."""
@@ -73,7 +84,8 @@ def check_proposal(contract: Contract, own: OwnPart, operators: Mapping[str, Ope
 
 
 def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:
-    """The datasets that the contract wants of this space, in exactly the editions that it offers."""
+    """The datasets that the contract wants of this space, in exactly the editions that it offers, or offered when the
+    contract was made."""
     provider = draft.provider_of(own.entity)
     named = [source.dataset for source in draft.query.sources if own.dataset(source.dataset) is not None]
     if provider is None:
@@ -82,8 +94,8 @@ def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:
         return []
     datasets = []
     for item in provider.inputs:
-        dataset = own.dataset(item.dataset)
-        if dataset is None or item != planning.edition_of(dataset):
+        dataset = own.in_edition(item, draft.not_before)
+        if dataset is None:
             raise IsthmusError(
                 Reason.EDITION_CHANGED,
                 f"{item.dataset} in edition {item.edition} is not what this space offers now",

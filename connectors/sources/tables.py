@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_, or_
 from pathlib import Path
@@ -102,6 +102,10 @@ class DatasetSource:
         for column in config.columns:
             if (column.type is ColumnType.CODE) != bool(column.codes):
                 raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
+
+    def at(self, folder: Path, path: str) -> DatasetSource:
+        """The same description over another file."""
+        return DatasetSource(replace(self._config, folder=folder, path=path))
 
     def check(self, key: bytes) -> Report:
         """Counts rows and what breaks the description, over all columns; pins them, if nothing does."""

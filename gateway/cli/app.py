@@ -17,6 +17,7 @@ from gateway.cli import (
     audit,
     catalogue,
     computations,
+    editions,
     operate,
     people,
     policies,
@@ -68,8 +69,17 @@ class _Commands(typer.core.TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which a newcomer meets them."""
-        first = [name for name, _, _ in LAZY]
+        first = [*(name for name, _, _ in LAZY), "datasets"]
         return [*first, *(name for name in self.commands if name not in first)]
+
+
+class _ShowsByName(typer.core.TyperGroup):
+    """A group whose `show` need not be written: without a command its arguments are meant for it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
 
 
 app = typer.Typer(
@@ -90,12 +100,22 @@ def _register(group: typer.Typer, *commands: tuple[str, Callable[..., None], str
 
 _register(
     app,
-    ("datasets", catalogue.datasets, "isthmus datasets"),
     ("spaces", catalogue.spaces, "isthmus spaces --json"),
     ("plan", questions.plan, "isthmus plan docs/queries/form_year.yaml"),
     ("run", questions.run, "isthmus run docs/queries/overlap.yaml --json"),
     ("login", sign_in.login, "isthmus login --profile profile.toml"),
 )
+
+_datasets = typer.Typer(
+    cls=_ShowsByName, help="What can be asked; for owners: their editions.", epilog="Example: isthmus datasets la"
+)
+_register(
+    _datasets,
+    ("show", catalogue.show, "isthmus datasets show la --json"),
+    ("publish", editions.publish, "isthmus datasets publish datasets/la.toml --agent agent.toml"),
+    ("editions", editions.editions, "isthmus datasets editions datasets/la.toml --agent agent.toml"),
+)
+app.add_typer(_datasets, name="datasets")
 
 _computations = typer.Typer(
     no_args_is_help=True, help="What you asked: list, show, cancel.", epilog="Example: isthmus computations list"

@@ -1,4 +1,4 @@
-"""`isthmus datasets` and `isthmus spaces`: what can be asked, and of whom."""
+"""`isthmus datasets show` (its name may be left out) and `isthmus spaces`: what can be asked, and of whom."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from gateway.client.sync import Client
 
 
-def datasets(
+def show(
     name: Annotated[
         str | None, typer.Argument(help="One dataset: its columns and codes. A short name will do.")
     ] = None,
     profile: ProfileFile = None,
     json: AsJson = False,
 ) -> None:
-    """Datasets of all spaces, or one with its columns."""
+    """Datasets of all spaces, or one with its columns; what `isthmus datasets` does by itself."""
     with answering(json) as output:
         from gateway.cli import render, shapes
         from gateway.client.sync import Client

@@ -22,8 +22,8 @@ from gateway.edges.store.tables import editions, insert_new
 
 @dataclass(frozen=True, slots=True)
 class StoredEdition:
-    """The `number`-th edition of a dataset, from 1 on. `rows` is a serialised bitmap of row numbers; `file` is its frozen
-    copy below the folder of editions, empty once that is deleted."""
+    """The `number`-th edition of a dataset, from 1 on. `rows` is a serialised bitmap of row numbers; `file` is its
+    frozen copy below the folder of editions, empty once that is deleted."""
 
     dataset: str
     number: int
@@ -56,10 +56,10 @@ class StoredEditions:
 
     async def newest(self) -> Mapping[str, int]:
         """The number of the newest edition, by dataset."""
-        wanted = select(editions.c.dataset, func.max(editions.c.number)).group_by(editions.c.dataset)
+        wanted = select(editions.c.dataset, func.max(editions.c.number).label("number")).group_by(editions.c.dataset)
 
         async def work(connection: AsyncConnection) -> Mapping[str, int]:
-            return {dataset: number for dataset, number in await connection.execute(wanted)}
+            return {row.dataset: row.number for row in await connection.execute(wanted)}
 
         return await self._connections.read(work)
 
@@ -76,3 +76,13 @@ class StoredEditions:
             return True
 
         return await self._connections.write(work)
+
+    async def restore(self, dataset: str, number: int, file: str, fact: Fact) -> None:
+        """Write down where the copy of an edition is again."""
+        this = (editions.c.dataset == dataset) & (editions.c.number == number)
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(update(editions).where(this).values(file=file))
+            await append_facts(connection, [fact])
+
+        await self._connections.write(work)
