@@ -31,6 +31,14 @@ class Outcome(StrEnum):
     WAITS = "waits"
 
 
+class Against(StrEnum):
+    """What the rows of a source are too close to."""
+
+    EDITION = "edition"
+    ANSWER = "answer"
+    NOTHING = "nothing"
+
+
 @dataclass(frozen=True, slots=True)
 class Former:
     """A published edition, by its row numbers."""
@@ -41,15 +49,15 @@ class Former:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`come` and `gone` count the rows that are new since the newest edition, and those that it had. What waits is
-    `apart` from something before it: from the edition `since`, or where that is empty from rows that were answered for
-    or, with nothing before it, from nothing at all."""
+    """`come` and `gone` count the rows that are new since the newest edition, and those that it had. What waits is only
+    `apart` from something: from the edition `since`, from rows that were answered for, or from having no row."""
 
     outcome: Outcome
     least: int
     come: int
     gone: int
     apart: int = 0
+    against: Against | None = None
     since: str = ""
 
 
@@ -62,12 +70,12 @@ def decide(rows: BitMap, formers: Sequence[Former], answered: Iterable[BitMap], 
         return Decision(Outcome.UNCHANGED, least, 0, 0)
     for former in reversed(formers):
         if 0 < (near := _apart(rows, former.rows)) < least:
-            return Decision(Outcome.WAITS, least, come, gone, near, former.id)
+            return Decision(Outcome.WAITS, least, come, gone, near, Against.EDITION, former.id)
     if len(rows) < least:
-        return Decision(Outcome.WAITS, least, come, gone, len(rows))
+        return Decision(Outcome.WAITS, least, come, gone, len(rows), Against.NOTHING)
     for other in answered:
         if 0 < (near := _apart(rows, other)) < least:
-            return Decision(Outcome.WAITS, least, come, gone, near)
+            return Decision(Outcome.WAITS, least, come, gone, near, Against.ANSWER)
     return Decision(Outcome.PUBLISHED, least, come, gone)
 
 

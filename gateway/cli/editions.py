@@ -98,8 +98,7 @@ def _plain(found: Standing) -> dict[str, Any]:
         return {**plain, "outcome": "broken", "problems": broken}
     if (decision := found.decision) is None:
         return plain
-    counted = {"least": decision.least, "come": decision.come, "gone": decision.gone, "apart": decision.apart}
-    return {**plain, "outcome": decision.outcome.value, **counted, "restored": found.restored}
+    return {**plain, **to_plain(decision), "restored": found.restored}
 
 
 def _listed(found: Standing) -> list[dict[str, Any]]:
@@ -130,11 +129,11 @@ def _decided(found: Standing, will: bool) -> list[str]:
     newest = "" if found.newest is None else found.newest.id
     changed = f"{_rows(decision.come)} new, {decision.gone} gone"
     match decision.outcome:
-        case Outcome.PUBLISHED if will or found.newest is None:
+        case Outcome.PUBLISHED if will:
             return [f"Ready to be published: {changed}."]
         case Outcome.PUBLISHED:
-            padded = f"It is padded to {found.newest.row_bound}; the agent offers it within a second."
-            return [f"Edition {newest} of {found.dataset} is published: {changed}. {padded}"]
+            padded = f"padded to {found.editions[-1].row_bound}"
+            return [f"Edition {newest} of {found.dataset} is published, {padded}: {changed}. The agent offers it now."]
         case Outcome.UNCHANGED:
             restored = ["Its copy was lost, and is there again."] if found.restored else []
             return [f"Nothing has changed since edition {newest}.", *restored]
@@ -143,10 +142,15 @@ def _decided(found: Standing, will: bool) -> list[str]:
 
 
 def _few(decision: Decision, newest: str) -> str:
-    if not decision.since:
-        return f"The rows differ by {decision.apart} alone from some that were answered for, or from none at all"
-    if decision.since != newest:
-        return f"The rows differ by {decision.apart} alone from edition {decision.since}"
+    from connectors.rules.editions import Against
+
+    match decision.against:
+        case Against.NOTHING:
+            return f"The source has {_rows(decision.apart)}"
+        case Against.ANSWER:
+            return f"The rows differ by {decision.apart} alone from some that were answered for"
+        case _ if decision.since != newest:
+            return f"The rows differ by {decision.apart} alone from edition {decision.since}"
     return f"{_rows(decision.apart)} {'has' if decision.apart == 1 else 'have'} changed since edition {newest}"
 
 
