@@ -117,8 +117,10 @@ def _said(found: Standing, *, will: bool) -> RenderableType:
 
 
 def _problem(one: Problem) -> str:
-    rows = f" ({_rows(one.rows)}, first in lines {', '.join(map(str, one.lines))})" if one.lines else ""
-    return f"{one.column}: {one.rule}{rows}"
+    if not one.lines:
+        return f"{one.column}: {one.rule}"
+    lines = f"line{'s' * (len(one.lines) > 1)} {', '.join(map(str, one.lines))}"
+    return f"{one.column}: {one.rule} ({_rows(one.rows)}, first in {lines})"
 
 
 def _decided(found: Standing, will: bool) -> list[str]:

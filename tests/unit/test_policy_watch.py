@@ -75,9 +75,12 @@ class Watched:
     async def propose(self, token: str) -> Approval | Refusal:
         return await self.agent.propose(token, [])
 
-    async def running(self) -> Session:
+    async def running(self, session: str = "1") -> Session:
         """A session that everybody has approved, about to run here."""
-        token = self.contract()
+        return await self.run(self.contract(session))
+
+    async def run(self, token: str) -> Session:
+        """The session of this contract, which everybody approves."""
         own = await self.propose(token)
         assert isinstance(own, Approval), own
         contract = await self.agent.reader.contract(token)
