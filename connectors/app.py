@@ -40,6 +40,7 @@ from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
 from gateway.edges.memory import set_aside
 from gateway.edges.parent import stop_when_parent_ends
+from gateway.edges.retaining import Retaining
 from gateway.edges.revocations import Revocations
 from gateway.edges.secrecy import keep_to_itself
 from gateway.edges.store.database import Database
@@ -260,6 +261,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         files = {name: holding.policy_file for name, holding in holdings.items()}
         policies = PolicyWatch(agent, {name: file for name, file in files.items() if file is not None})
         editions = EditionWatch(agent, frozen)
+        retaining = Retaining(settings.entity, settings.retention.rules, database.retention, clock)
         channels = Channels(rings.target)
         stack.push_async_callback(channels.close)
         process = ids.fresh()
@@ -268,6 +270,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             asyncio.create_task(policies.for_ever()),
             asyncio.create_task(editions.for_ever()),
             asyncio.create_task(database.guard.watch_for_ever()),
+            asyncio.create_task(retaining.for_ever()),
             asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),
         ]
         stack.push_async_callback(_cancelled, tasks)

@@ -19,6 +19,7 @@ from gateway.rules.codelists import ANYWHERE, COUNTRIES, LEGAL_BASES, NATIONAL_L
 from gateway.rules.offers import MAX_NUMBER
 from gateway.rules.planning import PROGRAM_OF
 from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
+from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
 from gateway.rules.text import nearest
 
 
@@ -69,6 +70,16 @@ class AgentTls(Strict):
     agent: Beside
 
 
+class AgentRetentionConfig(Strict):
+    """For how many days an agent keeps what."""
+
+    contracts_days: Annotated[int, Field(ge=LEAST_DAYS[Kept.CONTRACTS], le=MOST_DAYS)] = 1826
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return (Rule(Kept.CONTRACTS, self.contracts_days),)
+
+
 class AgentConfig(Strict):
     """`gateway` is host:port of the own gateway. `party_memory` is in MiB, 0 for no limit but the machine's; `kernels`
     the folder of compiled kernels, `editions` that of the frozen copies of published editions."""
@@ -86,6 +97,7 @@ class AgentConfig(Strict):
     anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
     revocation: RevocationConfig = RevocationConfig()
+    retention: AgentRetentionConfig = AgentRetentionConfig()
     log: LogConfig = LogConfig()
 
 

@@ -47,6 +47,7 @@ from gateway.edges.own_statement import own_statement
 from gateway.edges.own_tokens import SignedTokens
 from gateway.edges.parent import stop_when_parent_ends
 from gateway.edges.peers import PeerLine
+from gateway.edges.retaining import Retaining
 from gateway.edges.revocations import Revocations
 from gateway.edges.revoking import FILE, OwnList
 from gateway.edges.secrecy import keep_to_itself
@@ -255,6 +256,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         tasks = [
             asyncio.create_task(spaces.refresh_for_ever()),
             asyncio.create_task(_sweep(recover, database, clock)),
+            asyncio.create_task(Retaining(entity, settings.retention.rules, database.retention, clock).for_ever()),
             asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(herald.look_for_ever()),
             asyncio.create_task(_withdraw(withdraw, gate, revoked)),

@@ -32,6 +32,7 @@ from gateway.rules.grants import BUILT_IN, is_provider_name
 from gateway.rules.jose import TokenProblem
 from gateway.rules.jwks import parse_jwk
 from gateway.rules.oidc import ALGORITHMS
+from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
 
 
 def _entity(value: object) -> EntityId:
@@ -228,6 +229,28 @@ class RevocationConfig(Strict):
     grace_minutes: int = Field(default=0, ge=0, le=60)
 
 
+class RetentionConfig(Strict):
+    """For how many days a gateway keeps what, from its end or coming on."""
+
+    results_days: Annotated[int, Field(ge=LEAST_DAYS[Kept.RESULTS], le=MOST_DAYS)] = 90
+    computations_days: Annotated[int, Field(ge=LEAST_DAYS[Kept.COMPUTATIONS], le=MOST_DAYS)] = 1826
+    sign_ins_days: Annotated[int, Field(ge=LEAST_DAYS[Kept.SIGN_INS], le=MOST_DAYS)] = 180
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RetentionConfig:
+        if self.results_days > self.computations_days:
+            raise ValueError("a result is not kept longer than its computation: results_days <= computations_days")
+        return self
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return (
+            Rule(Kept.RESULTS, self.results_days),
+            Rule(Kept.COMPUTATIONS, self.computations_days),
+            Rule(Kept.SIGN_INS, self.sign_ins_days),
+        )
+
+
 class LogConfig(Strict):
     level: str = "info"
 
@@ -256,6 +279,7 @@ class GatewayConfig(Strict):
     login: LoginConfig | None = None
     agent: EmbeddedAgent | None = None
     revocation: RevocationConfig = RevocationConfig()
+    retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()
 
 

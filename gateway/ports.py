@@ -22,6 +22,7 @@ from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
 from gateway.domain.sign_in import ClaimRule, Code, Evidence, Grant, Inbound
 from gateway.rules.oidc import TokenType
+from gateway.rules.retention import Rule
 
 Chains = Sequence[Sequence[str]]
 
@@ -182,6 +183,19 @@ class Approvals(Protocol):
 
     async def of_question(self, question: str) -> Sequence[Approved]:
         """All that ask this, oldest first."""
+        ...
+
+
+class Retention(Protocol):
+    """Deletes what was kept for its time, a batch at a time, each with its fact; never anything that lives."""
+
+    async def delete(self, rule: Rule, entity: str, now: int, limit: int) -> int:
+        """Delete at most `limit` of what is due by `rule`; returns how many. Less than `limit`: nothing more is due,
+        or somebody is at the rest."""
+        ...
+
+    async def scrub(self) -> bool:
+        """Overwrite what was deleted; False where that cannot be now. Afterwards no file of the store has it."""
         ...
 
 

@@ -331,10 +331,14 @@ def computation(item: Computation) -> RenderableType:
         )  # fmt: skip
     said: list[RenderableType] = [
         lines(f"{item.name}: {item.state}", _title(item)),
-        words(f"asked by {item.requester} at {_minute(item.created)}; contract {item.contract_digest}"),
+        words(f"asked by {item.requester or 'somebody'} at {_minute(item.created)}; contract {item.contract_digest}"),
         "",
         made,
     ]
+    for gone in item.deletions:
+        what = "result" if gone.kind == "results" else "record"
+        when = f"was deleted on {_day(gone.at)}: {gone.kind} are kept for {gone.days} days here"
+        said += ["", words(f"Its {what} {when}.")]
     if item.ending is not None:
         ending = item.ending
         where = f" at {host(ending.space)}" if ending.space and ending.space != UNDETERMINED else ""

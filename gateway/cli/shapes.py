@@ -56,6 +56,7 @@ def of_computation(computation: Computation) -> dict[str, Any]:
         "updated": computation.updated,
         "spaces": [to_plain(status) for status in computation.spaces],
         "ending": to_plain(computation.ending) if computation.ending is not None else None,
+        "deletions": [to_plain(gone) for gone in computation.deletions],
     }
 
 

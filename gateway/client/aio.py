@@ -39,6 +39,7 @@ from gateway.edges.keys import read_secret
 from gateway.ports import Clock
 from gateway.rules import sealing
 from gateway.rules.lifecycle import LIVE
+from gateway.rules.retention import check_result
 
 CALL_WITHIN = 30.0
 CANCEL_WITHIN = 60.0
@@ -210,10 +211,11 @@ class AsyncClient:
 
     async def result(self, computation: Computation) -> Table:
         """The released table. Raises IsthmusError when the computation ended otherwise, or INCONSISTENT_SHARES,
-        CONTRACT_INVALID or APPROVALS_INVALID when what came is not the answer to what was asked."""
+        CONTRACT_INVALID or APPROVALS_INVALID when what came is not the answer to what was asked, RESULT_DELETED."""
         computation = await self.get(computation.name) if computation.state in LIVE else computation
         if computation.state is not State.RELEASED:
             raise ended(computation)
+        check_result(computation)
         asked = self._asked.get(computation.name)
         if asked is None:
             message = await self._get(computation.name)
@@ -391,7 +393,7 @@ def ended(computation: Computation) -> IsthmusError:
 
 def has_table(computation: Computation) -> bool:
     """Whether the home gateway can show this result: it is the recipient, so the caller needs no key."""
-    if computation.state is not State.RELEASED:
+    if computation.state is not State.RELEASED or computation.deletions:
         return False
     recipients = evidence.contract_of(computation).body.recipients
     return any(recipient.kind == "gateway" for recipient in recipients)

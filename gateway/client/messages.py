@@ -174,6 +174,9 @@ def computation_from(message: comp.Computation) -> computation.Computation:
         if message.HasField("ending")
         else None,
         seconds=message.session_seconds,
+        deletions=tuple(
+            computation.Deletion(gone.kind, gone.delete_time, gone.kept_days) for gone in message.deletions
+        ),
     )
 
 

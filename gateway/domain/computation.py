@@ -86,6 +86,15 @@ class View:
 
 
 @record
+class Deletion:
+    """What was deleted of it when its time was over: `kind` is "results" or "computations", kept for `days`."""
+
+    kind: str
+    at: int
+    days: int
+
+
+@record
 class Computation:
     """One computation as one space sees it. `query` and `contract` are kept as the bytes they came in."""
 
@@ -109,6 +118,7 @@ class Computation:
     views: tuple[View, ...] = ()
     ending: Ending | None = None
     seconds: float = 0.0
+    deletions: tuple[Deletion, ...] = ()
 
     @property
     def name(self) -> str:

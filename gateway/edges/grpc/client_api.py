@@ -22,6 +22,7 @@ from gateway.ports import ComputationStore, Documents, Federation, Opener, Watch
 from gateway.rules.access import OPERATE
 from gateway.rules.lifecycle import LIVE, Event, next_state
 from gateway.rules.oidc import TokenType
+from gateway.rules.retention import check_result
 
 PAGE = 50
 
@@ -132,6 +133,7 @@ class ComputationService:
         self, request: comp.AcknowledgeResultRequest, caller: Caller
     ) -> comp.AcknowledgeResultResponse:
         found = await self._own(request.name, caller)
+        check_result(found)  # there is nothing left that could fit together or not
         if not request.consistent:
             found = await self.drive.dispute(found)
         return comp.AcknowledgeResultResponse(computation=convert.computation_to(found, None))
@@ -147,7 +149,7 @@ class ComputationService:
 
     async def _table(self, found: Computation, caller: Caller) -> Table | None:
         """The table, where this gateway is the recipient and the caller is who asked."""
-        if found.state is not State.RELEASED or found.requester != caller.id:
+        if found.state is not State.RELEASED or found.requester != caller.id or found.deletions:
             return None
         contract, approvals = self.documents.recall(found)
         if not any(recipient.kind == "gateway" for recipient in contract.body.recipients):

@@ -240,6 +240,7 @@ def computation_to(item: computation.Computation, table: Table | None) -> comp.C
         ],
         session_seconds=item.seconds,
         query=item.query,
+        deletions=[comp.Deletion(kind=gone.kind, delete_time=gone.at, kept_days=gone.days) for gone in item.deletions],
     )
 
 

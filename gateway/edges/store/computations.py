@@ -20,7 +20,9 @@ from gateway.edges.audit import append_facts
 from gateway.edges.audit_guard import AuditGuard
 from gateway.edges.store.connections import Connections
 from gateway.edges.store.tables import computations, insert_new
+from gateway.rules.lifecycle import LIVE
 from gateway.rules.records import from_bytes, to_bytes
+from gateway.rules.retention import Kept
 
 
 class StoredComputations:
@@ -32,7 +34,7 @@ class StoredComputations:
     async def create(self, computation: Computation, facts: Sequence[Fact]) -> Computation:
         async def work(connection: AsyncConnection) -> Computation:
             await self._guard.check_within(connection)
-            if await insert_new(connection, computations, _row(computation)):
+            if await insert_new(connection, computations, row_of(computation)):
                 await append_facts(connection, facts)
                 return computation
             return _same(computation, await _one(connection, _known_as(computation)))
@@ -72,7 +74,7 @@ class StoredComputations:
         replace = update(computations).where(here, computations.c.revision == computation.revision)
 
         async def work(connection: AsyncConnection) -> Computation:
-            done = await connection.execute(replace.values(_row(written)))
+            done = await connection.execute(replace.values(row_of(written)))
             if done.rowcount != 1:
                 raise _overtaken(computation, await _one(connection, select(computations.c.record).where(here)))
             await append_facts(connection, facts)
@@ -89,7 +91,7 @@ class StoredComputations:
         return await self._connections.read(lambda connection: _all(connection, wanted))
 
 
-def _row(computation: Computation) -> dict[str, Any]:
+def row_of(computation: Computation) -> dict[str, Any]:
     return {
         "id": computation.id,
         "role": computation.role.value,
@@ -101,8 +103,17 @@ def _row(computation: Computation) -> dict[str, Any]:
         "created": computation.created,
         "expires": computation.expires,
         "revision": computation.revision,
+        "ended": 0 if computation.state in LIVE else computation.updated,
+        "kept": _kept(computation),
         "record": to_bytes(computation).decode(),
     }
+
+
+def _kept(computation: Computation) -> str:
+    """What of it could still be deleted: its result, its record, or nothing."""
+    if computation.shares or computation.views:
+        return "result"
+    return "" if any(gone.kind == Kept.COMPUTATIONS for gone in computation.deletions) else "record"
 
 
 def _known_as(computation: Computation) -> Select[str]:
@@ -154,12 +165,12 @@ def _invalid(public: str, field: str, advice: str) -> IsthmusError:
 
 async def _one(connection: AsyncConnection, wanted: Select[str]) -> Computation | None:
     body = (await connection.execute(wanted)).scalar()
-    return None if body is None else _read(body)
+    return None if body is None else read_record(body)
 
 
 async def _all(connection: AsyncConnection, wanted: Select[str]) -> Sequence[Computation]:
-    return tuple(_read(body) for body in (await connection.execute(wanted)).scalars())
+    return tuple(read_record(body) for body in (await connection.execute(wanted)).scalars())
 
 
-def _read(body: str) -> Computation:
+def read_record(body: str) -> Computation:
     return from_bytes(Computation, body, what="stored computation", reason=Reason.INTERNAL)

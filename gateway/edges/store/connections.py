@@ -6,7 +6,8 @@ IsthmusError leaves; no statement's parameters come into an error or a log.
 
 SQLite runs in WAL mode with synchronous=FULL. NORMAL would save the disk's flush per commit, but could lose
 the last commits with the power, and a consumed contract digest that comes back unconsumed is a contract that
-runs twice (https://www.sqlite.org/pragma.html#pragma_synchronous).
+runs twice (https://www.sqlite.org/pragma.html#pragma_synchronous). What is deleted is overwritten (secure_delete), in
+the file at once and in its journal by `scrub`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ SQLITE = "sqlite+aiosqlite"
 POSTGRESQL = "postgresql+asyncpg"
 # Another process may hold the file (a backup, the command line); milliseconds.
 BUSY = 5000
+# How long `scrub` waits for readers while others wait for it; milliseconds.
+SCRUB_WITHIN = 100
 READERS = 4
 # PostgreSQL takes several at once, each waiting for the rows that it needs.
 WRITERS = 8
@@ -53,6 +56,13 @@ class Connections:
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one state of the database; it cannot write."""
         return await self._finished(self._read(work))
+
+    async def scrub(self) -> bool:
+        """Take what was deleted out of SQLite's journal too: the journal is written back and cut to nothing.
+
+        False where somebody reads at the moment, so that it could not be. PostgreSQL does so by its own VACUUM.
+        """
+        return await self._finished(self._scrub())
 
     async def close(self) -> None:
         """Wait for what is running, then let go of the database."""
@@ -80,6 +90,21 @@ class Connections:
             except IsthmusError:
                 raise
             # Drivers raise errors of their own beside SQLAlchemy's; none of them may pass this edge.
+            except Exception as problem:
+                raise _failed("written", problem) from problem
+
+    async def _scrub(self) -> bool:
+        if self._writer.dialect.name != "sqlite":
+            return True
+        async with self._turn:
+            try:
+                async with self._writer.connect() as connection:
+                    # A checkpoint cannot be inside the transaction that has been begun here.
+                    await connection.exec_driver_sql("ROLLBACK")
+                    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {SCRUB_WITHIN}")
+                    busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
+                    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY}")
+                    return bool(busy == 0)
             except Exception as problem:
                 raise _failed("written", problem) from problem
 
@@ -140,6 +165,7 @@ def _sqlite(place: URL, *, writes: bool) -> AsyncEngine:
             if cursor.fetchone() != ("wal",):
                 raise _misconfigured("the file system under the database")
             cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA secure_delete = ON")
         else:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()

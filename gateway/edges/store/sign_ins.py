@@ -45,7 +45,8 @@ class StoredSignIns:
 
     async def keep(self, evidence: Evidence, facts: Sequence[Fact]) -> None:
         async def work(connection: AsyncConnection) -> None:
-            row = {"jti": evidence.jti, "digest": evidence.digest, "record": to_bytes(evidence).decode()}
+            record = to_bytes(evidence).decode()
+            row = {"jti": evidence.jti, "digest": evidence.digest, "record": record, "at": evidence.at}
             await connection.execute(insert(evidence_table), row)
             await append_facts(connection, facts)
 

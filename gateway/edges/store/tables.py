@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0010"
+REVISION = "0014"
 
 metadata = MetaData()
 
@@ -41,6 +41,9 @@ computations = Table(
     Column("expires", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("record", Text, nullable=False),
+    # Since when it has ended; 0 while it lives. `kept` is what can be deleted of it: result, record, or nothing.
+    Column("ended", BigInteger, nullable=False, server_default="0"),
+    Column("kept", Text, nullable=False, server_default="record"),
 )
 
 _home = (computations.c.role == "HOME") & (computations.c.request_id != "")
@@ -63,6 +66,7 @@ Index(
 Index("computations_newest", computations.c.created, computations.c.id)
 Index("computations_of", computations.c.requester, computations.c.created, computations.c.id)
 Index("computations_state", computations.c.state, computations.c.created)
+Index("computations_kept", computations.c.kept, computations.c.ended)
 
 once = Table(
     "once",
@@ -153,8 +157,10 @@ evidence = Table(
     Column("jti", Text, primary_key=True),
     Column("digest", Text, nullable=False),
     Column("record", Text, nullable=False),
+    Column("at", BigInteger, nullable=False, server_default="0"),
 )
 Index("evidence_digest", evidence.c.digest)
+Index("evidence_at", evidence.c.at)
 
 facts = Table(
     "facts",

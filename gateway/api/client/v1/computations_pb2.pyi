@@ -191,7 +191,7 @@ class Verdict(_message.Message):
     def __init__(self, space: _Optional[str] = ..., decision: _Optional[_Union[Verdict.Decision, str]] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class Computation(_message.Message):
-    __slots__ = ("name", "state", "role", "requester", "create_time", "update_time", "contract", "contract_digest", "approvals", "spaces", "ending", "shares", "table", "receipts", "views", "session_seconds", "query")
+    __slots__ = ("name", "state", "role", "requester", "create_time", "update_time", "contract", "contract_digest", "approvals", "spaces", "ending", "shares", "table", "receipts", "views", "session_seconds", "query", "deletions")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Computation.State]
@@ -241,6 +241,7 @@ class Computation(_message.Message):
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     SESSION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
+    DELETIONS_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: Computation.State
     role: Computation.Role
@@ -258,7 +259,18 @@ class Computation(_message.Message):
     views: _containers.RepeatedCompositeFieldContainer[View]
     session_seconds: float
     query: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[Computation.State, str]] = ..., role: _Optional[_Union[Computation.Role, str]] = ..., requester: _Optional[str] = ..., create_time: _Optional[int] = ..., update_time: _Optional[int] = ..., contract: _Optional[str] = ..., contract_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., spaces: _Optional[_Iterable[_Union[SpaceStatus, _Mapping]]] = ..., ending: _Optional[_Union[Ending, _Mapping]] = ..., shares: _Optional[_Iterable[_Union[SealedShare, _Mapping]]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., session_seconds: _Optional[float] = ..., query: _Optional[str] = ...) -> None: ...
+    deletions: _containers.RepeatedCompositeFieldContainer[Deletion]
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[Computation.State, str]] = ..., role: _Optional[_Union[Computation.Role, str]] = ..., requester: _Optional[str] = ..., create_time: _Optional[int] = ..., update_time: _Optional[int] = ..., contract: _Optional[str] = ..., contract_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., spaces: _Optional[_Iterable[_Union[SpaceStatus, _Mapping]]] = ..., ending: _Optional[_Union[Ending, _Mapping]] = ..., shares: _Optional[_Iterable[_Union[SealedShare, _Mapping]]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., session_seconds: _Optional[float] = ..., query: _Optional[str] = ..., deletions: _Optional[_Iterable[_Union[Deletion, _Mapping]]] = ...) -> None: ...
+
+class Deletion(_message.Message):
+    __slots__ = ("kind", "delete_time", "kept_days")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DELETE_TIME_FIELD_NUMBER: _ClassVar[int]
+    KEPT_DAYS_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    delete_time: int
+    kept_days: int
+    def __init__(self, kind: _Optional[str] = ..., delete_time: _Optional[int] = ..., kept_days: _Optional[int] = ...) -> None: ...
 
 class SpaceStatus(_message.Message):
     __slots__ = ("space", "status", "phase", "fraction")
