@@ -22,6 +22,7 @@ from gateway.cli import (
     people,
     policies,
     questions,
+    reports,
     sign_in,
     trust,
     trust_revoke,
@@ -176,6 +177,18 @@ _register(
     ("test", policies.test, "isthmus policies test shelters.toml question.yaml --from https://police.example"),
 )
 app.add_typer(_policies, name="policies")
+
+_reports = typer.Typer(
+    no_args_is_help=True,
+    help="For data-protection officers: who asked what, on which basis, what was released.",
+    epilog="Example: isthmus reports dataset shelters --agent space/agent.toml --html report.html",
+)
+_register(
+    _reports,
+    ("dataset", reports.dataset, "isthmus reports dataset shelters --agent space/agent.toml --since 2026-01-01"),
+    ("computation", reports.computation, "isthmus reports computation 4f0c... --config space/gateway.toml"),
+)
+app.add_typer(_reports, name="reports")
 
 _gateway = typer.Typer(
     no_args_is_help=True,

@@ -16,11 +16,14 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
 from gateway.rules import policy, queries, seats
+from gateway.rules.jose import TokenProblem, parse_compact
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, PROGRAM_OF, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
 from gateway.rules.sharing import P
+from gateway.rules.tokens import payload_digest
 
 LEEWAY = 5
+MAX_STORED = 512 * 1024  # bytes of a signed form
 SESSION = re.compile(r"[0-9a-f]{32}")
 ENVELOPE = ("iss", "sub", "aud", "iat", "exp", "jti", "nbf")
 
@@ -46,6 +49,22 @@ def read_contract(claims: Mapping[str, object]) -> Contract:
     if claims.get("aud") != audience(read.session):
         raise invalid("the contract's audience is another session", field="session")
     return read
+
+
+def stored_contract(token: str, digest: str) -> Contract:
+    """The contract in a signed form that was verified when it came, and stored since: only that it still has its digest
+    is looked at. Raises IsthmusError(AUDIT_BROKEN)."""
+    try:
+        parsed = parse_compact(token, MAX_STORED)
+        if payload_digest(parsed.payload) == digest:
+            return read_contract(parsed.claims)
+    except TokenProblem:
+        pass
+    raise IsthmusError(
+        Reason.AUDIT_BROKEN,
+        f"a stored contract is not the one that was approved with digest {digest}",
+        advice="Keep the database as it is; docs/audit.md says what to do",
+    )
 
 
 def check_contract(read: Contract, operators: Mapping[str, Operator], now: int) -> None:

@@ -20,6 +20,7 @@ from gateway.edges.store.editions import StoredEditions
 from gateway.edges.store.ledger import StoredLedger
 from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
+from gateway.edges.store.reports import StoredReports
 from gateway.edges.store.retention import StoredRetention
 from gateway.edges.store.sign_ins import StoredSignIns
 
@@ -41,6 +42,7 @@ class Database:
         self.invitations = StoredInvitations(connections)
         self.editions = StoredEditions(connections)
         self.retention = StoredRetention(connections)
+        self.reports = StoredReports(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -1,0 +1,85 @@
+"""Queries, limits and codes in plain words, for people who decide on them or look back at them. Pure."""
+
+from __future__ import annotations
+
+from gateway.domain import contract
+from gateway.domain.dataset import Dataset
+from gateway.domain.query import Filter, Query
+from gateway.rules.codelists import LEGAL_BASES, MEMBER_STATES, PURPOSES
+from gateway.rules.records import to_plain
+
+# The other states of the Agreement on the European Economic Area, where the GDPR applies (Joint Committee 154/2018).
+_EEA = frozenset({"IS", "LI", "NO"})
+_LIMITS = frozenset({"minimum_cell", "zero_is_small", "provider_subtraction", "dominance", "rounding"})
+
+
+def purpose(code: str) -> str:
+    """What a purpose means; empty for one that no list has."""
+    return PURPOSES.get(code, "")
+
+
+def legal_basis(code: str) -> str:
+    return LEGAL_BASES.get(code, "")
+
+
+def coded(code: str, means: str) -> str:
+    return f"{means} ({code})" if means else code
+
+
+def statistic(asked: Query, described: Dataset | None = None) -> str:
+    """What is counted; columns by their labels where the dataset is known."""
+    lists = len(asked.sources)
+    of = "one list" if lists == 1 else f"{lists} lists"
+    if asked.statistic.count_by is None:
+        said = f"how many people are on exactly which of {of}"
+    else:
+        by = " and ".join(_column(name, described) for name in asked.statistic.count_by.columns)
+        said = f"people of {of}, each once, counted by {by}"
+    linked = ", ".join(_column(name, described) for name in asked.link_on)
+    return f"{said}; people are told apart by {linked}, compared under MPC"
+
+
+def filtered(item: Filter, described: Dataset | None = None) -> str:
+    name = _column(item.column, described)
+    if item.between is not None:
+        return f"{name} from {item.between.low} to {item.between.high}"
+    if item.one_of is not None:
+        return f"{name} is one of {', '.join(map(str, item.one_of))}"
+    return f"{name} is {item.equals}"
+
+
+def limits(given: contract.Limits) -> str:
+    if given.minimum_cell <= 1:
+        return "none: every count is released exactly"
+    said = [f"counts under {given.minimum_cell} are hidden"]
+    if given.zero_is_small:
+        said.append("zero like them")
+    if given.provider_subtraction:
+        said.append("so are those that one provider could get by taking its own people away")
+    if given.dominance is not None:
+        said.append(f"and those of which one provider has over {given.dominance} percent")
+    if given.rounding is not None:
+        said.append(f"the others are multiples of {given.rounding}")
+    return ", ".join(said)
+
+
+def noise(given: contract.Limits) -> str:
+    """Whatever else a contract limits its result by, by its own names; exact counts where there is nothing else."""
+    further = {name: value for name, value in to_plain(given).items() if name not in _LIMITS}
+    return ", ".join(f"{name} = {value}" for name, value in sorted(further.items())) or "none"
+
+
+def place(jurisdiction: str) -> str:
+    """Where a recipient is, as far as data-protection law asks."""
+    if not jurisdiction:
+        return "jurisdiction not known here any more"
+    if jurisdiction in MEMBER_STATES or jurisdiction == "EU":
+        return f"{jurisdiction}, in the European Union"
+    if jurisdiction in _EEA:
+        return f"{jurisdiction}, in the European Economic Area"
+    return f"{jurisdiction}, a third country (GDPR Chapter V, Directive (EU) 2016/680 Chapter V)"
+
+
+def _column(name: str, described: Dataset | None) -> str:
+    column = None if described is None else described.column(name)
+    return f"{column.label} ({name})" if column is not None and column.label else name
