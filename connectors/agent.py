@@ -22,9 +22,11 @@ from connectors.engine import programs
 from connectors.engine.cost import Shape
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding, read_rows
+from connectors.keeping import Keeper
 from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers, in_uniform_time
 from connectors.offering import of_holdings
+from connectors.redelivery import Redelivery
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
 from connectors.session import Session, SessionKeys
 from gateway.domain.approval import ApprovalBody, Approved, SeatKey, SignedApproval, SignedContract
@@ -41,12 +43,12 @@ from gateway.edges.federation import Federation, operator_of
 from gateway.edges.revocations import Revocations
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
-from gateway.rules import queries, sealing
+from gateway.rules import queries, redelivery, sealing
 from gateway.rules.canonical import question
 from gateway.rules.heads import signed_head
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.records import from_bytes
-from gateway.rules.roster import roster
+from gateway.rules.roster import Roster, roster
 
 MAX_WAITING_OF_ONE = 128
 log = structlog.get_logger()
@@ -65,10 +67,11 @@ class Agent:
     ledgers: Ledgers
     pool: PartyPool
     clock: Clock
+    keeper: Keeper
     # Session keys of approvals that have not run yet, by contract digest, with who initiated.
     _waiting: dict[str, tuple[SignedContract, SessionKeys]] = field(default_factory=dict)
     # What runs, and the approvals that it runs under, by session.
-    _sessions: dict[str, tuple[Session, Sequence[SignedApproval]]] = field(default_factory=dict)
+    _sessions: dict[str, tuple[Session | Redelivery, Sequence[SignedApproval]]] = field(default_factory=dict)
     _proposing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def offer(self) -> str:
@@ -79,12 +82,14 @@ class Agent:
         """The datasets that `space` may ask about."""
         return [dataset.name for dataset in self.own.offer.datasets if self.own.is_open(dataset.name, space)]
 
-    def check(self, draft: bytes) -> Verdict:
-        """The dry run: public metadata alone; writes nothing."""
+    async def check(self, draft: bytes) -> Verdict:
+        """The dry run: public metadata alone, and whether this very question was answered before; writes nothing."""
+        kept: tuple[str, ...] = ()
         try:
             contract = from_bytes(Contract, draft, what="draft", reason=Reason.CONTRACT_INVALID)
             queries.checked(contract.query, what="draft")
             check_draft(contract, self.own, self.operators(), self.clock.now())
+            kept = await self.keeper.seats_of(contract)
         except IsthmusError as problem:
             return Verdict(
                 self.own.entity,
@@ -94,14 +99,14 @@ class Agent:
                 advice=problem.advice,
             )
         if not contract.seats_of(self.own.entity):
-            return Verdict(self.own.entity, Decision.ALLOWED)
+            return Verdict(self.own.entity, Decision.ALLOWED, kept_seats=kept)
         cost = programs.PROGRAMS[contract.program.name].cost(
             json.loads(contract.program.parameters),
             [provider.row_bound for provider in contract.providers],
             Shape(contract.m, contract.t),
         )
         sent = cost.elements * ELEMENT_BYTES // contract.m
-        return Verdict(self.own.entity, Decision.ALLOWED, cost.rounds, sent)
+        return Verdict(self.own.entity, Decision.ALLOWED, cost.rounds, sent, kept_seats=kept)
 
     async def propose(self, token: str, chains: Sequence[Sequence[str]]) -> Approval | Refusal:
         """A signed approval with fresh session keys, or the veto with its reason."""
@@ -125,8 +130,11 @@ class Agent:
                 problem.reason.value, problem.public, problem.field, problem.advice, problem.space or self.own.entity
             )
 
-    async def prepare(self, token: str, approvals: Sequence[str], chains: Sequence[Sequence[str]]) -> Session:
-        """Verify everything again and consume the digest; the session that comes back may run.
+    async def prepare(
+        self, token: str, approvals: Sequence[str], chains: Sequence[Sequence[str]]
+    ) -> Session | Redelivery:
+        """Verify everything again and consume the digest; what comes back may run: a session, or the shares that were
+        kept of an earlier one, if all its seats keep them.
 
         Raises IsthmusError; nothing of it has started then.
         """
@@ -178,31 +186,40 @@ class Agent:
             await self._refused("session.refused", about, problem)
             await in_uniform_time(problem, began)
             raise
-        await self._note("session.started", contract, "contract consumed")
-        session = Session(
-            entity=self.own.entity,
-            contract=contract,
-            roster=keys,
-            keys=waiting[1],
-            pool=self.pool,
-            read_rows=lambda: read_rows(contract.body, self.own.entity, self.holdings),
-            spend=lambda: self._spend(contract),
-            receipt=lambda outputs, summary: self._receipt(contract, outputs, summary),
-        )
+        session: Session | Redelivery
+        if origin := redelivery.origin(contract, signed):
+            await self._note("redelivery.started", contract, f"contract consumed; shares kept of contract {origin}")
+            session = self._redelivery(contract, keys, waiting[1], origin)
+        else:
+            await self._note("session.started", contract, "contract consumed")
+            session = Session(
+                entity=self.own.entity,
+                contract=contract,
+                roster=keys,
+                keys=waiting[1],
+                pool=self.pool,
+                read_rows=lambda: read_rows(contract.body, self.own.entity, self.holdings),
+                spend=lambda: self._spend(contract),
+                receipt=lambda outputs, summary: self._receipt(contract, "session.completed", outputs, summary),
+                storage_key=self.keeper.storage_key,
+            )
         self._sessions[contract.body.session] = (session, signed)
         # Something may have been revoked, or a policy changed, before anybody could find this session.
         self.look_again()
         self.look_at_policies()
         return session
 
-    async def run(self, session: Session) -> AsyncGenerator[RunEvent, None]:
+    async def run(self, session: Session | Redelivery) -> AsyncGenerator[RunEvent, None]:
         """The session's events; how it ended is in the audit log."""
         contract = session.contract
+        kind = "redelivery.failed" if isinstance(session, Redelivery) else "session.failed"
         try:
             async with aclosing(session.run()) as events:
                 async for event in events:
                     if isinstance(event, Failure):
-                        await self._note("session.failed", contract, f"{event.reason}, {event.culprit}: {event.text}")
+                        await self._note(kind, contract, f"{event.reason}, {event.culprit}: {event.text}")
+                    if isinstance(event, Completed) and isinstance(session, Session):
+                        self.keeper.completed(contract, session.roster, session.kept)
                     yield event
                     if isinstance(event, Completed):  # afterwards: nobody waits for it
                         own = Belief(self.own.entity, signed_head(event.receipt).size, event.receipt)
@@ -216,6 +233,17 @@ class Agent:
             running[0].stop(failure)
         for digest in [digest for digest, (asked, _) in self._waiting.items() if asked.body.session == session]:
             self._forget(digest)
+
+    async def ended(self, session: str, failure: Failure | None) -> None:
+        """How a session ended that may be done here: with a failure, or well, its result released."""
+        try:
+            if failure is None:
+                await self.keeper.released(session)
+            else:
+                self.stop(session, failure)
+                await self.keeper.failed(session, failure.reason)
+        except IsthmusError as problem:
+            log.error("kept shares", problem=problem.public, why=problem.private)
 
     async def hear(self, chains: Sequence[Sequence[str]], lists: Sequence[str]) -> None:
         """What the gateway passes on of others. What does not hold is left out, and noted; the rest is believed."""
@@ -324,6 +352,7 @@ class Agent:
             contract.digest,
             tuple(SeatKey(pid, base64.b64encode(public).decode()) for pid, (_, public) in sorted(seats.items())),
             base64.b64encode(provider[1]).decode(),
+            kept=await self.keeper.claim(contract),
         )
         token = self.writer.approval(contract.body, body)
         now = self.clock.now()
@@ -345,8 +374,25 @@ class Agent:
         del self._waiting[digest]
         self.ledgers.let_go(digest)
 
-    async def _receipt(self, contract: SignedContract, outputs: list[str], summary: dict[str, Any]) -> str:
-        head = await self.database.audit.append([self._fact("session.completed", contract, "receipt signed")])
+    def _redelivery(self, contract: SignedContract, keys: Roster, private: SessionKeys, origin: str) -> Redelivery:
+        async def spend() -> None:
+            if (problem := self._objection(contract)) is not None:
+                raise problem
+            await self.keeper.deliver(contract, origin)
+
+        return Redelivery(
+            entity=self.own.entity,
+            contract=contract,
+            roster=keys,
+            keys=private,
+            origin=origin,
+            vectors=lambda: self.keeper.open(contract, origin),
+            spend=spend,
+            receipt=lambda outputs, summary: self._receipt(contract, "redelivery.completed", outputs, summary),
+        )
+
+    async def _receipt(self, contract: SignedContract, kind: str, outputs: list[str], summary: dict[str, Any]) -> str:
+        head = await self.database.audit.append([self._fact(kind, contract, "receipt signed")])
         limits = contract.body.limits
         return self.writer.receipt(
             contract.body,

@@ -17,6 +17,7 @@ from connectors.config import AgentConfig
 from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
 from connectors.edition_watch import EditionWatch
 from connectors.holdings import open_holdings
+from connectors.keeping import Keeper, storage_key
 from connectors.keys import AgentKeys
 from connectors.launch.settings import party_settings
 from connectors.launch.subprocesses import PartyPool
@@ -128,7 +129,7 @@ class Line:
         try:
             match message.WhichOneof("message"):
                 case "check":
-                    checked = convert.checked_to(self._agent.check(message.check.draft))
+                    checked = convert.checked_to(await self._agent.check(message.check.draft))
                     self._say(pb.ConnectRequest(number=number, checked=checked))
                 case "propose":
                     chains = convert.chains_from(message.propose.chains)
@@ -140,8 +141,8 @@ class Line:
                     opened = ListOpenDatasetsResponse(datasets=self._agent.open_to(message.open_to.space))
                     self._say(pb.ConnectRequest(number=number, opened=opened))
                 case "stop":
-                    failure = convert.failure_from(message.stop.failure)
-                    self._agent.stop(message.stop.session, failure)
+                    failure = None if message.stop.released else convert.failure_from(message.stop.failure)
+                    await self._agent.ended(message.stop.session, failure)
                 case _:
                     return
         except IsthmusError as problem:
@@ -159,7 +160,8 @@ class Line:
         name = session.contract.body.session
         self._sessions.add(name)
         try:
-            self._spawn(self._carry(session, channel))
+            if isinstance(session, Session):  # a re-delivery has no frames
+                self._spawn(self._carry(session, channel))
             async with aclosing(self._agent.run(session)) as events:
                 async for event in events:
                     self._say(pb.ConnectRequest(number=message.number, ran=convert.event_to(event)))
@@ -257,7 +259,9 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         writer = Writer(settings.entity, rings.contract.active, clock, ids)
         own = own_part(settings.entity, holdings, settings.seats)
         ledgers = Ledgers(settings.entity, holdings, database.ledger, clock)
-        agent = Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock)
+        private, days = storage_key(settings.keys.storage), settings.retention.kept_days
+        keeper = Keeper(settings.entity, database.kept, revocations.of_contract, clock, private, days)
+        agent = Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock, keeper)
         files = {name: holding.policy_file for name, holding in holdings.items()}
         policies = PolicyWatch(agent, {name: file for name, file in files.items() if file is not None})
         editions = EditionWatch(agent, frozen)
@@ -269,6 +273,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             asyncio.create_task(rings.watch()),
             asyncio.create_task(policies.for_ever()),
             asyncio.create_task(editions.for_ever()),
+            asyncio.create_task(keeper.expire_for_ever()),
             asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(retaining.for_ever()),
             asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),

@@ -58,9 +58,11 @@ Some = Field(min_length=1)
 
 
 class AgentKeys(Strict):
-    """The ring of contract keys, which sign offers, approvals and receipts; its secrets never lie with the gateway."""
+    """The ring of contract keys, which sign offers, approvals and receipts; its secrets never lie with the gateway.
+    `storage` is the key to which kept output shares are sealed, made where it is missing; without it none are kept."""
 
     contract: Beside
+    storage: Beside | None = None
 
 
 class AgentTls(Strict):
@@ -74,6 +76,8 @@ class AgentRetentionConfig(Strict):
     """For how many days an agent keeps what."""
 
     contracts_days: Annotated[int, Field(ge=LEAST_DAYS[Kept.CONTRACTS], le=MOST_DAYS)] = 1826
+    # What is kept of a released result, to answer repeats from.
+    kept_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] = 365
 
     @property
     def rules(self) -> tuple[Rule, ...]:

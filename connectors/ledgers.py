@@ -82,8 +82,14 @@ class Ledgers:
                 space=self._entity,
                 advice="Ask again tomorrow, for coarser groups",
             )
-        found = await asyncio.to_thread(row_hashes, body, self._entity, self._holdings)
         asked, shown = question(body), table(body)
+        async with self._turn:
+            self._held = {digest: held for digest, held in self._held.items() if held.until >= self._clock.now()}
+            if all([(await self._book(item.dataset)).ledger.knows(asked) for item in provider.inputs]):
+                # A repeat: its rows stand in the ledger, and are not read again unless it is computed again.
+                self._held[contract.digest] = _Held(body.expires + LEEWAY, {})
+                return
+        found = await asyncio.to_thread(row_hashes, body, self._entity, self._holdings)
         sources = frozenset(source.dataset for source in body.query.sources)
         async with self._turn:
             answers = {
@@ -92,7 +98,6 @@ class Ledgers:
                 )
                 for item in provider.inputs
             }
-            self._held = {digest: held for digest, held in self._held.items() if held.until >= self._clock.now()}
             for name, answer in answers.items():
                 if (objection := self._objection(name, answer)) is not None:
                     await self._refuse(contract, name, objection)
@@ -117,8 +122,7 @@ class Ledgers:
                     raise not_releasable(self._entity)
 
             now = self._clock.now()
-            asked = next(iter(held.answers.values())).question
-            fact = Fact(now, "ledger.answered", body.initiator, contract.digest, f"question {asked}")
+            fact = Fact(now, "ledger.answered", body.initiator, contract.digest, f"question {question(body)}")
             try:
                 await self._store.answer(self._written(held), contract.digest, now, fact, check)
             except IsthmusError:
@@ -156,18 +160,23 @@ class Ledgers:
         """The numbers of these rows; those that the ledger has not seen get theirs now."""
         identities = identities_of(hashes)
         while True:
-            book = self._books.get(name)
-            if book is None:
-                book = _Book()
-                book.learn_stored(await self._store.identities(name))
-                book.read(await self._store.answers(name))
+            book = await self._book(name)
             if len(new := book.unknown(identities)):
                 if not await self._store.number(name, len(book.identities), stored(new)):
                     self._books.pop(name, None)  # another process numbered some; what it wrote counts
                     continue
                 book.learn(new)
-            self._books[name] = book
             return book.rows(identities)
+
+    async def _book(self, name: str) -> _Book:
+        """The dataset's ledger, as it was read; what others have written since is read when it counts."""
+        book = self._books.get(name)
+        if book is None:
+            book = _Book()
+            book.learn_stored(await self._store.identities(name))
+            book.read(await self._store.answers(name))
+            self._books[name] = book
+        return book
 
     async def _refuse(self, contract: SignedContract, dataset: str, objection: Objection) -> None:
         now, asker = self._clock.now(), contract.body.initiator

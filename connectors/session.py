@@ -27,7 +27,7 @@ from connectors.engine.programs import PROGRAMS
 from connectors.engine.rows import InputRows
 from connectors.engine.wire import COUNTER_BYTES, TAG_BYTES, longest_payload
 from connectors.launch.subprocesses import Party, PartyPool
-from connectors.rules.party_job import failure, party_job
+from connectors.rules.party_job import failure, keeper, party_job
 from connectors.rules.party_speech import Done, Improper, OutputReady, Outputs, Speech
 from connectors.sources.linking import LinkedRows
 from connectors.supervision import Watch, sample
@@ -101,6 +101,10 @@ class Session:
     spend: Callable[[], Awaitable[None]]
     # Signs the receipt over the digests of the sealed output shares and the summary of the run.
     receipt: Callable[[list[str], dict[str, Any]], Awaitable[str]]
+    # The agent's public key, to which parties seal their output shares once more; empty where none are kept.
+    storage_key: bytes = b""
+    # What they sealed to it, by pid, once the session is complete here.
+    kept: dict[int, bytes] = field(default_factory=dict)
     _seats: dict[int, _Seat] = field(default_factory=dict)
     _events: asyncio.Queue[RunEvent] = field(default_factory=asyncio.Queue)
     _outgoing: Mailbox = field(default_factory=Mailbox)
@@ -126,6 +130,7 @@ class Session:
             await self._end()
 
     async def _start(self) -> None:
+        kept_by = keeper(self.contract, self.storage_key)
         for seat in self.contract.body.seats_of(self.entity):
             try:
                 party = await self.pool.take()
@@ -133,7 +138,7 @@ class Session:
                 failed = failure(problem.reason, self.entity, "start", problem.public, problem.advice)
                 raise Ended(failed) from None
             now = asyncio.get_running_loop().time()
-            job = party_job(self.contract.body, self.roster, self.keys.seats[seat.pid], seat.pid)
+            job = party_job(self.contract.body, self.roster, self.keys.seats[seat.pid], seat.pid, kept_by)
             party.send(ToParty.JOB, json.dumps(job).encode())
             watch, speech = Watch(self.contract.body.deadlines.stall, now), self._speech(seat.pid)
             self._seats[seat.pid] = _Seat(seat.pid, party, now, watch, speech)
@@ -152,7 +157,7 @@ class Session:
             Shape(body.m, body.t),
         )
         longest = longest_payload(cost.largest, body.m) + COUNTER_BYTES + TAG_BYTES
-        return Speech(body, self.entity, pid, longest)
+        return Speech(body, self.entity, pid, longest, keeps=bool(self.storage_key))
 
     async def _end(self) -> None:
         if self._stopped:
@@ -236,6 +241,7 @@ class Session:
         }
         token = await self.receipt(sorted(self._outputs), summary)
         views = tuple(view for done in summaries for view in done.views)
+        self.kept.update({pid: held.summary.kept for pid, held in self._seats.items() if held.summary.kept})
         self._events.put_nowait(Completed(token, views))
 
     async def _share(self) -> None:

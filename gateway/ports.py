@@ -271,7 +271,9 @@ class Agent(Protocol):
 
     def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]: ...
 
-    async def stop(self, session: str, failure: Failure) -> None: ...
+    async def stop(self, session: str, failure: Failure | None) -> None:
+        """How a session has ended: with a failure, or, with None, well, its result released."""
+        ...
 
 
 class Revocations(Protocol):

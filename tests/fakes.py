@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
-from gateway.domain.approval import ApprovalBody, SeatKey
+from gateway.domain.approval import ApprovalBody, SeatKey, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.caller import Caller, CallerKind, Rights
 from gateway.domain.computation import Computation, SealedShare, State
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
+from gateway.domain.kept import Kept, KeptShare
 from gateway.domain.offer import Space as KnownSpace
 from gateway.domain.plan import Decision, Verdict
 from gateway.domain.query import Query
@@ -47,7 +48,8 @@ from gateway.flows.take_part import TakePart
 from gateway.flows.withdraw import Withdraw
 from gateway.flows.witness import Witness
 from gateway.ports import Chains, SpaceLine
-from gateway.rules import release, sealing
+from gateway.rules import redelivery, release, sealing
+from gateway.rules.canonical import question
 from gateway.rules.lifecycle import LIVE
 from gateway.rules.records import from_bytes
 from gateway.rules.revocation import next_seq, plain
@@ -129,6 +131,11 @@ class FakeAgent:
     veto: Refusal | None = None
     wrong_share: bool = False
     receipt: dict[str, Any] = field(default_factory=dict)
+    # What it keeps: of a contract, by its digest, what it answers and the vectors by pid. `lost`: they do not open.
+    kept: dict[str, Kept] = field(default_factory=dict)
+    vectors: dict[str, dict[int, list[int]]] = field(default_factory=dict)
+    lost: bool = False
+    computed: list[str] = field(default_factory=list)
     # Set by a test that wants to act in mid-session: the agent reports, then waits to be let on or stopped.
     hold: asyncio.Event | None = None
     silent: bool = False
@@ -140,6 +147,8 @@ class FakeAgent:
     _approvals: dict[str, str] = field(default_factory=dict)
     _keys: dict[str, dict[int, bytes]] = field(default_factory=dict)
     _stop: dict[str, asyncio.Event] = field(default_factory=dict)
+    _done: dict[str, Kept] = field(default_factory=dict)
+    _origins: dict[str, str] = field(default_factory=dict)
 
     def offer(self) -> str | None:
         return self.writer.offer(self.own.offer) if self.connected else None
@@ -151,7 +160,11 @@ class FakeAgent:
             check_draft(known, self.own, examples.operators(), self.clock.now())
         except IsthmusError as problem:
             return Verdict(self.own.entity, Decision.REFUSED, 0, 0, problem.reason, problem.public, problem.advice)
-        return Verdict(self.own.entity, Decision.ALLOWED, 100, 1000)
+        seats = ()
+        if known.provider_of(self.own.entity) is not None:
+            asked = question(known)
+            seats = next((one.seats for one in self.kept.values() if one.question == asked), ())
+        return Verdict(self.own.entity, Decision.ALLOWED, 100, 1000, kept_seats=seats)
 
     async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
         self._reach()
@@ -170,7 +183,8 @@ class FakeAgent:
             provides = signed.body.provider_of(self.own.entity) is not None
             provider = base64.b64encode(sealing.fresh_key()[1]).decode() if provides else ""
             keys = tuple(SeatKey(pid, base64.b64encode(public).decode()) for pid, (_, public) in sorted(seats.items()))
-            body = ApprovalBody(signed.digest, keys, provider)
+            answers = [c for c, k in self.kept.items() if redelivery.answers(k, signed.body, self.own.entity)]
+            body = ApprovalBody(signed.digest, keys, provider, kept=answers[-1] if answers else "")
             self._approvals[signed.digest] = self.writer.approval(signed.body, body)
             self._keys[signed.digest] = {pid: private for pid, (private, _) in seats.items()}
         return Approval(self._approvals[signed.digest])
@@ -179,7 +193,9 @@ class FakeAgent:
         self._reach()
         signed = await self.reader.contract(contract)
         body = signed.body
-        keys = roster(signed, [await self.reader.approval(approval, signed) for approval in approvals])
+        verified = [await self.reader.approval(approval, signed) for approval in approvals]
+        keys = roster(signed, verified)
+        origin = self._origins[body.session] = redelivery.origin(signed, verified)
         stop = self._stop[body.session] = asyncio.Event()
         self.started.set()
         yield Heartbeat()
@@ -199,26 +215,62 @@ class FakeAgent:
         if self.fails_with is not None:
             yield self.fails_with
             return
-        shares = [self._share(body, keys, signed.digest, seat.pid) for seat in body.seats_of(self.own.entity)]
+        if origin and self.lost:
+            self.kept.pop(origin, None)
+            yield Failure("KEPT_SHARE_UNREADABLE", self.own.entity, "re-delivered", "it cannot be read", "Ask again")
+            return
+        pids = [seat.pid for seat in body.seats_of(self.own.entity)]
+        vectors = self._kept_vectors(origin, body) if origin else {pid: self._vector(body, pid) for pid in pids}
+        if not origin:
+            self.computed.append(body.session)
+        self._keep(signed, vectors)
+        shares = [self._share(body, keys, signed.digest, pid, vectors[pid]) for pid in pids]
         for share in shares:
             yield share
         outputs = sorted(hashlib.sha256(base64.b64decode(share.sealed)).hexdigest() for share in shares)
         said = {
             "outputs": outputs, "minimum_cell": body.limits.minimum_cell, "zero_is_small": body.limits.zero_is_small,
-            "tree_size": 1, "tree_head": "ab" * 32, "bytes_sent": 1, "rounds": 1, "seconds": 0.5, **self.receipt,
+            "tree_size": 1, "tree_head": "ab" * 32, "bytes_sent": 1, "rounds": 1, "seconds": 0.5,
+            "redelivered": origin, **self.receipt,
         }  # fmt: skip
         yield Completed(self.writer.receipt(body, signed.digest, said))
 
-    async def stop(self, session: str, failure: Failure) -> None:
+    async def stop(self, session: str, failure: Failure | None) -> None:
+        done, origin = self._done.get(session), self._origins.get(session, "")
+        if failure is None:
+            if done is not None and not origin:
+                self.kept[done.contract] = done
+            return
+        if failure.reason == Reason.INCONSISTENT_SHARES and done is not None:
+            self.kept.pop(origin or done.contract, None)
         self.stopped[session] = failure
         if session in self._stop:
             self._stop[session].set()
 
-    def _share(self, body: Contract, keys: Roster, digest: str, pid: int) -> SealedShare:
+    def _keep(self, signed: SignedContract, vectors: dict[int, list[int]]) -> None:
+        body = signed.body
+        self.vectors[signed.digest] = vectors
+        self._done[body.session] = Kept(
+            signed.digest, body.session, body.initiator, question(body), tuple(seat.entity for seat in body.seats),
+            body.t, body.program.digest, body.program.parameters, "", "",
+            tuple(KeptShare(pid, "", "") for pid in vectors), self.clock.now(),
+        )  # fmt: skip
+
+    def _kept_vectors(self, origin: str, body: Contract) -> dict[int, list[int]]:
+        kept = self.kept[origin]
+        return {
+            pid: redelivery.rearranged(vector, kept.parameters, body.program.parameters)
+            for pid, vector in self.vectors[origin].items()
+        }
+
+    def _vector(self, body: Contract, pid: int) -> list[int]:
         cells = [self.counts.get(codes, 0) for codes in release.cell_codes(body)]
         kept = [int(count == 0 or count >= body.limits.minimum_cell) for count in cells]
         opened = [count * flag for count, flag in zip(cells, kept, strict=True)] + kept
-        vector = [value + (pid + 1) * 5 + (self.wrong_share and 1) for value in opened]
+        slope = int(body.session, 16) % 1000 + 5  # shares of different sessions lie on different polynomials
+        return [value + (pid + 1) * slope + (self.wrong_share and 1) for value in opened]
+
+    def _share(self, body: Contract, keys: Roster, digest: str, pid: int, vector: list[int]) -> SealedShare:
         recipient = body.recipients[0]
         key = base64.b64decode(recipient.key)
         sealed = sealing.seal_output(key, self._keys[digest][pid], keys.transcript, pid, recipient.name, vector)

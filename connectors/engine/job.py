@@ -22,7 +22,7 @@ from gateway.rules.sealing import public_of
 
 _FIELDS = {
     "session", "transcript", "pid", "m", "t", "program", "parameters", "providers", "seats", "private_key",
-    "recipients", "deadline_seconds", "demo_view",
+    "recipients", "deadline_seconds", "demo_view", "keeper",
 }  # fmt: skip
 
 
@@ -31,6 +31,16 @@ class Provider:
     entity: str
     bound: int
     session_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """The party's own agent, which keeps its output shares: its public key, and as whose answer to what they are kept
+    (digests)."""
+
+    key: bytes
+    contract: str
+    question: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,7 @@ class Job:
     recipients: Mapping[str, bytes]
     deadline_seconds: float
     demo_view: bool
+    keeper: Keeper | None
     cost: Cost
     words: int
 
@@ -83,6 +94,7 @@ def read(body: bytes) -> Job:
         transcript = bytes.fromhex(raw["transcript"])
         if len(transcript) != 32 or not isinstance(raw["demo_view"], bool):
             raise _bad("the transcript is not 32 bytes, or demo_view neither true nor false")
+        keeper = None if raw["keeper"] is None else _keeper(raw["keeper"])
         parameters = raw["parameters"]
         cost, words = program.cost(parameters, bounds, shape), program.words(parameters)
         if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
@@ -104,9 +116,14 @@ def read(body: bytes) -> Job:
         recipients=recipients,
         deadline_seconds=float(deadline),
         demo_view=raw["demo_view"],
+        keeper=keeper,
         cost=cost,
         words=words,
     )
+
+
+def _keeper(named: Mapping[str, str]) -> Keeper:
+    return Keeper(_key(named["key"]), _text(named["contract"]), _text(named["question"]))
 
 
 def _program(named: Mapping[str, object]) -> ModuleType:

@@ -25,7 +25,7 @@ from connectors.engine.runtime import Engine
 from connectors.engine.wire import longest_payload
 from connectors.engine.writer import Writer
 from connectors.rules.session_keys import BadSessionKey, pair_keys
-from gateway.rules.sealing import seal_output
+from gateway.rules.sealing import seal_kept, seal_output
 
 EARLY_BYTES = 64 << 20  # frames that come before the job
 VIEW_ELEMENTS = 64
@@ -164,6 +164,7 @@ class Session(asyncio.Protocol):
                 "rounds": engine.rounds,
                 "seconds": round(time.monotonic() - started, 6),
                 "view": list(self._view.values()) if job.demo_view else None,
+                "kept": _kept(job, shares),
             },
         )
 
@@ -207,6 +208,14 @@ class Session(asyncio.Protocol):
         for future in (self.job, self._inputs, self._go):
             if not future.done():
                 future.set_exception(failure)
+
+
+def _kept(job: Job, shares: list[int]) -> str | None:
+    """The output shares once more, for the own agent to keep."""
+    if (to := job.keeper) is None:
+        return None
+    sealed = seal_kept(to.key, job.private_key, job.transcript, job.pid, to.contract, to.question, shares)
+    return base64.b64encode(sealed).decode()
 
 
 def _look_away(step: str, peer: int, elements: Array) -> None:

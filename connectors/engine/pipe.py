@@ -6,8 +6,8 @@ longer than MAX_FRAME; an unknown kind or length ends the conversation. No MPyC 
 To the party: JOB (json), PEER (u8 from, sealed frame), INPUT (u8 provider index, chunk as in inputs.py), GO.
 End of file means: die. From it: READY_FOR_JOB (json confinement, missing: what of confinement.py took effect),
 PEER (u8 to, sealed frame), PROGRESS (json phase, fraction),
-OUTPUT_READY (waits for GO), OUTPUT (json recipient -> base64), then DONE (json) or
-FAILED (json culprit, reason, phase, detail).
+OUTPUT_READY (waits for GO), OUTPUT (json recipient -> base64), then DONE (json; kept: the output shares sealed to the
+agent itself) or FAILED (json culprit, reason, phase, detail).
 """
 
 import contextlib

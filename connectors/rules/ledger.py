@@ -70,6 +70,10 @@ class Ledger:
             self._questions[answer.question] = answer.edition
             self._sizes.setdefault(len(answer.rows), []).append(answer)
 
+    def knows(self, question: str) -> bool:
+        """Whether it was answered before."""
+        return question in self._questions
+
     def objection(self, asked: Answer, terms: Terms, held: Sequence[Answer] = ()) -> Objection | None:
         """Why `asked` may not be answered, if so. `held` is what is agreed on and not answered yet: it counts as
         answered."""

@@ -12,9 +12,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.domain.approval import SignedContract
 from gateway.domain.contract import Contract
 from gateway.domain.errors import Reason
 from gateway.domain.session import UNDETERMINED, Failure
+from gateway.rules.canonical import question
 from gateway.rules.roster import Roster
 
 # A party's reason codes (connectors.engine.errors.Abort), as everybody else knows them. Frames and inputs that do not
@@ -38,8 +40,17 @@ REASONS = {
 _NOBODYS = frozenset({"DEADLINE", "INCONSISTENT_SHARES", "REPEATED_KEYS"})
 
 
-def party_job(contract: Contract, roster: Roster, private_key: bytes, pid: int) -> dict[str, Any]:
-    """The job of party `pid`, as `connectors.engine.job` reads it."""
+def keeper(contract: SignedContract, storage_key: bytes) -> dict[str, str] | None:
+    """For whom a party seals its output shares once more: the agent, under its own public key, if it has one."""
+    if not storage_key:
+        return None
+    return {"key": _text(storage_key), "contract": contract.digest, "question": question(contract.body)}
+
+
+def party_job(
+    contract: Contract, roster: Roster, private_key: bytes, pid: int, kept_by: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The job of party `pid`, as `connectors.engine.job` reads it; `kept_by` is its agent's `keeper`."""
     return {
         "session": contract.session,
         "transcript": roster.transcript.hex(),
@@ -68,6 +79,7 @@ def party_job(contract: Contract, roster: Roster, private_key: bytes, pid: int) 
         "recipients": [{"name": recipient.name, "key": recipient.key} for recipient in contract.recipients],
         "deadline_seconds": contract.deadlines.total,
         "demo_view": pid == contract.viewed_pid(),
+        "keeper": kept_by,
     }
 
 

@@ -2,8 +2,9 @@
 
 Invariants: a party that is broken in says what it likes, and nothing of it goes further than its place in the session
 allows: frames for other seats no longer than the longest that a step of the contract has; output shares once, after the
-agent has let them go, for exactly the contract's recipients; numbers that are numbers, and short texts that can be
-shown. Anything else is `Improper`, and its own space's doing.
+agent has let them go, for exactly the contract's recipients, and once more for the agent itself, which forwards these
+to nobody; numbers that are numbers, and short texts that can be shown. Anything else is `Improper`, and its own space's
+doing.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ MAX_PHASE = 64
 MAX_DETAIL = 1000
 MAX_SAMPLES = 4096
 MAX_ELEMENTS = 64  # in a sample, as a party shows them
+MAX_KEPT = 1 << 20  # bytes, sealed: output shares of more cells than a table has
 # Bytes of what is said; PEER has the contract's bound.
 LONGEST: Mapping[int, int] = {
     FromParty.PROGRESS: 1 << 10,
@@ -74,6 +76,8 @@ class Done:
     rounds: int = 0
     seconds: float = 0.0
     views: tuple[ViewSample, ...] = ()
+    # Its output shares, sealed to its agent; empty where none are kept.
+    kept: bytes = b""
 
 
 Said = Frame | Progress | OutputReady | Outputs | Done | Failure
@@ -81,13 +85,15 @@ Said = Frame | Progress | OutputReady | Outputs | Done | Failure
 
 @dataclass(slots=True)
 class Speech:
-    """Of party `pid` at `entity`; `longest` is the length of the longest sealed frame of any step."""
+    """Of party `pid` at `entity`; `longest` is the length of the longest sealed frame of any step, and `keeps` says
+    whether the agent keeps its output shares."""
 
     contract: Contract
     entity: str
     pid: int
     longest: int
     stage: Stage = Stage.COMPUTES
+    keeps: bool = False
 
     def may_send(self) -> None:
         """It is written down that its output shares leave."""
@@ -141,7 +147,11 @@ class Speech:
     def _done(self, said: Mapping[str, Any]) -> Done:
         samples = said["view"] if self.contract.viewed_pid() == self.pid else None
         views = tuple(self._sample(sample) for sample in (samples or ())[:MAX_SAMPLES])
-        return Done(int(_number(said["bytes_sent"])), int(_number(said["rounds"])), _number(said["seconds"]), views)
+        kept = base64.b64decode(said["kept"], validate=True) if self.keeps else b""
+        if len(kept) > MAX_KEPT or (self.keeps and not kept):
+            raise ValueError
+        sent, rounds = int(_number(said["bytes_sent"])), int(_number(said["rounds"]))
+        return Done(sent, rounds, _number(said["seconds"]), views, kept)
 
     def _sample(self, said: Mapping[str, Any]) -> ViewSample:
         elements = tuple(shown(element, MAX_PHASE) for element in said["elements"][:MAX_ELEMENTS])

@@ -80,6 +80,8 @@ datasets = ["datasets/example.toml"]
 [keys]
 # Signs offers, approvals and receipts. Nobody else may read its secrets, the gateway least of all.
 contract = "contract.ring.json"
+# Output shares of released results are kept under it, so that a repeat is answered from them; made at the first start.
+storage = "storage.pem"
 
 [tls]
 ca = "../tls/ca.ring.json"

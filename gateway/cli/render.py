@@ -297,7 +297,8 @@ def receipt(short: Summary) -> RenderableType:
     facts.add_row(words("Contract", "bold"), words(short.digest))
     facts.add_row(words("Limits", "bold"), words(", ".join(kept)))
     facts.add_row(words("Recipient", "bold"), words(", ".join(item.name for item in short.contract.recipients)))
-    facts.add_row(words("Session", "bold"), words(f"{short.seconds:.1f} s"))
+    ran = f"answered from shares kept of contract {short.redelivered}; no session was run"
+    facts.add_row(words("Session", "bold"), words(ran if short.redelivered else f"{short.seconds:.1f} s"))
     made = table("Space", "Approval", "Audit log", "Its head", "Sent", numbers=("Audit log", "Sent"))
     digests = {item.entity: item.digest for item in short.approvals}
     for item in short.receipts:

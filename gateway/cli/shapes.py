@@ -112,6 +112,7 @@ def of_summary(short: Summary) -> dict[str, Any]:
             for receipt in short.receipts
         ],
         "seconds": short.seconds,
+        "redelivered": short.redelivered or None,
     }
 
 

@@ -20,7 +20,7 @@ from gateway.domain.computation import Computation
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
 from gateway.domain.result import Table
-from gateway.rules import sealing
+from gateway.rules import redelivery, sealing
 from gateway.rules.contract import ENVELOPE, audience, check_parameters, check_whole, read_contract
 from gateway.rules.jose import CompactJws, TokenProblem, parse_compact
 from gateway.rules.records import from_bytes, to_bytes
@@ -71,16 +71,19 @@ def open_own(computation: Computation, asked: Query, private: bytes) -> Table:
     check_whole(contract.body)
     check_parameters(contract.body, None)
     approvals = approvals_of(computation, contract)
-    _check_receipts(computation, contract)
+    _check_receipts(computation, contract, redelivery.origin(contract, approvals))
     return open_result(contract, approvals, computation.shares, recipients[0].name, private)
 
 
-def _check_receipts(computation: Computation, contract: SignedContract) -> None:
-    """Every space's receipt is of this contract, and the shares are those that the receipts name."""
+def _check_receipts(computation: Computation, contract: SignedContract, origin: str) -> None:
+    """Every space's receipt is of this contract, the shares are those that the receipts name, and they come from where
+    the approvals say: this session, or the shares kept of the contract `origin`."""
     if sorted(receipt.space for receipt in computation.receipts) != sorted(contract.body.entities()):
         raise _untrue(Reason.CONTRACT_INVALID, "the receipts are not one of each space", field="receipts")
     if any(receipt.contract != contract.digest for receipt in computation.receipts):
         raise _untrue(Reason.CONTRACT_INVALID, "a receipt is of another contract", field="receipts")
+    if any(receipt.redelivered != origin for receipt in computation.receipts):
+        raise _untrue(Reason.CONTRACT_INVALID, "a receipt says otherwise where its shares come from", field="receipts")
     named = sorted(output for receipt in computation.receipts for output in receipt.outputs)
     came = sorted(hashlib.sha256(base64.b64decode(share.sealed)).hexdigest() for share in computation.shares)
     if named != came:

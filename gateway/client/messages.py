@@ -193,6 +193,7 @@ def _receipt(message: comp.Receipt) -> computation.Receipt:
         rounds=message.rounds,
         seconds=message.seconds,
         token=message.token,
+        redelivered=message.redelivered,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gateway.client.evidence import approvals_of, contract_of
 from gateway.domain.computation import Computation, Receipt
 from gateway.domain.contract import Contract
+from gateway.rules import redelivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,15 @@ class ApprovedBy:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`approvals` and `receipts` have one entry per space, in the order of their entity IDs."""
+    """`approvals` and `receipts` have one entry per space, in the order of their entity IDs; `redelivered` is the
+    contract whose kept shares answered, where no session was run, else empty."""
 
     digest: str
     contract: Contract
     approvals: tuple[ApprovedBy, ...]
     receipts: tuple[Receipt, ...]
     seconds: float
+    redelivered: str = ""
 
 
 def summary(computation: Computation) -> Summary:
@@ -39,4 +42,5 @@ def summary(computation: Computation) -> Summary:
         tuple(sorted((ApprovedBy(item.entity, item.digest) for item in approvals), key=lambda item: item.entity)),
         tuple(sorted(computation.receipts, key=lambda receipt: receipt.space)),
         computation.seconds,
+        redelivery.origin(contract, approvals),
     )

@@ -16,11 +16,13 @@ class SeatKey:
 
 @record
 class ApprovalBody:
-    """What the agent signs: one key per seat it holds, and one if it provides data ("" if not)."""
+    """What the agent signs: one key per seat it holds, and one if it provides data ("" if not). `kept` is the digest of
+    the earlier contract of which it keeps the output shares of these very seats ("" for none)."""
 
     contract_digest: str
     seats: tuple[SeatKey, ...]
     provider: str = ""
+    kept: str = ""
 
 
 @record

@@ -59,7 +59,8 @@ class SealedShare:
 
 @record
 class Receipt:
-    """What a space signs at the end of a session; `token` is the signed form, the rest is its content."""
+    """What a space signs at the end of a session; `token` is the signed form, the rest is its content. `redelivered` is
+    the digest of the contract whose kept shares it sent, where no session was run, else empty."""
 
     space: str
     contract: str
@@ -72,6 +73,7 @@ class Receipt:
     rounds: int
     seconds: float
     token: str
+    redelivered: str = ""
 
 
 @record

@@ -18,7 +18,8 @@ class Decision(StrEnum):
 class Verdict:
     """What one space says to a plan from public metadata alone.
 
-    A space that would hold a seat also says what its engine would cost: rounds, and bytes sent by one party.
+    A space that would hold a seat also says what its engine would cost: rounds, and bytes sent by one party. An owner
+    that keeps an answer to this very question says which spaces had the seats then, by pid.
     """
 
     space: str
@@ -28,6 +29,7 @@ class Verdict:
     reason: str = ""
     text: str = ""
     advice: str = ""
+    kept_seats: tuple[str, ...] = ()
 
 
 @record

@@ -131,10 +131,11 @@ class AgentLine:
         finally:
             line.forget(number)
 
-    async def stop(self, session: str, failure: Failure) -> None:
-        """Tell the agent that a session has ended; without an agent there is nobody to tell."""
+    async def stop(self, session: str, failure: Failure | None) -> None:
+        """Tell the agent how a session has ended; without an agent there is nobody to tell."""
         if self._line is not None:
-            stop = pb.Stop(session=session, failure=convert.failure_to(failure))
+            said = None if failure is None else convert.failure_to(failure)
+            stop = pb.Stop(session=session, failure=said, released=failure is None)
             self._line.outgoing.put_nowait(pb.ConnectResponse(stop=stop))
 
     def believe(self) -> None:

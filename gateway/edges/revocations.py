@@ -163,6 +163,11 @@ class Revocations:
                 return revoked_error(f"the {use} key {kid} of {entity}", entity, by)
         return None
 
+    def of_contract(self, digest: str, entities: Iterable[str]) -> IsthmusError | None:
+        """Whether a contract of which nothing is known here but its digest, and who took part, was revoked."""
+        by = self._trust.standing.contract(digest, entities)
+        return None if by is None else contract_revoked(by)
+
     def severed(self) -> Mapping[str, IsthmusError]:
         return self._trust.severed()
 

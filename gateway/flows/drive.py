@@ -20,7 +20,7 @@ from gateway.flows.account import Account, ending_of
 from gateway.flows.approve import Approve
 from gateway.flows.follow import Follow, Session
 from gateway.ports import Documents, Federation, Opener, Revocations
-from gateway.rules import blame, release
+from gateway.rules import blame, redelivery, release
 from gateway.rules.lifecycle import ENDINGS, Event
 
 CONCLUDE_WITHIN = 2.0
@@ -135,7 +135,8 @@ class Drive:
             raise revoked
         computation = await advance(computation, Event.START, "session.started")
         began = asyncio.get_running_loop().time()
-        session = Session({status.space: status for status in agreed})
+        origin = redelivery.origin(contract, approvals)
+        session = Session({status.space: status for status in agreed}, origin=origin)
         try:
             async with asyncio.timeout(contract.body.deadlines.total):
                 follow = Follow(self.account, self.federation, self.documents)

@@ -48,6 +48,8 @@ class Session:
     shares: list[SealedShare] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
+    # The digest of the contract whose kept shares are re-delivered, if no session is run.
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class Follow:
             sorted(receipt.outputs) != came
             or len(came) != len(mine) * len(contract.body.recipients)
             or (receipt.minimum_cell, receipt.zero_is_small) != (limits.minimum_cell, limits.zero_is_small)
+            or receipt.redelivered != session.origin
         ):
             raise self._found(Reason.PROTOCOL_VIOLATION, entity, "the receipt does not fit the shares or the limits")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
@@ -21,10 +21,11 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision, Plan, Verdict
 from gateway.domain.query import Query
 from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener, Revocations
-from gateway.rules import access, planning
+from gateway.rules import access, planning, redelivery, seats
 from gateway.rules.records import to_bytes
 
 VERDICT_WITHIN = 10.0
+HINT_WITHIN = 2.0  # of what only makes it cheaper
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Submit:
 
     async def validate(self, caller: Caller, asked: Query, recipient_key: bytes = b"") -> Plan:
         """The plan with every space's verdict from public metadata; nothing is written."""
-        draft = self._draft(caller, asked, recipient_key)
-        verdicts = await self._verdicts(draft)
+        draft = await self._seated(self._draft(caller, asked, recipient_key))
+        verdicts = await self._verdicts(draft, draft.entities(), VERDICT_WITHIN)
         return planning.plan(draft, self.federation.spaces(), verdicts)
 
     async def create(self, caller: Caller, request_id: str, asked: Query, recipient_key: bytes) -> Computation:
@@ -52,7 +53,7 @@ class Submit:
         The same request_id with the same bytes returns the same computation; other bytes raise
         IsthmusError(ALREADY_EXISTS).
         """
-        draft = self._draft(caller, asked, recipient_key)
+        draft = await self._seated(self._draft(caller, asked, recipient_key))
         signed = await self.documents.contract(self.documents.sign(draft))
         now = self.clock.now()
         wanted = Computation(
@@ -95,13 +96,28 @@ class Submit:
         self.revocations.check(draft)
         return draft
 
-    async def _verdicts(self, draft: Contract) -> list[Verdict]:
-        asked = to_bytes(draft)
-        return list(await asyncio.gather(*(self._verdict(entity, asked) for entity in draft.entities())))
+    async def _seated(self, draft: Contract) -> Contract:
+        """The draft with the seats that keep the shares of an answer to its very question, where there is a choice:
+        those who can keep any are asked. Whether they are shown again, the approvals say."""
+        spaces = self.federation.spaces()
+        able = [item.entity for item in draft.providers if spaces[item.entity].offer.seats]
+        if draft.query.seats.at or draft.demo_view or not able:
+            return draft
+        kept_seats = redelivery.agreed_seats(draft, await self._verdicts(draft, able, HINT_WITHIN))
+        seated = seats.placed(kept_seats, draft.m, spaces)
+        if not seated or seated == draft.seats:
+            return draft
+        moved = replace(draft, seats=seated)
+        self.revocations.check(moved)
+        return moved
 
-    async def _verdict(self, entity: str, draft: bytes) -> Verdict:
+    async def _verdicts(self, draft: Contract, entities: Sequence[str], within: float) -> list[Verdict]:
+        asked = to_bytes(draft)
+        return list(await asyncio.gather(*(self._verdict(entity, asked, within) for entity in entities)))
+
+    async def _verdict(self, entity: str, draft: bytes, within: float) -> Verdict:
         try:
-            async with asyncio.timeout(VERDICT_WITHIN):
+            async with asyncio.timeout(within):
                 return await self.federation.line(entity).check(draft)
         except TimeoutError:
             late = IsthmusError(Reason.DEADLINE_EXCEEDED, "did not answer in time", advice="Try again later")

@@ -24,7 +24,7 @@ from gateway.domain.session import Approval, Completed, Failure, Progress, Refus
 from gateway.flows.account import Account, ending_of
 from gateway.flows.oversee import lines_watched, overseen
 from gateway.ports import Agent, Chains, Documents, Tunnels
-from gateway.rules import blame
+from gateway.rules import blame, redelivery
 from gateway.rules.jose import parse_compact
 from gateway.rules.lifecycle import LIVE, Event
 from gateway.rules.records import from_bytes
@@ -128,7 +128,8 @@ class TakePart:
         found = self._found[session] = asyncio.get_running_loop().create_future()
         try:
             self.tunnels.open(signed.body)
-            self.tunnels.start(session)
+            if not await self._is_redelivered(signed, approvals):  # it has no traffic
+                self.tunnels.start(session)
             ran = self.agent.run(contract, approvals, chains)
             async with (
                 lines_watched(self.entity, signed.body, self.alive, found),
@@ -189,7 +190,7 @@ class TakePart:
         for sessions in (self._running, self._done):
             if session in sessions:
                 sessions[session].set()
-        if failure is not None:
+        if failure is not None or (own and state is State.RELEASED):
             await self.agent.stop(session, failure)
         await self.tunnels.close(session)
         if own or known is None:
@@ -201,6 +202,8 @@ class TakePart:
             kept = await self._receipts(known, receipts) if failure is None else ()
             text = "" if failure is None else failure.text
             await self.account.advance(known, event, f"computation.{state.lower()}", text, receipts=kept, ending=ending)
+            if state is State.RELEASED:
+                await self.agent.stop(session, None)
             await self.account.witness.see(kept)
 
     async def _receipts(self, known: Computation, tokens: Sequence[str]) -> tuple[Receipt, ...]:
@@ -216,6 +219,12 @@ class TakePart:
                 advice="Bring the receipts as the spaces signed them",
             )
         return tuple(kept)
+
+    async def _is_redelivered(self, signed: SignedContract, approvals: Sequence[str]) -> bool:
+        """What the agent will come to, if the approvals hold; it decides."""
+        with suppress(IsthmusError):
+            return bool(redelivery.origin(signed, [await self.documents.approval(a, signed) for a in approvals]))
+        return False
 
     async def _read(self, token: str, caller: str) -> SignedContract:
         signed = await self.documents.contract(token)

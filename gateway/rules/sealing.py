@@ -19,6 +19,7 @@ from gateway.rules.sharing import P
 ENC_BYTES = 32
 OVERHEAD = ENC_BYTES + 16  # bytes added to a plaintext
 OUTPUT_LABEL = b"isthmus output share v1"
+KEPT_LABEL = b"isthmus kept share v1"
 
 _SUITE = CipherSuite.new(KEMId.DHKEM_X25519_HKDF_SHA256, KDFId.HKDF_SHA256, AEADId.AES256_GCM)
 
@@ -65,8 +66,7 @@ def seal_output(
     recipient: bytes, seat_private: bytes, transcript: bytes, pid: int, name: str, shares: Sequence[int]
 ) -> bytes:
     """Seal one party's output shares (little-endian, 8 bytes each) to the recipient `name`."""
-    plaintext = struct.pack(f"<{len(shares)}Q", *shares)
-    return seal(recipient, seat_private, _output_info(transcript, pid, name), plaintext)
+    return seal(recipient, seat_private, _output_info(transcript, pid, name), _packed(shares))
 
 
 def open_output(
@@ -75,7 +75,35 @@ def open_output(
     """Open the output shares of party `pid`, whose session key is `seat`. Raises SealBroken, also for
     elements >= P.
     """
-    plaintext = unseal(recipient_private, seat, _output_info(transcript, pid, name), sealed)
+    return _unpacked(unseal(recipient_private, seat, _output_info(transcript, pid, name), sealed))
+
+
+def seal_kept(
+    storage: bytes,
+    seat_private: bytes,
+    transcript: bytes,
+    pid: int,
+    contract: str,
+    question: str,
+    shares: Sequence[int],
+) -> bytes:
+    """Seal one party's output shares to its own agent's public key `storage`, as those of this contract (its digest)
+    and of this question (`gateway.rules.canonical`)."""
+    return seal(storage, seat_private, _kept_info(transcript, pid, contract, question), _packed(shares))
+
+
+def open_kept(
+    storage_private: bytes, seat: bytes, transcript: bytes, pid: int, contract: str, question: str, sealed: bytes
+) -> list[int]:
+    """Open what `seal_kept` made for this place. Raises SealBroken, also for elements >= P."""
+    return _unpacked(unseal(storage_private, seat, _kept_info(transcript, pid, contract, question), sealed))
+
+
+def _packed(shares: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(shares)}Q", *shares)
+
+
+def _unpacked(plaintext: bytes) -> list[int]:
     if len(plaintext) % 8:
         raise SealBroken("output shares are not whole field elements")
     shares = list(struct.unpack(f"<{len(plaintext) // 8}Q", plaintext))
@@ -86,6 +114,10 @@ def open_output(
 
 def _output_info(transcript: bytes, pid: int, name: str) -> bytes:
     return framed(OUTPUT_LABEL, transcript, struct.pack("<I", pid), name.encode())
+
+
+def _kept_info(transcript: bytes, pid: int, contract: str, question: str) -> bytes:
+    return framed(KEPT_LABEL, transcript, struct.pack("<I", pid), contract.encode(), question.encode())
 
 
 def _private(raw: bytes) -> KEMKeyInterface:

@@ -124,6 +124,20 @@ def assign(count: int, allowed: Sequence[str], first: Sequence[str], spaces: Map
     return tuple(Seat(pid, entity, spaces[entity].operator.name) for pid, entity in enumerate(entities))
 
 
+def placed(entities: Sequence[str], count: int, spaces: Mapping[str, Space]) -> tuple[Seat, ...]:
+    """These spaces by pid, if they can sit there now; else none."""
+    known = [spaces[entity] for entity in entities if entity in spaces]
+    seated = tuple(Seat(pid, space.operator.entity, space.operator.name) for pid, space in enumerate(known))
+    short = any(not space.reachable or space.offer.seats < entities.count(space.operator.entity) for space in known)
+    if len(seated) != count or len(entities) != count or short:
+        return ()
+    try:
+        check_seats(count, (count - 1) // 2, seated, {entity: space.operator for entity, space in spaces.items()})
+    except IsthmusError:
+        return ()
+    return seated
+
+
 def smallest_group(t: int, seats: Sequence[Seat], operators: Mapping[str, Operator]) -> tuple[str, ...]:
     """The fewest operators whose seats together exceed t, by name: they would see everything."""
     owner = hands(operators.values())

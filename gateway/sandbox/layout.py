@@ -257,7 +257,7 @@ def _agent_toml(spec: SpaceSpec, port: int) -> str:
                 "datasets": [f"datasets/{name.lower()}.toml" for name in spec.lists],
             }
         ),
-        "[keys]\n" + toml({"contract": "agent/contract.ring.json"}),
+        "[keys]\n" + toml({"contract": "agent/contract.ring.json", "storage": "agent/storage.pem"}),
         "[tls]\n" + toml({"ca": "tls/ca.ring.json", "agent": "agent/agent.ring.json"}),
         _anchors(),
         "[log]\n" + toml({"level": "warning"}),

@@ -105,6 +105,7 @@ class Federation:
             "recipients": [{"name": "analyst", "key": b64(self.recipient[1])}],
             "deadline_seconds": self.deadline,
             "demo_view": True,
+            "keeper": None,
         }
 
     def inputs(self) -> list[dict[int, list[bytes]]]:

@@ -12,6 +12,7 @@ import pytest
 from connectors.agent import Agent
 from connectors.holdings import Holding
 from connectors.launch.subprocesses import PartyPool
+from connectors.keeping import Keeper
 from connectors.ledgers import Ledgers
 from connectors.rules.approval import OwnPart
 from gateway.domain.approval import ApprovalBody
@@ -87,7 +88,8 @@ def opened(
     holdings = {holding.dataset.name: holding}
     ledgers = Ledgers(own.entity, holdings, database.ledger, cast(Clock, clock))
     pool = cast(PartyPool, None)
-    return Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, cast(Clock, clock))
+    keeper = Keeper(POLICE, database.kept, revocations.of_contract, cast(Clock, clock), STORAGE)
+    return Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, cast(Clock, clock), keeper)
 
 
 @pytest.fixture

@@ -257,6 +257,7 @@ def receipt_to(item: computation.Receipt) -> comp.Receipt:
         rounds=item.rounds,
         seconds=item.seconds,
         token=item.token,
+        redelivered=item.redelivered,
     )
 
 

@@ -60,6 +60,7 @@ def checked_to(verdict: Verdict) -> pb.CheckDraftResponse:
         allowed=allowed,
         rounds=verdict.rounds,
         bytes_per_party=verdict.bytes_per_party,
+        kept_seats=verdict.kept_seats,
         refusal=None
         if allowed
         else pb.Refusal(reason=verdict.reason, text=verdict.text, advice=verdict.advice, space=verdict.space),
@@ -68,7 +69,8 @@ def checked_to(verdict: Verdict) -> pb.CheckDraftResponse:
 
 def checked_from(message: pb.CheckDraftResponse, space: str) -> Verdict:
     if message.allowed:
-        return Verdict(space, Decision.ALLOWED, message.rounds, message.bytes_per_party)
+        seats = tuple(message.kept_seats)
+        return Verdict(space, Decision.ALLOWED, message.rounds, message.bytes_per_party, kept_seats=seats)
     refusal = message.refusal
     return Verdict(space, Decision.REFUSED, reason=refusal.reason, text=refusal.text, advice=refusal.advice)
 

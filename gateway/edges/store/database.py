@@ -17,6 +17,7 @@ from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
 from gateway.edges.store.editions import StoredEditions
+from gateway.edges.store.kept import StoredKept
 from gateway.edges.store.ledger import StoredLedger
 from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
@@ -36,6 +37,7 @@ class Database:
         self.once = StoredOnce(connections)
         self.approvals = StoredApprovals(connections)
         self.ledger = StoredLedger(connections)
+        self.kept = StoredKept(connections)
         self.beliefs = StoredBeliefs(connections)
         self.sign_ins = StoredSignIns(connections)
         self.members = StoredMembers(connections)

@@ -227,6 +227,29 @@ editions = Table(
     Column("file", Text, nullable=False),
 )
 Index("editions_id", editions.c.dataset, editions.c.id, unique=True)
+# Of an agent: what it keeps of released results, sealed to itself. `seats` are entities by pid, a space between two.
+kept_shares = Table(
+    "kept_shares",
+    metadata,
+    Column("contract", Text, primary_key=True),
+    Column("session", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("seats", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index("kept_shares_question", kept_shares.c.question)
+Index("kept_shares_session", kept_shares.c.session)
+Index("kept_shares_at", kept_shares.c.at)
+
+# Of an agent: sessions that were answered from what is kept of an earlier contract.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("session", Text, primary_key=True),
+    Column("contract", Text, nullable=False),
+)
+Index("deliveries_contract", deliveries.c.contract)
 
 # As alembic makes it; apart, because alembic leaves its own table out when it compares.
 version = Table(

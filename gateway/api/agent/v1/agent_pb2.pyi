@@ -75,12 +75,14 @@ class OpenTo(_message.Message):
     def __init__(self, space: _Optional[str] = ...) -> None: ...
 
 class Stop(_message.Message):
-    __slots__ = ("session", "failure")
+    __slots__ = ("session", "failure", "released")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
     session: str
     failure: _peer_pb2.Failure
-    def __init__(self, session: _Optional[str] = ..., failure: _Optional[_Union[_peer_pb2.Failure, _Mapping]] = ...) -> None: ...
+    released: bool
+    def __init__(self, session: _Optional[str] = ..., failure: _Optional[_Union[_peer_pb2.Failure, _Mapping]] = ..., released: _Optional[bool] = ...) -> None: ...
 
 class CarryRequest(_message.Message):
     __slots__ = ("open", "frames")

@@ -33,16 +33,18 @@ class CheckDraftRequest(_message.Message):
     def __init__(self, draft: _Optional[bytes] = ...) -> None: ...
 
 class CheckDraftResponse(_message.Message):
-    __slots__ = ("allowed", "refusal", "rounds", "bytes_per_party")
+    __slots__ = ("allowed", "refusal", "rounds", "bytes_per_party", "kept_seats")
     ALLOWED_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     BYTES_PER_PARTY_FIELD_NUMBER: _ClassVar[int]
+    KEPT_SEATS_FIELD_NUMBER: _ClassVar[int]
     allowed: bool
     refusal: Refusal
     rounds: int
     bytes_per_party: int
-    def __init__(self, allowed: _Optional[bool] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., rounds: _Optional[int] = ..., bytes_per_party: _Optional[int] = ...) -> None: ...
+    kept_seats: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, allowed: _Optional[bool] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., rounds: _Optional[int] = ..., bytes_per_party: _Optional[int] = ..., kept_seats: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("reason", "text", "field", "advice", "space")

@@ -80,7 +80,8 @@ class PeerServiceServicer:
 
     def CheckDraft(self, request, context):
         """This space's verdict on a draft contract, from public metadata alone (dry run).
-        Callers: gateways of the federation. Discloses: public terms; nothing that depends on a row.
+        Callers: gateways of the federation. Discloses: public terms; nothing that depends on a row. To whom may ask this
+        very question: that it was answered before, and by which seats.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

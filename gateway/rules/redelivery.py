@@ -1,0 +1,91 @@
+"""Whether a contract is answered from output shares that were kept of an earlier one, and of which: pure.
+
+Invariants: contract and approvals alone decide, so that every space comes to the same and no gateway can decide it;
+an agent says that it keeps a share only for the very pid, m, t, program and cells that the contract has; what all
+seats name is one earlier contract, or there is no re-delivery. A wrong word gives no wrong number: shares of different
+sessions do not lie on one polynomial.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+from gateway.domain.approval import SignedApproval, SignedContract
+from gateway.domain.contract import Contract
+from gateway.domain.kept import Kept
+from gateway.domain.plan import Verdict
+from gateway.rules.canonical import question
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def origin(contract: SignedContract, approvals: Iterable[SignedApproval]) -> str:
+    """The digest of the earlier contract whose kept shares answer this one; empty if it has to be computed.
+
+    `approvals` are those of which `gateway.rules.roster` makes a roster: one of each space.
+    """
+    if contract.body.demo_view:  # it shows what a party receives, and none runs
+        return ""
+    kept = {approval.entity: approval.body.kept for approval in approvals}
+    named = {kept.get(seat.entity, "") for seat in contract.body.seats}
+    if len(named) != 1:
+        return ""
+    (one,) = named
+    return one if one != contract.digest and DIGEST.fullmatch(one) else ""
+
+
+def answers(kept: Kept, contract: Contract, entity: str) -> bool:
+    """Whether what `entity` keeps answers `contract` at each of its seats."""
+    return (
+        not contract.demo_view
+        and kept.question == question(contract)
+        and kept.seats == tuple(seat.entity for seat in contract.seats)
+        and (len(kept.seats), kept.t) == (contract.m, contract.t)
+        and kept.program == contract.program.digest
+        and [share.pid for share in kept.shares] == [seat.pid for seat in contract.seats_of(entity)] != []
+        and set(_cells(kept.parameters)) == set(_cells(contract.program.parameters))
+    )
+
+
+def rearranged(shares: Sequence[int], there: str, here: str) -> list[int]:
+    """One party's output vector under the parameters `there`, in the order of cells that the parameters `here` give.
+
+    A vector is one or more values for each cell, block by block. Raises ValueError unless both have the same cells and
+    the vector fits them.
+    """
+    place = {cell: number for number, cell in enumerate(_cells(there))}
+    order = [place.get(cell) for cell in _cells(here)]
+    if len(order) != len(place) or not order or len(shares) % len(order):
+        raise ValueError("the cells are not those of the kept shares")
+    moved = []
+    for start in range(0, len(shares), len(order)):
+        for number in order:
+            if number is None:
+                raise ValueError("a cell is none of the kept shares'")
+            moved.append(shares[start + number])
+    return moved
+
+
+def agreed_seats(draft: Contract, verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """The seats, by pid, that all owners who keep an answer to the draft's question name; none if they differ."""
+    owners = {provider.entity for provider in draft.providers}
+    named = {verdict.kept_seats for verdict in verdicts if verdict.space in owners and verdict.kept_seats}
+    return named.pop() if len(named) == 1 else ()
+
+
+def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:
+    """Each cell by its code in every column, or by whether it is on each list, in the program's order
+    (`gateway.rules.release.cell_codes`)."""
+    given = json.loads(parameters)
+    if "lists" in given:
+        names = given["lists"]
+        patterns = range(1, 1 << len(names))
+        return [frozenset((name, str(p >> bit & 1)) for bit, name in enumerate(names)) for p in patterns]
+    names = [column["name"] for column in given["columns"]]
+    return [
+        frozenset(zip(names, codes, strict=True))
+        for codes in itertools.product(*(column["codes"] for column in given["columns"]))
+    ]
