@@ -11,8 +11,8 @@ import pytest
 
 from connectors.agent import Agent
 from connectors.holdings import Holding
-from connectors.launch.subprocesses import PartyPool
 from connectors.keeping import Keeper
+from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers
 from connectors.rules.approval import OwnPart
 from gateway.domain.approval import ApprovalBody
@@ -88,7 +88,7 @@ def opened(
     holdings = {holding.dataset.name: holding}
     ledgers = Ledgers(own.entity, holdings, database.ledger, cast(Clock, clock))
     pool = cast(PartyPool, None)
-    keeper = Keeper(POLICE, database.kept, revocations.of_contract, cast(Clock, clock), STORAGE)
+    keeper = Keeper(POLICE, database.kept, revocations.of_contract, cast(Clock, clock), bytes(range(32)))
     return Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, cast(Clock, clock), keeper)
 
 
