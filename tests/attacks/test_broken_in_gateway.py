@@ -32,6 +32,7 @@ from gateway.rules.gateway_metadata import ENTITY_TYPE
 from gateway.rules.jose import parse_compact
 from gateway.rules.jwks import jwk_object
 from gateway.rules.tokens import payload_digest
+from tests.afresh import shown
 from tests.attacks.other_users import AGENT_USER, CANARY, GATEWAY_USER, BrokenIn, broken_in
 from tests.attacks.port import OK, UNAUTHENTICATED, Port
 from tests.attacks.test_sessions import contract_of, signed
@@ -41,7 +42,7 @@ from tests.unit.trust_kit import forge, header_of
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CARE = "https://care.example"
-QUERY = load_query(QUERIES / "form_year.yaml").query
+QUERY = shown(load_query(QUERIES / "form_year.yaml").query)
 ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 REFUSED = {"Permission denied", "Operation not permitted"}
 
@@ -138,11 +139,12 @@ async def test_the_gateways_memory_holds_nothing_of_its_agents(world: BrokenIn) 
         "the token key": _seed(world.loot.folder / "spaces/care/keys/token.pem"),
         "the contract key": _seed(secrets / "contract.pem"),
         "the contract key's file": _raw(secrets / "contract.pem"),
+        "the storage key": _seed(secrets / "storage.pem"),
         "the agent's TLS key's file": _raw(secrets / "agent.key.pem"),
         "somebody's name": CANARY.encode(),
         **{f"the key of {path.stem}": path.read_bytes() for path in (agent / "datasets").glob("*.key")},
     }
-    assert len(sought) == 7
+    assert len(sought) == 8
     # Its own key is there, so this search finds what there is.
     assert _found(sought, _mapped(world.gateway)) == {"the token key"}
 
@@ -165,7 +167,7 @@ def _mapped(process: int) -> Iterable[bytes]:
 
 
 def _seed(pem: Path) -> bytes:
-    """The 32 bytes of an Ed25519 key, which end its PKCS8 form (RFC 8410 section 7)."""
+    """The 32 bytes of an Ed25519 or X25519 key, which end its PKCS8 form (RFC 8410 section 7)."""
     return base64.b64decode(_raw(pem))[-32:]
 
 

@@ -22,6 +22,7 @@ from gateway.client import AsyncClient, Profile, load_query
 from gateway.domain.computation import Computation, State
 from gateway.domain.query import Query
 from gateway.sandbox.federation import running
+from tests.afresh import keeping_nothing
 from tests.bench import trust
 
 RUNS = 9
@@ -33,7 +34,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="isthmus-bench-") as folder:
         began = time.perf_counter()
         with (Path(folder) / "log").open("ab") as log:
-            async with running(Path(folder) / "federation", log=log.fileno()) as sandbox:
+            async with running(Path(folder) / "federation", edit=keeping_nothing, log=log.fileno()) as sandbox:
                 _row(
                     table,
                     "sandbox: four gateways, four agents, three warm parties, ready",

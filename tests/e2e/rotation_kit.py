@@ -23,6 +23,7 @@ from gateway.rules.keyring import Ring
 from gateway.sandbox.anchor import enrol
 from gateway.sandbox.federation import PORTS_FILE, Sandbox, _free_ports, running
 from gateway.sandbox.layout import CLIENTS, SPACES, STATEMENT, SpaceSpec, lay_out
+from tests.afresh import keeping_nothing
 
 SEATS = 3
 ROWS = 12
@@ -46,6 +47,7 @@ async def lay_out_small(folder: Path) -> None:
     ports = _free_ports(SMALL)
     joining = lay_out(folder, ports, int(time.time()), spaces=SMALL, change=_cut)
     (folder / PORTS_FILE).write_text(json.dumps(ports))
+    keeping_nothing(folder)
     for file in folder.glob("spaces/*/datasets/*.toml"):
         file.write_text(re.sub(r"row_bound = \d+", "row_bound = 16", file.read_text()))
     statements = await enrol(folder / "anchor" / "anchor.toml", joining)

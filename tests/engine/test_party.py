@@ -1,5 +1,6 @@
 """Party processes on pipes: results, what they tell, and how they end."""
 
+import base64
 import json
 import pickle
 import random
@@ -20,6 +21,8 @@ from connectors.engine.rows import InputRows
 from connectors.launch.subprocesses import Party
 from connectors.rules.session_keys import pair_keys
 from gateway.domain.errors import Reason
+from gateway.rules.sealing import SealBroken, fresh_key, open_kept
+from gateway.rules.sharing import reconstruct
 from tests.engine.relay import Federation, Seat, forked, run
 from tests.engine.test_programs import BOUNDS, GROUPS, LISTS, SOME
 from tests.engine.test_wire import Canary
@@ -50,6 +53,28 @@ async def test_processes_compute_what_the_twin_says(program: ModuleType, paramet
         seen = [entry for entry in seat.ended["view"] if entry["step"].startswith("linking")]
         assert seen
         assert all(int(value) > 4096 for entry in seen for value in entry["elements"])
+
+
+async def test_a_party_seals_its_output_once_more_for_its_own_agent_to_keep() -> None:
+    federation, agents = small(), [fresh_key() for _ in range(3)]
+
+    def kept(pid: int, job: dict[str, Any]) -> None:
+        key = base64.b64encode(agents[pid][1]).decode()
+        job["keeper"] = {"key": key, "contract": "c" * 64, "question": "q" * 64}
+
+    seats = await run(federation, edit_job=kept)
+    shares = {}
+    for pid, seat in enumerate(seats):
+        assert list(seat.outputs) == ["analyst"]
+        sealed = base64.b64decode(seat.ended["kept"])
+        of = federation.seat_keys[pid][1], federation.transcript, pid
+        shares[pid] = open_kept(agents[pid][0], *of, "c" * 64, "q" * 64, sealed)
+        for wrong in (("d" * 64, "q" * 64), ("c" * 64, "r" * 64)):
+            with pytest.raises(SealBroken):
+                open_kept(agents[pid][0], *of, *wrong, sealed)
+        with pytest.raises(SealBroken):
+            open_kept(agents[(pid + 1) % 3][0], *of, "c" * 64, "q" * 64, sealed)
+    assert reconstruct(shares, 1) == federation.result(seats)
 
 
 async def test_five_processes_and_the_real_size_of_a_table() -> None:

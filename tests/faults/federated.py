@@ -13,10 +13,11 @@ from gateway.domain.computation import Computation, State
 from gateway.domain.query import Query
 from gateway.rules.lifecycle import LIVE
 from gateway.sandbox.layout import SPACES
+from tests.afresh import shown
 from tests.e2e.shell import QUERIES, Shell
 
 FOUR = tuple(spec.name for spec in SPACES)
-QUERY = load_query(QUERIES / "form_year.yaml").query
+QUERY = shown(load_query(QUERIES / "form_year.yaml").query)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ import json
 import pytest
 
 from connectors.engine import programs
-from connectors.engine.errors import Abort
-from connectors.engine.job import read
-from connectors.rules.party_job import REASONS, blame, failure, party_job
+from connectors.engine.errors import Abort, SessionAborted
+from connectors.engine.job import Keeper, read
+from connectors.rules.party_job import REASONS, blame, failure, keeper, party_job
+from gateway.domain.approval import SignedContract
 from gateway.domain.errors import Reason
 from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
 from gateway.rules import sealing
+from gateway.rules.canonical import question
 from gateway.rules.roster import Roster
 from tests import examples
 
@@ -33,6 +35,21 @@ def test_a_party_takes_the_job_as_it_is_made() -> None:
         job = read(json.dumps(told).encode())
         assert (job.pid, job.shape.m, job.shape.t) == (seat.pid, contract.m, contract.t)
         assert [provider.bound for provider in job.providers] == [p.row_bound for p in contract.providers]
+
+
+def test_a_party_seals_to_its_agent_under_the_digests_of_contract_and_question() -> None:
+    contract = examples.contract()
+    roster, private = roster_of(contract)
+    to = sealing.fresh_key()[1]
+    kept_by = keeper(SignedContract(contract, "c" * 64, ""), to)
+    told = party_job(contract, roster, private[0], 0, kept_by)
+    told["program"]["digest"] = programs.digest(contract.program.name)
+    job = read(json.dumps(told).encode())
+    assert job.keeper == Keeper(to, "c" * 64, question(contract))
+    assert keeper(SignedContract(contract, "c" * 64, ""), b"") is None
+    for wrong in ({}, {**told["keeper"], "key": "AAAA"}, {**told["keeper"], "contract": ""}, "somebody"):
+        with pytest.raises(SessionAborted):
+            read(json.dumps({**told, "keeper": wrong}).encode())
 
 
 @pytest.mark.parametrize("abort", [abort for abort in Abort if abort not in (Abort.BAD_JOB, Abort.INTERNAL)])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from connectors.engine.pipe import FromParty, ToParty
-from connectors.rules.party_speech import LONGEST, Done, Improper, OutputReady, Outputs, Speech
+from connectors.rules.party_speech import LONGEST, MAX_KEPT, Done, Improper, OutputReady, Outputs, Speech
 from connectors.session import MAX_WAITING, Ended, Session, _Seat
 from connectors.supervision import Watch
 from gateway.domain.computation import SealedShare
@@ -148,6 +148,37 @@ def test_nobody_but_the_initiators_own_party_shows_what_it_received() -> None:
         said = hear(on, told(FromParty.DONE, done))
         assert isinstance(said, Done)
         assert len(said.views) == count
+
+
+@pytest.mark.parametrize("kept", [SHARE, None])
+def test_what_it_seals_to_an_agent_that_keeps_nothing_goes_nowhere(kept: str | None) -> None:
+    on = speech()
+    hear(on, READY)
+    on.may_send()
+    hear(on, OUTPUT)
+    assert hear(on, told(FromParty.DONE, {**json.loads(DONE[1]), "kept": kept})) == Done(5, 2, 0.5)
+
+
+def test_its_agent_keeps_what_it_seals_to_it_once_and_within_bounds() -> None:
+    said = json.loads(DONE[1])
+    long = base64.b64encode(bytes(MAX_KEPT + 1)).decode()
+    for kept in (SHARE, None, 5, "", "!" + SHARE, long):
+        on = Speech(CONTRACT, examples.HOME, 0, 1000, keeps=True)
+        hear(on, READY)
+        on.may_send()
+        hear(on, OUTPUT)
+        if kept == SHARE:
+            assert hear(on, told(FromParty.DONE, {**said, "kept": kept})) == Done(5, 2, 0.5, (), b"share")
+            with pytest.raises(Improper):
+                hear(on, told(FromParty.DONE, {**said, "kept": kept}))
+            continue
+        with pytest.raises(Improper):
+            hear(on, told(FromParty.DONE, {**said, "kept": kept}))
+    with pytest.raises(Improper):  # nor is it said with the output, which goes to the recipients
+        on = Speech(CONTRACT, examples.HOME, 0, 1000, keeps=True)
+        hear(on, READY)
+        on.may_send()
+        hear(on, told(FromParty.OUTPUT, {**dict.fromkeys(NAMES, SHARE), "kept": SHARE}))
 
 
 def test_every_kind_has_its_length() -> None:

@@ -12,7 +12,7 @@ from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.contract import Contract
 from gateway.domain.kept import Kept, KeptShare
 from gateway.domain.plan import Decision, Verdict
-from gateway.rules import redelivery, release
+from gateway.rules import redelivery, release, seats
 from gateway.rules.canonical import question
 from gateway.rules.redelivery import agreed_seats, answers, origin, rearranged
 from tests import examples
@@ -161,3 +161,36 @@ def test_the_seats_of_a_repeat_are_those_that_all_owners_name_who_keep_its_answe
 def test_a_cell_is_called_alike_in_both_places() -> None:
     for contract in (by("form", "year"), lists(HOME, CARE)):
         assert len(redelivery._cells(contract.program.parameters)) == len(release.cell_codes(contract))
+
+
+def test_seats_are_placed_as_they_were_if_all_can_take_theirs_now() -> None:
+    known = examples.spaces()
+    kept_seats = (POLICE, NEUTRAL, HOME)
+    placed = seats.placed(kept_seats, 3, known)
+    assert [(seat.pid, seat.entity, seat.operator) for seat in placed] == [
+        (pid, entity, known[entity].operator.name) for pid, entity in enumerate(kept_seats)
+    ]
+
+
+@pytest.mark.parametrize(
+    "kept_seats",
+    [
+        (),
+        (POLICE, NEUTRAL),
+        (POLICE, NEUTRAL, CARE),  # offers no seat
+        (POLICE, NEUTRAL, "https://gone.example"),
+        (POLICE, POLICE, HOME),  # offers one
+        (HOME, POLICE, NEUTRAL, HOME, POLICE),
+    ],
+)
+def test_seats_that_cannot_be_taken_again_are_not(kept_seats: tuple[str, ...]) -> None:
+    assert seats.placed(kept_seats, 3, examples.spaces()) == ()
+
+
+def test_seats_that_came_into_the_same_hands_since_are_not_placed_again() -> None:
+    known = examples.spaces()
+    known[POLICE] = replace(known[POLICE], operator=replace(known[POLICE].operator, affiliates=(NEUTRAL,)))
+    assert seats.placed((POLICE, NEUTRAL, HOME), 3, known) == ()
+    known = examples.spaces()
+    known[NEUTRAL] = replace(known[NEUTRAL], reachable=False)
+    assert seats.placed((POLICE, NEUTRAL, HOME), 3, known) == ()

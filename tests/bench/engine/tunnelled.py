@@ -21,6 +21,7 @@ from gateway.edges.anchors import write_statements
 from gateway.sandbox.anchor import NAME, enrol
 from gateway.sandbox.federation import PORTS_FILE, Sandbox, running
 from gateway.sandbox.layout import STATEMENT, SpaceSpec, lay_out
+from tests.afresh import keeping_nothing
 from tests.bench.engine import program
 from tests.bench.engine.direct import free_ports
 from tests.bench.engine.measuring import Measured
@@ -88,6 +89,7 @@ async def federation(folder: Path) -> AsyncIterator[Sandbox]:
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     newcomers = lay_out(folder, ports, int(time.time()), spaces=SPACES)
     (folder / PORTS_FILE).write_text(json.dumps(ports))
+    keeping_nothing(folder)
     statements = await enrol(folder / NAME / "anchor.toml", newcomers)
     agents = []
     log = (folder / "log").open("ab")
