@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from gateway.domain.approval import SeatKey
+from gateway.domain.computation import SealedShare
 from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.session import Approval, Failure, Frame, Progress, RunEvent
+from gateway.domain.session import Approval, Completed, Failure, Frame, Progress, RunEvent
+from gateway.rules import sealing
 from gateway.rules.jose import parse_compact
+from tests.attacks.repeats import EARLIER, keeps, keeps_nothing, named, opened, received_by, renamed, vector
 from tests.attacks.rogue import ANSWER_WITHIN, CARE, COUNT, NEUTRAL, POLICE, REGISTRY, SISTER, World, digest_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Chains = Sequence[Sequence[str]]
+NOTHING: Mapping[str, str] = MappingProxyType({})
+BOTH = {POLICE: EARLIER, NEUTRAL: EARLIER}
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,16 @@ class Agreed:
         return digest_of(self.token)
 
 
-async def agree(world: World, contract: Contract | None = None) -> Agreed:
+async def agree(world: World, contract: Contract | None = None, kept: Mapping[str, str] = NOTHING) -> Agreed:
+    """`kept` is what everybody but care says that it keeps."""
     contract = contract or world.contract()
     token, chains = world.sign(contract), world.chains(contract)
     own = await world.line.propose(token, chains)
     assert isinstance(own, Approval), own
     others = {
-        entity: world.approve(entity, contract, digest_of(token)) for entity in contract.entities() if entity != CARE
+        entity: world.approve(entity, contract, digest_of(token), kept=kept.get(entity, ""))
+        for entity in contract.entities()
+        if entity != CARE
     }
     return Agreed(contract, token, chains, {CARE: own.token, **others})
 
@@ -151,6 +160,22 @@ RUNS: dict[str, tuple[Reason, Callable[[World, Agreed], list[str]]]] = {
         Reason.UNAUTHENTICATED,
         lambda w, a: _of(a, POLICE, _altered(a.approvals[POLICE])),
     ),
+    "a kept answer named in another's": (
+        Reason.UNAUTHENTICATED,
+        lambda w, a: _of(a, POLICE, renamed(a.approvals[POLICE], EARLIER)),
+    ),
+    "a kept answer named in the own one": (
+        Reason.UNAUTHENTICATED,
+        lambda w, a: _of(a, CARE, renamed(a.approvals[CARE], EARLIER)),
+    ),
+    "a kept answer named by the gateway's token key": (
+        Reason.UNAUTHENTICATED,
+        lambda w, a: _of(a, CARE, w.approve(CARE, a.contract, a.digest, key=w.token_key(CARE), kept=EARLIER)),
+    ),
+    "a kept answer that the agent never named": (
+        Reason.APPROVALS_INVALID,
+        lambda w, a: _of(a, CARE, w.approve(CARE, a.contract, a.digest, kept=EARLIER)),
+    ),
     "the own one altered": (Reason.UNAUTHENTICATED, lambda w, a: _of(a, CARE, _altered(a.approvals[CARE]))),
     # A signature by the right key is not enough: this agent knows what it approved.
     "an own one that the agent never gave": (
@@ -246,6 +271,82 @@ async def test_25_a_frame_that_no_party_sealed_ends_the_session(world: World) ->
     kinds = [fact.kind for fact in world.facts(start)]
     assert kinds == ["ledger.answered", "session.started", "session.failed"]
     assert world.parties().isdisjoint(parties)
+
+
+async def test_34_kept_shares_leave_when_all_seats_name_their_contract_and_no_party_is_used(world: World) -> None:
+    private, public = sealing.fresh_key()
+    contract = received_by(world.contract(), public)
+    keeps(world, contract)
+    start, parties = len(world.facts()), await world.warm_parties()
+    agreed = await agree(world, contract, BOTH)
+    assert named(agreed.approvals[CARE]) == EARLIER
+    progress, share, completed = await events(world, agreed, lambda event: False)
+    assert isinstance(progress, Progress) and isinstance(share, SealedShare) and isinstance(completed, Completed)
+    assert progress.phase == "re-delivered"
+    approvals = list(agreed.approvals.values())
+    assert opened(contract, agreed.token, agreed.digest, approvals, share, private) == vector(contract)
+    receipt = parse_compact(completed.receipt, 64 * 1024).claims["receipt"]
+    assert (receipt["redelivered"], receipt["bytes_sent"], receipt["rounds"]) == (EARLIER, 0, 0)
+    facts = world.facts(start)
+    assert [fact.kind for fact in facts] == [
+        "contract.approved", "ledger.answered", "redelivery.started", "redelivery.output", "redelivery.completed",
+    ]  # fmt: skip
+    assert all(EARLIER in fact.detail for fact in facts[2:4])
+    assert world.parties() == parties
+    # Nor once more: its contract is consumed.
+    found = await refusal(world, agreed.token, approvals, agreed.chains)
+    assert found.reason is Reason.CONTRACT_CONSUMED
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {POLICE: EARLIER}, {POLICE: EARLIER, NEUTRAL: "f" * 64}, dict.fromkeys((POLICE, NEUTRAL), "f" * 64)]
+)
+async def test_34_kept_shares_stay_where_they_are_unless_all_seats_name_one_contract(
+    world: World, others: dict[str, str]
+) -> None:
+    contract = world.contract()
+    keeps(world, contract)
+    agreed = await agree(world, contract, others)
+    assert named(agreed.approvals[CARE]) == EARLIER
+    start = len(world.facts())
+    seen = await events(world, agreed, _is_progress)
+    assert not [event for event in seen if isinstance(event, SealedShare | Completed)]
+    assert [fact.kind for fact in world.facts(start)] == ["ledger.answered", "session.started", "session.failed"]
+
+
+async def test_34_what_the_others_keep_is_of_no_use_to_a_seat_that_keeps_nothing(world: World) -> None:
+    keeps_nothing(world)
+    agreed = await agree(world, world.contract(), BOTH)
+    assert named(agreed.approvals[CARE]) == ""
+    start = len(world.facts())
+    await events(world, agreed, _is_progress)
+    assert "session.started" in [fact.kind for fact in world.facts(start)]
+
+
+async def test_34_a_kept_share_that_was_swapped_is_not_sent_and_not_named_again(world: World) -> None:
+    contract = world.contract()
+    keeps(world, contract, as_of="f" * 64)
+    agreed = await agree(world, contract, BOTH)
+    assert named(agreed.approvals[CARE]) == EARLIER
+    start = len(world.facts())
+    progress, ended = await events(world, agreed, lambda event: False)
+    assert isinstance(progress, Progress) and isinstance(ended, Failure)
+    assert (ended.reason, ended.culprit) == ("KEPT_SHARE_UNREADABLE", CARE)
+    assert [fact.kind for fact in world.facts(start)] == [
+        "ledger.answered", "redelivery.started", "kept.deleted", "redelivery.failed",
+    ]  # fmt: skip
+    again = await agree(world, world.contract(), BOTH)
+    assert named(again.approvals[CARE]) == ""
+    await world.line.stop(again.contract.session, Failure("CANCELLED", CARE, "approval", "it will not be run"))
+
+
+async def test_34_a_kept_share_of_a_revoked_contract_is_not_named(world: World) -> None:
+    contract = world.contract()
+    keeps(world, contract)
+    world.line.tell([], [world.list_of(POLICE, contracts=[EARLIER])])
+    agreed = await agree(world, contract, BOTH)
+    assert named(agreed.approvals[CARE]) == ""
+    await world.line.stop(agreed.contract.session, Failure("CANCELLED", CARE, "approval", "it will not be run"))
 
 
 async def test_24_a_file_that_changed_after_approval_is_not_computed_with(world: World) -> None:
