@@ -94,10 +94,12 @@ class Keeper:
             raise self._unreadable(str(problem)) from None
 
     async def deliver(self, contract: SignedContract, origin: str) -> None:
-        """Write down, before they do, that the kept shares leave for this contract's recipients. Raises IsthmusError,
-        REVOKED too."""
+        """Write down, before they do, that the kept shares of this space's seats leave for this contract's recipients.
+        Raises IsthmusError, REVOKED too."""
         if (problem := self.revoked(origin, _concerned(contract.body))) is not None:
             raise problem
+        if not contract.body.seats_of(self.entity):
+            return
         detail = f"output shares kept of contract {origin} leave for the recipients"
         fact = self._fact("redelivery.output", contract.body.initiator, contract.digest, detail)
         await self.store.deliver(contract.body.session, origin, fact)

@@ -92,8 +92,8 @@ async def test_34_a_repeat_gets_the_same_table_from_any_gateway_and_no_party_com
         assert {(receipt.bytes_sent, receipt.rounds) for receipt in again.receipts} == {(0, 0)}
         assert summary(again).redelivered == computed
         said = kinds(shell, again.contract_digest)
-        for space in SEATS:
-            assert said[space][-3:] == ["redelivery.started", "redelivery.output", "redelivery.completed"]
+        for seat in SEATS:
+            assert said[seat][-3:] == ["redelivery.started", "redelivery.output", "redelivery.completed"]
         assert said["registry"] == ["ledger.answered", "redelivery.started", "redelivery.completed"]
         assert not [kind for seen in said.values() for kind in seen if kind.startswith(("session.", "kept."))]
     assert shell.sandbox.process_ids()["party"] == parties
