@@ -67,10 +67,11 @@ class Keeper:
     async def claim(self, contract: SignedContract) -> str:
         """The digest of the contract whose shares answer this one at all seats of this space; empty for none."""
         body = contract.body
-        for one in await self._valid(body) if body.seats_of(self.entity) else ():
-            if redelivery.answers(one, body, self.entity):
-                return one.contract
-        return ""
+        if not body.seats_of(self.entity):
+            return ""
+        await self._delete_revoked(body)
+        kept = await self._valid(body)
+        return next((one.contract for one in kept if redelivery.answers(one, body, self.entity)), "")
 
     async def open(self, contract: SignedContract, origin: str) -> dict[int, list[int]]:
         """The output vector of each of this space's seats, kept of the contract `origin`, in this contract's order.
@@ -158,18 +159,24 @@ class Keeper:
             await asyncio.sleep(EXPIRES_EVERY)
 
     async def _valid(self, body: Contract) -> list[Kept]:
-        """What may be used now of what is kept of the question, newest first; what was revoked is deleted."""
+        """What may be used now of what is kept of the question, newest first."""
         if not self.private:
             return []
         since, own = self.clock.now() - self.days * DAY, _text(self.storage_key)
-        valid = []
+        kept = await self.store.of_question(question(body))
+        timely = [one for one in kept if one.at >= since and one.storage_key == own]
+        return [one for one in timely if self._revoked(one, body) is None]
+
+    async def _delete_revoked(self, body: Contract) -> None:
         for one in await self.store.of_question(question(body)):
-            if self.revoked(one.contract, (*_concerned(body), one.initiator)) is not None:
+            if self._revoked(one, body) is not None:
                 fact = self._fact("kept.deleted", self.entity, one.contract, "the contract was revoked")
                 await self.store.forget(one.contract, fact)
-            elif one.at >= since and one.storage_key == own:
-                valid.append(one)
-        return valid
+
+    def _revoked(self, kept: Kept, body: Contract) -> IsthmusError | None:
+        """Who took part in the one took part in the other: the question names the owners, and the seats are the same
+        or are not used."""
+        return self.revoked(kept.contract, (*_concerned(body), *kept.seats, kept.initiator))
 
     def _opened(self, kept: Kept, share: KeptShare, body: Contract) -> list[int]:
         seat, sealed = (base64.b64decode(text, validate=True) for text in (share.key, share.sealed))
