@@ -10,16 +10,17 @@ from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from connectors.engine.confinement import DEFAULT_MEMORY_MIB
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
-from gateway.rules.codelists import ANYWHERE, COUNTRIES, LEGAL_BASES, NATIONAL_LAW, PURPOSES, UNION
+from gateway.rules.codelists import ANYWHERE, COUNTRIES, LEGAL_BASES, NATIONAL_LAW, PURPOSES, ROLES, UNION
 from gateway.rules.offers import MAX_NUMBER
 from gateway.rules.planning import PROGRAM_OF
 from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
 from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
+from gateway.rules.roles import ANYBODY
 from gateway.rules.text import nearest
 
 
@@ -48,6 +49,10 @@ def _national(code: str) -> str:
 
 def _jurisdictions(codes: tuple[str, ...]) -> tuple[str, ...]:
     return _known(codes, {*COUNTRIES, UNION, ANYWHERE})
+
+
+def _answered(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return _known(codes, {*ROLES, ANYBODY})
 
 
 def _statistics(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -149,6 +154,13 @@ class ColumnRuleConfig(Strict):
     use: Literal["group", "filter"] | None = Field(None, alias="as")
 
 
+class SpaceRolesConfig(Strict):
+    """The roles, among the policy's, in which the people of one space are answered."""
+
+    space: Entity
+    roles: Annotated[tuple[str, ...], Some, AfterValidator(_answered)]
+
+
 class PolicyConfig(Strict):
     """A policy: who may ask what of a dataset. `spaces` are entity IDs of initiators; "*" allows every peer. A column
     without a rule is open to all who may ask. `questions` is how many different ones an edition answers, whoever asks.
@@ -174,6 +186,17 @@ class PolicyConfig(Strict):
     demo_view: bool = False
     dominance: Annotated[int, Field(ge=1, le=MAX_DOMINANCE)] | None = None
     rounding: Annotated[int, Field(ge=2, le=MAX_ROUNDING)] | None = None
+    roles: Annotated[tuple[str, ...], Some, AfterValidator(_answered)] = (ANYBODY,)
+    space_roles: tuple[SpaceRolesConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_spaces(self) -> PolicyConfig:
+        if len({item.space for item in self.space_roles}) < len(self.space_roles):
+            raise ValueError("space_roles names a space twice")
+        # What peers are told in public is never wider than what holds.
+        if ANYBODY not in self.roles and any(set(item.roles) - set(self.roles) for item in self.space_roles):
+            raise ValueError("space_roles has a role that is not among roles")
+        return self
 
 
 class DatasetConfig(Strict):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from connectors.config import ColumnRuleConfig, PolicyConfig
 from connectors.rules.columns import ColumnRule, Use
-from gateway.rules.codelists import ANYWHERE, LEGAL_BASES, PURPOSES, UNION
+from gateway.rules.codelists import ANYWHERE, LEGAL_BASES, PURPOSES, ROLES, UNION
+from gateway.rules.roles import ANYBODY
 
 
 def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:
@@ -16,6 +17,7 @@ def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:
     return (
         ("Holds", _holds(policy, today)),
         ("May ask", _spaces(policy.spaces)),
+        ("In the role of", _roles(policy)),
         ("For", "; ".join(f"{code} ({PURPOSES[code]})" for code in policy.purposes)),
         ("On the basis of", "; ".join(f"{code} ({laws[code]})" for code in policy.legal_bases)),
         ("Answers", ", ".join(policy.statistics)),
@@ -40,6 +42,18 @@ def _holds(policy: PolicyConfig, today: str) -> str:
 
 def _spaces(spaces: tuple[str, ...]) -> str:
     return "every peer" if ANYWHERE in spaces else ", ".join(spaces) or "nobody"
+
+
+def _roles(policy: PolicyConfig) -> str:
+    if ANYBODY in policy.roles:
+        said = ["anybody, without a role too"]
+    else:
+        said = ["; ".join(f"{role} ({ROLES[role]})" for role in policy.roles)]
+    said += [
+        f"of {item.space} only {'anybody' if ANYBODY in item.roles else ' or '.join(item.roles)}"
+        for item in policy.space_roles
+    ]
+    return "; ".join([*said, "which a requester has on the word of the space that asks"])
 
 
 def _cells(policy: PolicyConfig) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from connectors.config import DatasetConfig, PolicyConfig
-from connectors.policies import columns_of, described, terms_of
+from connectors.policies import columns_of, described, roles_of, terms_of
 from connectors.rules.columns import ColumnRule
 from connectors.sources.errors import SourceError
 from connectors.sources.linking import LinkedRows, link_locally
@@ -60,6 +60,8 @@ class Holding:
     columns: tuple[ColumnRule, ...] = ()
     # Where its policy stands; None for one that was made without a file.
     policy_file: Path | None = None
+    # In which roles the people of a space are answered, where that is not for all alike.
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     former: Former | None = None
 
     def source_of(self, edition: Input) -> DatasetSource | None:
@@ -91,7 +93,14 @@ def under(holding: Holding, policy: PolicyConfig) -> Holding:
     """The same rows under this policy. Raises IsthmusError(CONFIGURATION) for one that does not fit the dataset."""
     columns = columns_of(policy, holding.dataset.columns)
     dataset = replace(holding.dataset, terms=terms_of(policy))
-    return replace(holding, dataset=dataset, spaces=policy.spaces, questions=policy.questions, columns=columns)
+    return replace(
+        holding,
+        dataset=dataset,
+        spaces=policy.spaces,
+        questions=policy.questions,
+        columns=columns,
+        roles=roles_of(policy),
+    )
 
 
 def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> LinkedRows:

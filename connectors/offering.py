@@ -40,4 +40,5 @@ def of_holdings(own: OwnPart, holdings: Mapping[str, Holding]) -> OwnPart:
             for name, holding in holdings.items()
             if holding.former is not None
         },
+        roles={name: holding.roles for name, holding in holdings.items()},
     )

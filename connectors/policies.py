@@ -58,7 +58,13 @@ def terms_of(policy: PolicyConfig) -> Terms:
         expires="" if policy.expires is None else policy.expires.isoformat(),
         dominance=policy.dominance,
         rounding=policy.rounding,
+        roles=policy.roles,
     )
+
+
+def roles_of(policy: PolicyConfig) -> dict[str, tuple[str, ...]]:
+    """What stays at home too: in which roles the people of a space are answered, where that is not for all alike."""
+    return {str(item.space): item.roles for item in policy.space_roles}
 
 
 def columns_of(policy: PolicyConfig, described: Sequence[Column]) -> tuple[ColumnRule, ...]:

@@ -33,6 +33,7 @@ from gateway.rules.jose import TokenProblem
 from gateway.rules.jwks import parse_jwk
 from gateway.rules.oidc import ALGORITHMS
 from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
+from gateway.rules.roles import named
 
 
 def _entity(value: object) -> EntityId:
@@ -84,6 +85,7 @@ def _prefix(value: object) -> EntityId:
 Entity = Annotated[EntityId, BeforeValidator(_entity)]
 Prefix = Annotated[EntityId, BeforeValidator(_prefix)]
 Beside = Annotated[Path, PlainValidator(_beside)]
+Roles = Annotated[tuple[str, ...], AfterValidator(named)]
 
 
 class Strict(BaseModel):
@@ -163,12 +165,13 @@ class ClientConfig(Strict):
     datasets: tuple[str, ...] = ("*",)
     statistics: tuple[str, ...] = ("*",)
     purposes: tuple[str, ...] = ("*",)
+    roles: Roles = ()
     for_people: bool = False
     redirects: tuple[str, ...] = ()
 
     @property
     def grant(self) -> Grant:
-        return Grant(self.scopes, Rights(self.datasets, self.statistics, self.purposes))
+        return Grant(self.scopes, Rights(self.datasets, self.statistics, self.purposes, self.roles))
 
 
 class PersonRuleConfig(Strict):
@@ -180,10 +183,11 @@ class PersonRuleConfig(Strict):
     datasets: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
+    roles: Roles = ()
 
     @property
     def rule(self) -> ClaimRule:
-        rights = Rights(self.datasets, self.statistics, self.purposes)
+        rights = Rights(self.datasets, self.statistics, self.purposes, self.roles)
         return ClaimRule(self.claim, self.value, Grant(self.scopes, rights))
 
 

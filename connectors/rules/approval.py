@@ -16,6 +16,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator
 from gateway.rules import planning, policy
 from gateway.rules.contract import check_contract, check_parameters, check_whole, invalid
+from gateway.rules.roles import check_roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class OwnPart:
     columns: Mapping[str, Sequence[ColumnRule]] = field(default_factory=dict)
     # The edition before the one on offer, by dataset, and until when a contract may have been made on it.
     former: Mapping[str, tuple[Edition, int]] = field(default_factory=dict)
+    # Per dataset, the roles that are answered of one space alone.
+    roles: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Dataset | None:
         return next((dataset for dataset in self.offer.datasets if dataset.name == name), None)
@@ -63,6 +66,7 @@ def check_draft(draft: Contract, own: OwnPart, operators: Mapping[str, Operator]
         if (named := own.dataset(source.dataset)) is not None:
             planning.check_source(draft.query, index, named)
     for dataset in datasets:
+        check_roles(draft, dataset, own.roles.get(dataset.name, {}))
         check_columns(draft, dataset, own.columns.get(dataset.name, ()))
     policy.check_terms(draft, datasets, operators, now)
     if len(draft.seats_of(own.entity)) > own.offer.seats:

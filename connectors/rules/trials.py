@@ -7,8 +7,8 @@ so that a refusal is the owner's, or the question's own fault. No row is read.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from connectors.rules.approval import OwnPart, check_draft
 from connectors.rules.columns import ColumnRule
@@ -17,6 +17,7 @@ from gateway.domain.dataset import Dataset, Terms
 from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
 from gateway.domain.query import Query
 from gateway.rules import planning
+from gateway.rules.roles import in_order
 from gateway.rules.seats import SIZES
 
 ENGINE, CODEC = "trial", 1
@@ -30,25 +31,29 @@ class Tried:
     spaces: Sequence[str]
     columns: Sequence[ColumnRule]
     programs: tuple[ProgramOffer, ...]
+    # In which roles the people of a space are answered, where that is not for all alike.
+    roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def owner(self) -> str:
         return f"https://{self.dataset.space_host}"
 
 
-def try_question(asked: Query, tried: Tried, initiator: Operator, now: int) -> None:
-    """Raises IsthmusError as the owner's agent, or a planner before it, would refuse the question of `initiator`."""
+def try_question(asked: Query, tried: Tried, initiator: Operator, now: int, roles: tuple[str, ...] = ()) -> None:
+    """Raises IsthmusError as the owner's agent, or a planner before it, would refuse the question of `initiator` for
+    somebody in these roles."""
     known = _federation(asked, tried, initiator, now)
     # What the other owners filter is their affair, on columns that are not known here.
     sources = [
         source if source.dataset == tried.dataset.name else replace(source, filters=()) for source in asked.sources
     ]
     recipient = Recipient(f"gateway {initiator.entity}", "gateway", base64.b64encode(b"\x09" + bytes(31)).decode())
-    request = planning.Request(initiator.entity, "somebody", recipient, "0" * 32, now)
+    request = planning.Request(initiator.entity, "somebody", recipient, "0" * 32, now, in_order(roles))
     draft = planning.draft_contract(replace(asked, sources=tuple(sources)), known, request)
     offer = known[tried.owner].offer
     spaces = {dataset.name: ("*",) for dataset in offer.datasets} | {tried.dataset.name: tuple(tried.spaces)}
-    own = OwnPart(tried.owner, offer, spaces, {tried.dataset.name: tried.columns})
+    columns, of_spaces = {tried.dataset.name: tried.columns}, {tried.dataset.name: tried.roles}
+    own = OwnPart(tried.owner, offer, spaces, columns, of_spaces)
     operators = {entity: space.operator for entity, space in known.items()} | {initiator.entity: initiator}
     check_draft(draft, own, operators, now)
 

@@ -54,6 +54,8 @@ scopes = ["catalogue", "compute"]
 datasets = ["*"]
 statistics = ["*"]
 purposes = ["*"]
+# As what it asks, which contracts say: docs/configuration.md has the list.
+roles = []
 
 # The gateway starts this agent as its child. Leave the table out where the agent runs by itself, as another
 # user or on another machine, which keeps shares and approvals out of reach of a broken-in gateway.

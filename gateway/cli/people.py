@@ -25,6 +25,7 @@ def add(
     datasets: Listed = ["*"],  # noqa: B006  (typer copies it)
     statistics: Listed = ["*"],  # noqa: B006
     purposes: Listed = ["*"],  # noqa: B006
+    roles: Annotated[list[str], typer.Option(help="As what they ask. May be given several times.")] = [],  # noqa: B006
     json: AsJson = False,
 ) -> None:
     """Let a person sign in; asks for the password. They may do at most what their client may."""
@@ -39,7 +40,7 @@ def add(
         password = _password()
         if wrong := passwords.wrong_with(name, password):
             raise IsthmusError(Reason.INVALID_ARGUMENT, wrong, field="password", advice="Choose another")
-        lists = (tuple(scopes), tuple(datasets), tuple(statistics), tuple(purposes))
+        lists = (tuple(scopes), tuple(datasets), tuple(statistics), tuple(purposes), tuple(roles))
         added(path, Person(name, passwords.hashed(password), *lists))
         output.give(lambda: {"name": name, "file": str(path)}, lambda: Text(f"{name} can sign in."))
 
@@ -61,6 +62,7 @@ def list_(config: Config, json: AsJson = False) -> None:
                         "datasets": list(person.datasets),
                         "statistics": list(person.statistics),
                         "purposes": list(person.purposes),
+                        "roles": list(person.roles),
                     }
                     for person in people
                 ]

@@ -51,6 +51,9 @@ def test(
     jurisdiction: Annotated[
         str, typer.Option(metavar="XX", help="Where it is, as its verified statement would say. Default: not known.")
     ] = "",
+    role: Annotated[
+        list[str], typer.Option(help="As what somebody asks there. May be given several times. Default: in no role.")
+    ] = [],  # noqa: B006  (typer copies it)
     json: AsJson = False,
 ) -> None:
     """Hold example questions against a dataset's policy, by the rule of its agent; exit 3 if one is refused."""
@@ -59,7 +62,7 @@ def test(
 
         from connectors.config import DatasetConfig, PolicyConfig
         from connectors.offering import program_offers
-        from connectors.policies import columns_of, described
+        from connectors.policies import columns_of, described, roles_of
         from connectors.rules.trials import Tried, try_question
         from gateway.cli.exits import REFUSED
         from gateway.cli.init import checked_entity
@@ -74,15 +77,16 @@ def test(
         policy = load(PolicyConfig, settings.policy)
         entity = checked_entity(asker, "--from")
         _check_jurisdiction(jurisdiction)
+        roles = _roles(role)
         initiator = Operator(entity, entity, entity, jurisdiction=jurisdiction)
         now, programs = SystemClock().now(), program_offers()
         verdicts: list[tuple[Path, IsthmusError | None]] = []
         for path in queries:
             asked = load_query(path).query
             known = described(_host(asked, settings.id, path), settings, policy)
-            tried = Tried(known, policy.spaces, columns_of(policy, known.columns), programs)
+            tried = Tried(known, policy.spaces, columns_of(policy, known.columns), programs, roles_of(policy))
             try:
-                try_question(asked, tried, initiator, now)
+                try_question(asked, tried, initiator, now, roles)
                 verdicts.append((path, None))
             except IsthmusError as problem:
                 verdicts.append((path, problem))
@@ -102,6 +106,17 @@ def _check_jurisdiction(code: str) -> None:
     if code and code not in COUNTRIES | {UNION}:
         text = f"{code!r} is no country of ISO 3166-1, nor {UNION}"
         raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="--jurisdiction", advice="For example NL")
+
+
+def _roles(roles: list[str]) -> tuple[str, ...]:
+    from gateway.domain.errors import IsthmusError, Reason
+    from gateway.rules.roles import named
+
+    try:
+        return named(tuple(roles))
+    except ValueError as wrong:
+        text = str(wrong)
+        raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="--role", advice="For example analyst") from None
 
 
 def _host(asked: Query, id: str, path: Path) -> str:

@@ -139,6 +139,7 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("Edition", f"{item.edition.id} of {_day(item.edition.created)}, seen {age(at - listed.seen)} ago"),
         ("Padded to", f"{number(item.edition.row_bound)} people, whatever their real number"),
         ("Answers", _statistics(item).plain.replace("\n", "; ")),
+        ("Answers as", "" if "*" in terms.roles else f"requesters in the role of {' or '.join(terms.roles)}"),
         ("For", ", ".join(terms.purposes)),
         ("On the basis of", ", ".join(terms.legal_bases)),
         ("Limits", _limits(terms)),
@@ -216,6 +217,8 @@ def plan(made: Plan) -> RenderableType:
         f"It should take about {forecast.seconds:.1f} s and {number(forecast.rounds)} rounds; "
         f"a party sends {size(forecast.bytes_per_party)} on average.",
     ]
+    if draft.requester_roles:
+        said.append(f"Asked in the role of {' and '.join(draft.requester_roles)}, on the word of the asking space.")
     if draft.demo_view:
         said.append("For demonstration, the result shows a sample of what the asking space's own party receives.")
     sentences = Group("", *(words(line) for line in said))

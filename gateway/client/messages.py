@@ -92,6 +92,7 @@ def dataset_from(message: cat.Dataset) -> Listed:
                 programs=tuple(terms.programs),
                 dominance=terms.dominance if terms.HasField("dominance") else None,
                 rounding=terms.rounding if terms.HasField("rounding") else None,
+                roles=tuple(terms.roles),
             ),
             edition=dataset.Edition(edition.id, edition.create_time, edition.snapshot, edition.row_bound),
         ),

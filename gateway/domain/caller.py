@@ -20,11 +20,13 @@ class CallerKind(StrEnum):
 
 @record
 class Rights:
-    """What a token allows a client to ask (RFC 9396 authorization_details). "*" allows all."""
+    """What a token allows a client to ask (RFC 9396 authorization_details). "*" allows all. `roles` are not what may be
+    asked but as what, by their codes: no role stands for another, and "*" is none."""
 
     datasets: tuple[str, ...]
     statistics: tuple[str, ...]
     purposes: tuple[str, ...]
+    roles: tuple[str, ...] = ()
 
 
 @record

@@ -116,6 +116,8 @@ class Contract:
     demo_view: bool
     not_before: int
     expires: int
+    # As what the requester asks: the word of the initiator's gateway, in order.
+    requester_roles: tuple[str, ...] = ()
 
     def entities(self) -> tuple[str, ...]:
         """Every space that must approve, in a fixed order: seats by pid, then providers."""

@@ -59,6 +59,8 @@ class Terms:
     # What a cell may hold of one provider, in percent, and what counts are multiples of.
     dominance: int | None = None
     rounding: int | None = None
+    # One of which the requester has to have; "*": whoever asks, without a role too.
+    roles: tuple[str, ...] = ("*",)
 
 
 @record

@@ -25,6 +25,7 @@ from gateway.edges.files import Watched
 from gateway.edges.keys import read_secret
 from gateway.rules.access import SCOPES
 from gateway.rules.records import from_plain
+from gateway.rules.roles import named
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Hashing takes 64 MiB: one at a time, so that a flood of attempts takes time and no memory.
@@ -43,10 +44,11 @@ class Person:
     datasets: tuple[str, ...]
     statistics: tuple[str, ...]
     purposes: tuple[str, ...]
+    roles: tuple[str, ...] = ()
 
     @property
     def grant(self) -> Grant:
-        return Grant(self.scopes, Rights(self.datasets, self.statistics, self.purposes))
+        return Grant(self.scopes, Rights(self.datasets, self.statistics, self.purposes, self.roles))
 
 
 @record
@@ -146,6 +148,10 @@ def _check(person: Person) -> None:
         raise _broken(f"{person.name!r:.100} is no name: lower-case letters, digits and . _ -, at most 64")
     if unknown := set(person.scopes) - SCOPES:
         raise _broken(f"{person.name} has unknown scopes {sorted(unknown)}; there are {sorted(SCOPES)}")
+    try:
+        named(person.roles)
+    except ValueError as unknown_role:
+        raise _broken(f"{person.name}: {unknown_role}") from None
     if not passwords.is_hash(person.password):
         raise _broken(f"the password of {person.name} is not as `isthmus people add` writes it")
 
@@ -177,7 +183,7 @@ def _changing(path: Path) -> Iterator[dict[str, Person]]:
 
 
 def _text(people: Mapping[str, Person]) -> str:
-    lists = ("scopes", "datasets", "statistics", "purposes")
+    lists = ("scopes", "datasets", "statistics", "purposes", "roles")
     text = ["# People of the built-in issuer. Written by `isthmus people`; secret, mode 0600.\n"]
     for person in people.values():
         text.append(f'\n[[people]]\nname = "{person.name}"\npassword = "{person.password}"\n')

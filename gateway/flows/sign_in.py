@@ -179,4 +179,5 @@ def _actor(caller: Caller) -> str:
 
 def _said(grant: Grant) -> str:
     lists = (grant.rights.datasets, grant.rights.statistics, grant.rights.purposes)
-    return "; ".join([" ".join(grant.scopes), *(", ".join(item) for item in lists)])
+    said = [" ".join(grant.scopes), *(", ".join(item) for item in lists)]
+    return "; ".join([*said, f"as {', '.join(grant.rights.roles)}"] if grant.rights.roles else said)

@@ -21,7 +21,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision, Plan, Verdict
 from gateway.domain.query import Query
 from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener, Revocations
-from gateway.rules import access, planning, redelivery, seats
+from gateway.rules import access, planning, redelivery, roles, seats
 from gateway.rules.records import to_bytes
 
 VERDICT_WITHIN = 10.0
@@ -91,7 +91,8 @@ class Submit:
             if recipient_key
             else Recipient(f"gateway {self.entity}", "gateway", self.opener.key())
         )
-        request = planning.Request(self.entity, caller.id, recipient, self.ids.fresh(), self.clock.now())
+        named = roles.in_order(caller.rights.roles)
+        request = planning.Request(self.entity, caller.id, recipient, self.ids.fresh(), self.clock.now(), named)
         draft = planning.draft_contract(asked, self.federation.spaces(), request)
         self.revocations.check(draft)
         return draft

@@ -1,6 +1,6 @@
-"""The closed code lists of policies: purposes, legal bases, jurisdictions. Data, each with where it comes from.
+"""The closed code lists of policies: purposes, legal bases, roles, jurisdictions. Data, each with where it comes from.
 
-Invariant: a code that stands here keeps its meaning; nothing else is a purpose, a legal basis or a country, but for
+Invariant: a code that stands here keeps its meaning; nothing else is a purpose, a legal basis, a role or a country, but
 national law, which a policy declares itself as `national-XX-...`.
 """
 
@@ -21,6 +21,27 @@ PURPOSES = {
     "official-statistics": "Make official statistics (Regulation (EC) No 223/2009)",
     "scientific-research": "Scientific research (GDPR Article 89)",
     "data-quality": "See how complete and how overlapping lists are",
+}
+
+# As what somebody asks. Who meets victims: the officials of Directive 2011/36/EU, recital 25, in its order, care and
+# legal aid (its Articles 11 and 12). Who counts: its Article 19, Regulation (EC) No 223/2009, and Article 89 GDPR. Who
+# watches over both: Articles 37 to 39 GDPR and 32 to 34 of Directive (EU) 2016/680.
+ROLES = {
+    "investigator": "Investigates offences, with the police or another competent authority",
+    "border-guard": "Guards a border",
+    "immigration-officer": "Decides on entry, stay and asylum",
+    "prosecutor": "Prosecutes offences",
+    "judge": "Judges, or works at a court",
+    "inspector": "Inspects labour, housing, health or another sector",
+    "care-worker": "Gives shelter, social or health care, or other help to victims",
+    "legal-counsel": "Gives legal aid to victims",
+    "consular-officer": "Works at a consulate",
+    "analyst": "Analyses trends, forms and routes for an organisation that takes part",
+    "rapporteur": "Works for a national rapporteur or equivalent mechanism",
+    "statistician": "Makes official statistics",
+    "researcher": "Does scientific research",
+    "policy-officer": "Prepares or evaluates measures and laws",
+    "data-protection-officer": "Watches over the protection of personal data",
 }
 
 _GDPR_6 = {  # Regulation (EU) 2016/679, Article 6(1)

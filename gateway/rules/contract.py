@@ -15,7 +15,7 @@ from gateway.domain.contract import Contract, CountParameters, Deadlines
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
-from gateway.rules import policy, queries, seats
+from gateway.rules import policy, queries, roles, seats
 from gateway.rules.jose import TokenProblem, parse_compact
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, PROGRAM_OF, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
@@ -91,6 +91,8 @@ def check_whole(read: Contract) -> None:
     if read.field != str(P):
         raise invalid("the contract computes in another field than this engine", field="field")
     seats.check_sizes(read.m, read.t)
+    if not roles.are_roles(read.requester_roles):
+        raise invalid("the requester's roles are not of the list, in order, each once", field="requester_roles")
     _check_wishes(read)
     _check_providers(read)
     _check_recipients(read)

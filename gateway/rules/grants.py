@@ -26,7 +26,7 @@ ALL = "*"
 
 _NAME = re.compile(r"[\x21-\x7e]{1,160}")
 _PROVIDER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
-_LISTS = ("datasets", "statistics", "purposes")
+_LISTS = ("datasets", "statistics", "purposes", "roles")
 
 
 def is_provider_name(text: str) -> bool:

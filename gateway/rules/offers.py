@@ -8,6 +8,7 @@ from __future__ import annotations
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer
+from gateway.rules.codelists import ANYWHERE, ROLES
 from gateway.rules.policy import dominance_in_range, rounding_in_range
 from gateway.rules.queries import COLUMN_NAME, DATASET_NAME
 
@@ -39,6 +40,8 @@ def check_offer(offer: Offer, entity: str) -> Offer:
             raise _refused(f"gives {dataset.name} a bound or a minimum outside its range", "datasets", entity)
         if not dominance_in_range(terms.dominance) or not rounding_in_range(terms.rounding):
             raise _refused(f"gives {dataset.name} a dominance or rounding out of range", "datasets.terms", entity)
+        if set(terms.roles) - {*ROLES, ANYWHERE}:
+            raise _refused(f"answers roles for {dataset.name} that nobody has", "datasets.terms", entity)
     return offer
 
 

@@ -43,6 +43,7 @@ class Request:
     recipient: contract.Recipient
     session: str
     now: int
+    roles: tuple[str, ...] = ()
 
 
 def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Request) -> contract.Contract:
@@ -88,6 +89,7 @@ def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Req
         demo_view=asked.demo_view,
         not_before=request.now,
         expires=request.now + STARTS_WITHIN,
+        requester_roles=request.roles,
     )
 
 

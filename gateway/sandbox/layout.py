@@ -27,6 +27,7 @@ from gateway.sandbox.toml import toml
 STATEMENT = "keys/anchor.statement.jwt"  # the anchor's, about a space
 EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
 CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate")}
+ROLES = ["analyst"]
 
 # Public sizes that people are padded to: what an owner would choose, a round number above the list's length.
 ROW_BOUNDS = {"LA": 128, "NG": 640, "PFNCA": 1280, "GO": 896, "GP": 384}
@@ -239,7 +240,10 @@ def _gateway_toml(spec: SpaceSpec, ports: Mapping[str, int]) -> str:
             }
         ),
         _anchors(ports[anchor.NAME]),
-        *("[[clients]]\n" + toml({"id": client, "scopes": list(scopes)}) for client, scopes in CLIENTS.items()),
+        *(
+            "[[clients]]\n" + toml({"id": client, "scopes": list(scopes), "roles": ROLES})
+            for client, scopes in CLIENTS.items()
+        ),
         "[agent]\n" + toml({"config": "agent.toml"}),
         "[log]\n" + toml({"level": "warning"}),
     ]

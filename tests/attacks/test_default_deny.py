@@ -122,6 +122,13 @@ def test_10_rights_widened_on_the_way_are_denied(port: Port) -> None:
     assert port.call(LIST, b"", analyst, bearer(token(port, "analyst", scope="catalogue compute"))).code is OK
 
 
+@pytest.mark.parametrize(("roles", "code"), [(["analyst"], OK), (["analyst", "judge"], DENIED), (["*"], DENIED)])
+def test_10_a_role_beyond_configuration_is_denied(port: Port, roles: list[str], code: grpc.StatusCode) -> None:
+    details = [{**ALL, "roles": roles}]
+    widened = token(port, "analyst", scope="catalogue compute", authorization_details=details)
+    assert port.call(LIST, b"", port.client("care", "analyst"), bearer(widened)).code is code
+
+
 def test_a_code_or_token_that_is_none_is_refused_and_malformed_ones_are_named(port: Port) -> None:
     from gateway.api.client.v1 import tokens_pb2 as tok
 

@@ -290,3 +290,13 @@ async def test_a_key_of_another_length_is_refused_before_anything_is_written(her
         await here.home.ask(key=b"\x22" * 31)
     assert (caught.value.reason, caught.value.field) == (Reason.INVALID_ARGUMENT, "recipient_key")
     assert await here.home.kinds() == []
+
+
+async def test_the_contract_says_the_caller_s_roles_in_order(here: World) -> None:
+    caller = replace(ANALYST, rights=replace(ANALYST.rights, roles=("rapporteur", "analyst")))
+    plan = await here.home.submit.validate(caller, question())
+    assert plan.draft.requester_roles == ("analyst", "rapporteur")
+    made = await here.home.submit.create(caller, "1", question(), b"")
+    contract = (await here.home.documents.contract(made.contract)).body
+    assert contract.requester_roles == ("analyst", "rapporteur")
+    await here.all_ended(made.id)

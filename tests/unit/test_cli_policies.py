@@ -43,9 +43,15 @@ def isthmus(*arguments: object) -> tuple[int, Any, str]:
     return done.exit_code, json.loads(done.stdout), done.stderr
 
 
-def tried(files: Path, text: str = QUESTION, asker: str = CARE, jurisdiction: str = "NL") -> dict[str, Any]:
+def tried(
+    files: Path,
+    text: str = QUESTION,
+    asker: str = CARE,
+    jurisdiction: str = "NL",
+    roles: tuple[str, ...] = ("analyst",),
+) -> dict[str, Any]:
     (files / "question.yaml").write_text(text)
-    where = "--from", asker, "--jurisdiction", jurisdiction
+    where = "--from", asker, "--jurisdiction", jurisdiction, *(f"--role={role}" for role in roles)
     code, plain, _ = isthmus("policies", "test", files / "shelters.toml", files / "question.yaml", *where)
     (verdict,) = plain["queries"]
     assert code == (0 if verdict["allowed"] else 3)
@@ -59,6 +65,7 @@ def test_check_says_in_plain_words_what_is_allowed(files: Path) -> None:
     for topic, said in {
         "Holds": "version 3, until the day before 2099-01-01",
         "May ask": f"{CARE}, {POLICE}",
+        "In the role of": "analyst (Analyses trends, forms and routes for an organisation that takes part); rapporteur",
         "On the basis of": "Wet maatschappelijke ondersteuning",
         "Cells": "counts under 11 are suppressed, and zero like them",
         "Computed by": "3 seats or more, of which no single one",
@@ -121,6 +128,22 @@ def test_examples_are_allowed_or_refused_as_the_policy_says(
     assert verdict["allowed"] == (not field)
 
 
+@pytest.mark.parametrize(
+    ("asker", "roles", "advice"),
+    [
+        (CARE, (), "It answers: analyst, rapporteur."),
+        (CARE, ("inspector", "judge"), "It answers: analyst, rapporteur."),
+        (POLICE, ("rapporteur",), "It answers: analyst."),
+        (POLICE, ("rapporteur", "analyst"), ""),
+        (CARE, ("rapporteur",), ""),
+    ],
+)
+def test_examples_are_tried_in_a_role(files: Path, asker: str, roles: tuple[str, ...], advice: str) -> None:
+    verdict = tried(files, asker=asker, roles=roles)
+    assert verdict.get("advice", "").startswith(advice) and verdict["allowed"] == (not advice), verdict
+    assert verdict.get("field", "requester_roles") == "requester_roles"
+
+
 def test_a_program_that_the_policy_does_not_know_is_refused_in_a_trial_too(files: Path) -> None:
     text = (files / "policy.toml").read_text()
     (files / "policy.toml").write_text(text.replace("questions = 500", f'programs = ["{"0" * 64}"]'))
@@ -132,6 +155,7 @@ def test_a_program_that_the_policy_does_not_know_is_refused_in_a_trial_too(files
     [
         (("--from", "police"), "--from"),
         (("--jurisdiction", "UK"), "--jurisdiction"),
+        (("--role", "analist"), "--role"),
     ],
 )
 def test_a_trial_names_the_argument_that_is_wrong(files: Path, arguments: tuple[str, ...], field: str) -> None:

@@ -141,9 +141,10 @@ def test_the_list_of_secret_files_has_every_key_that_is_called_secret() -> None:
 
 
 def test_the_code_lists_on_the_page_are_those_that_policies_are_held_against() -> None:
-    page = (DOCS / "configuration.md").read_text().partition("### Purposes and legal bases")[2]
+    page = (DOCS / "configuration.md").read_text().partition("### Purposes, legal bases and roles")[2]
     told = dict(re.findall(r"^\| ([a-z0-9-]*[a-z0-9]) \| (.*) \|$", page.partition("\n## ")[0], flags=re.M))
-    assert told == {"purpose": "meaning", **codelists.PURPOSES, **codelists.LEGAL_BASES}
+    lists = {**codelists.PURPOSES, **codelists.LEGAL_BASES, **codelists.ROLES}
+    assert told == {"purpose": "meaning", "role": "meaning", **lists}
 
 
 def test_every_field_of_contract_approval_and_receipt_is_explained() -> None:

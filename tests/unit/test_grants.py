@@ -16,13 +16,13 @@ from gateway.rules.access import SCOPES
 
 NOW = 1_800_000_000
 ME = "https://care.example"
-ALL = Grant(tuple(sorted(SCOPES)), Rights(("*",), ("*",), ("*",)))
+ALL = Grant(tuple(sorted(SCOPES)), Rights(("*",), ("*",), ("*",), ("*",)))
 
 lists = st.lists(st.sampled_from(("*", "a", "b", "c")), max_size=3, unique=True).map(tuple)
 some_grants = st.builds(
     Grant,
     st.lists(st.sampled_from(sorted(SCOPES)), max_size=3, unique=True).map(tuple),
-    st.builds(Rights, lists, lists, lists),
+    st.builds(Rights, lists, lists, lists, lists),
 )
 names = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 providers = st.from_regex(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)

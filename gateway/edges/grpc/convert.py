@@ -142,6 +142,7 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
             programs=terms.programs,
             dominance=terms.dominance,
             rounding=terms.rounding,
+            roles=terms.roles,
         ),
         edition=cat.Edition(
             id=item.edition.id,

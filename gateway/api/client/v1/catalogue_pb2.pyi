@@ -109,7 +109,7 @@ class Code(_message.Message):
     def __init__(self, value: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Terms(_message.Message):
-    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "dominance", "rounding")
+    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "dominance", "rounding", "roles")
     PURPOSES_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,7 @@ class Terms(_message.Message):
     PROGRAMS_FIELD_NUMBER: _ClassVar[int]
     DOMINANCE_FIELD_NUMBER: _ClassVar[int]
     ROUNDING_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
     purposes: _containers.RepeatedScalarFieldContainer[str]
     legal_bases: _containers.RepeatedScalarFieldContainer[str]
     statistics: _containers.RepeatedScalarFieldContainer[str]
@@ -140,7 +141,8 @@ class Terms(_message.Message):
     programs: _containers.RepeatedScalarFieldContainer[str]
     dominance: int
     rounding: int
-    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ...) -> None: ...
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Edition(_message.Message):
     __slots__ = ("id", "create_time", "snapshot", "row_bound")
