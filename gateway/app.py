@@ -50,6 +50,7 @@ from gateway.edges.peers import PeerLine
 from gateway.edges.retaining import Retaining
 from gateway.edges.revocations import Revocations
 from gateway.edges.revoking import FILE, OwnList
+from gateway.edges.rulebooks import OwnWordFile
 from gateway.edges.secrecy import keep_to_itself
 from gateway.edges.space_keys import SpaceKeys
 from gateway.edges.spaces import Spaces
@@ -97,7 +98,12 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
     def statement(now: int) -> str:
         return own_statement(settings, keys, [anchor.entity for anchor in settings.anchors], now)
 
-    own_chain = OwnChain(statement, keys.described, settings.statement, trust, clock)
+    own_word = OwnWordFile.beside(settings.statement)
+
+    def says() -> tuple[object, ...]:
+        return keys.described(), own_word.read()
+
+    own_chain = OwnChain(statement, says, settings.statement, trust, clock)
     keys.vouched_by(own_chain)
     own_chain.refresh()
 

@@ -19,6 +19,7 @@ from gateway.domain.offer import Space
 from gateway.domain.plan import Verdict
 from gateway.domain.result import Table
 from gateway.domain.revocation import Belief
+from gateway.domain.rulebook import Published, Rulebook
 from gateway.domain.session import Approval, Failure, Refusal, RunEvent
 from gateway.domain.sign_in import ClaimRule, Code, Evidence, Grant, Inbound
 from gateway.rules.oidc import TokenType
@@ -355,11 +356,27 @@ class Invitations(Protocol):
     async def list(self) -> Sequence[Invitation]: ...
 
 
+class RulebookStore(Protocol):
+    """Every version of an anchor's rulebook."""
+
+    async def add(
+        self, published: Published, text: str, check: Callable[[Sequence[Rulebook]], None], facts: Sequence[Fact]
+    ) -> None:
+        """Write it unless `check` raises, which is given what is there, with nobody in between."""
+        ...
+
+    async def list(self) -> Sequence[Published]:
+        """Lowest version first."""
+        ...
+
+    async def text(self, version: int) -> str | None: ...
+
+
 class Vouching(Protocol):
     """The anchor's signature, and what it verifies by it."""
 
-    def statement(self, entity: str, pins: Pins) -> tuple[str, int]:
-        """The statement that these are the keys of `entity`, and when it expires."""
+    def statement(self, entity: str, pins: Pins, rulebooks: Sequence[Rulebook]) -> tuple[str, int]:
+        """The statement that these are the keys of `entity`, and these the rulebooks, and when it expires."""
         ...
 
     def verify(self, configuration: str, statement: str) -> Entity:

@@ -96,5 +96,5 @@ async def office(folder: Path, *prefixes: str) -> AsyncIterator[Office]:
     card = AnchorCard(ANCHOR, "127.0.0.1:1", "PEM", (key.jwk,), (revocation.jwk,), names)
     desk = AnchorDesk(card, key, clock)
     async with await Database.open(f"sqlite+aiosqlite:///{folder}/anchor.db") as database:
-        vouch = Vouch(ANCHOR, clock, database.members, database.invitations, desk, signature_holds)
+        vouch = Vouch(ANCHOR, clock, database.members, database.invitations, desk, signature_holds, database.rulebooks)
         yield Office(database, desk, vouch, clock)

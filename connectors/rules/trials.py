@@ -53,7 +53,7 @@ def try_question(asked: Query, tried: Tried, initiator: Operator, now: int, role
     offer = known[tried.owner].offer
     spaces = {dataset.name: ("*",) for dataset in offer.datasets} | {tried.dataset.name: tuple(tried.spaces)}
     columns, of_spaces = {tried.dataset.name: tried.columns}, {tried.dataset.name: tried.roles}
-    own = OwnPart(tried.owner, offer, spaces, columns, of_spaces)
+    own = OwnPart(tried.owner, offer, spaces, columns, roles=of_spaces)
     operators = {entity: space.operator for entity, space in known.items()} | {initiator.entity: initiator}
     check_draft(draft, own, operators, now)
 

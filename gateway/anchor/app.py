@@ -78,7 +78,8 @@ async def opened(path: Path) -> AsyncIterator[Office]:
     )
     desk = AnchorDesk(card, key, clock)
     async with await Database.open(database_url(settings.database, path.parent)) as database:
-        vouch = Vouch(settings.entity, clock, database.members, database.invitations, desk, signature_holds)
+        members, invitations, rulebooks = database.members, database.invitations, database.rulebooks
+        vouch = Vouch(settings.entity, clock, members, invitations, desk, signature_holds, rulebooks)
         yield Office(settings, database, desk, vouch)
 
 

@@ -23,6 +23,7 @@ from gateway.cli import (
     policies,
     questions,
     reports,
+    rulebook,
     sign_in,
     trust,
     trust_revoke,
@@ -237,6 +238,28 @@ _register(
     ("invite", trust.invite, "isthmus trust invite https://care.example --config anchor/anchor.toml"),
     ("suspend", trust.suspend, "isthmus trust suspend https://care.example --config anchor/anchor.toml"),
 )
+_register(
+    _trust,
+    ("pause", rulebook.pause, "isthmus trust pause --config space/gateway.toml"),
+    ("resume", rulebook.resume, "isthmus trust resume --config space/gateway.toml"),
+    ("leave", rulebook.leave, "isthmus trust leave --config space/gateway.toml"),
+)
+_rulebook = typer.Typer(
+    no_args_is_help=True,
+    help="The federation's rulebook: an anchor publishes it, members accept it.",
+    epilog="Example: isthmus trust rulebook accept --config space/gateway.toml",
+)
+_register(
+    _rulebook,
+    (
+        "publish",
+        rulebook.publish,
+        "isthmus trust rulebook publish rulebook.md --version 2 --in-force 2027-01-01 --config anchor/anchor.toml",
+    ),
+    ("show", rulebook.show, "isthmus trust rulebook show --config space/gateway.toml"),
+    ("accept", rulebook.accept, "isthmus trust rulebook accept --config space/gateway.toml"),
+)
+_trust.add_typer(_rulebook, name="rulebook")
 app.add_typer(_trust, name="trust")
 
 

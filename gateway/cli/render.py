@@ -179,9 +179,16 @@ def spaces(found: Sequence[Space], now: int | None = None) -> RenderableType:
             words(operator.jurisdiction),
             str(space.offer.seats),
             words(", ".join(f"{program.name} {program.version}" for program in space.offer.programs)),
-            "yes" if space.reachable else f"no, since {age(at - space.seen)}",
+            words(_answers(space, at)),
         )
     return made
+
+
+def _answers(space: Space, at: int) -> str:
+    if space.objection is not None:
+        return space.objection.text
+    said = "yes" if space.reachable else f"no, since {age(at - space.seen)}"
+    return f"{said}; accepts version {space.rulebook} of the rulebook" if space.rulebook else said
 
 
 def plan(made: Plan) -> RenderableType:

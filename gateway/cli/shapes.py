@@ -41,6 +41,8 @@ def of_space(space: Space, now: int) -> dict[str, Any]:
         "engine": space.offer.engine,
         "programs": programs,
         "reachable": space.reachable,
+        "rulebook": space.rulebook,
+        "objection": None if space.objection is None else to_plain(space.objection),
         "age_seconds": max(0, now - space.seen),
     }
 

@@ -12,7 +12,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -28,6 +28,7 @@ from gateway.edges.anchors import AnchorAddress, AnchorLine, write_statements
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.federation import Federation
 from gateway.edges.own_statement import own_statement
+from gateway.edges.rulebooks import OwnWordFile
 from gateway.edges.space_keys import SpaceKeys
 from gateway.edges.tokens import signature_holds
 from gateway.rules import invitations
@@ -134,7 +135,10 @@ async def join(wanted: Wanted) -> Joined:
     clock, settings, card = SystemClock(), wanted.settings, wanted.invited.anchor
     hints = list(dict.fromkeys([*(anchor.entity for anchor in settings.anchors), card.entity]))
     keys = SpaceKeys(settings.keys, settings.tls, settings.entity, Federation([], clock.now), clock)
-    configuration = own_statement(settings, keys, hints, clock.now())
+    word = OwnWordFile.beside(settings.statement).read()
+    # Whoever left this anchor and joins again stays.
+    word = replace(word, leaving=tuple(entity for entity in word.leaving if entity != card.entity))
+    configuration = own_statement(settings, keys, hints, clock.now(), word)
     address = AnchorAddress(card.entity, card.address, card.tls_ca.encode())
     line = AnchorLine(settings.entity, address, keys.token.active, clock, SystemIds())
     try:
@@ -171,6 +175,9 @@ def _subject(chain: Sequence[str], pin: Anchor, now: int) -> str:
 
 def _write(wanted: Wanted, statements: Sequence[str], now: int) -> list[Path]:
     write_statements(wanted.settings.statement, statements)
+    words = OwnWordFile.beside(wanted.settings.statement)
+    if (anchor := wanted.invited.anchor.entity) in (word := words.read()).leaving:
+        words.write(replace(word, leaving=tuple(entity for entity in word.leaving if entity != anchor)))
     files = [wanted.settings.statement, *_pin(wanted, wanted.config, GatewayConfig, now, polled=True)]
     if wanted.agent is not None:
         from connectors.config import AgentConfig

@@ -17,8 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.anchor.app import opened
+from gateway.cli.trust_rulebook import standing_of
 from gateway.config import GatewayConfig, database_url, load
 from gateway.domain.identity import Entity, Jwk
+from gateway.domain.membership import Member
 from gateway.edges.anchors import read_statements
 from gateway.edges.clock import SystemClock
 from gateway.edges.federation import CHAINS, Federation
@@ -27,6 +29,8 @@ from gateway.edges.space_keys import SpaceKeys
 from gateway.edges.store.database import Database
 from gateway.rules.invitations import fingerprint
 from gateway.rules.jose import MAX_CHAIN_BYTES, TokenProblem, parse_compact
+from gateway.rules.membership import word_of
+from gateway.rules.rulebook import acceptance_of
 
 T = TypeVar("T")
 _ALL = 1_000_000
@@ -50,7 +54,8 @@ async def _anchor(config: Path) -> dict[str, Any]:
         members = [
             {
                 "entity": member.entity,
-                "state": "suspended" if member.suspended else "member",
+                "state": "left" if member.left else "suspended" if member.suspended else _state(member),
+                "rulebook": _accepted(member, card.entity),
                 "joined": member.joined,
                 "statement_expires": member.statement_expires,
                 "believed_until": _expiry([member.configuration, member.statement]),
@@ -96,6 +101,7 @@ async def _space(config: Path) -> dict[str, Any]:
         with suppress(TokenProblem):
             superiors[trust.admit([own, *statements]).entity_id] = _issuer(statements[-1])
     async with await Database.open(database_url(settings.database, config.parent)) as database:
+        await trust.rulebooks.restore(database.beliefs)
         for belief in await database.beliefs.all(CHAINS):
             chain = json.loads(belief.body)
             with suppress(TokenProblem):
@@ -113,7 +119,10 @@ async def _space(config: Path) -> dict[str, Any]:
             }
             for anchor, pinned in zip(settings.anchors, anchors, strict=True)
         ],
-        "believed": [_believed(entity, superiors[entity.entity_id]) for entity in trust.entities()],
+        "believed": [
+            {**_believed(entity, superiors[entity.entity_id]), **standing_of(entity, trust)}
+            for entity in trust.entities()
+        ],
     }
 
 
@@ -123,10 +132,11 @@ def tables(found: dict[str, Any]) -> list[Callable[[], RenderableType]]:
         head = f"{found['anchor']} at {found['address']}, fingerprint {found['fingerprint']}\n"
         head += f"vouches for {', '.join(found['prefixes'])}"
         members = _table(
-            ("member", "state", "operator", "where", "endpoint", "believed until", "statement until"),
+            ("member", "state", "rulebook", "operator", "where", "endpoint", "believed until", "statement until"),
             (
                 (
-                    each["entity"], each["state"], each["operator"], each["jurisdiction"], each["endpoint"],
+                    each["entity"], each["state"], str(each["rulebook"] or ""),
+                    each["operator"], each["jurisdiction"], each["endpoint"],
                     _day(each["believed_until"]), _day(each["statement_expires"]),
                 )
                 for each in found["members"]
@@ -149,11 +159,12 @@ def tables(found: dict[str, Any]) -> list[Callable[[], RenderableType]]:
         ),
     )
     believed = _table(
-        ("space", "operator", "where", "endpoint", "by", "until", "federation key"),
+        ("space", "operator", "where", "endpoint", "by", "until", "rulebook", "federation key"),
         (
             (
                 each["entity"], each["operator"], each["jurisdiction"], each["endpoint"], each["anchor"],
-                _day(each["believed_until"]), each["keys"]["federation"][0][:16],
+                _day(each["believed_until"]), each["objection"] or str(each["rulebook"] or ""),
+                each["keys"]["federation"][0][:16],
             )
             for each in found["believed"]
         ),
@@ -176,6 +187,15 @@ def _believed(entity: Entity, anchor: str) -> dict[str, Any]:
             "revocations": _kids(entity.revocation_keys),
         },
     }
+
+
+def _state(member: Member) -> str:
+    return "paused" if word_of(member.configuration).paused else "member"
+
+
+def _accepted(member: Member, anchor: str) -> int:
+    accepted = acceptance_of(word_of(member.configuration), anchor)
+    return 0 if accepted is None else accepted.version
 
 
 def _described(configuration: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from gateway.domain import computation, dataset, plan
 from gateway.domain.contract import Contract
 from gateway.domain.diagnosis import Finding, Way
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
+from gateway.domain.offer import Objection, Offer, Operator, ProgramOffer, Space
 from gateway.edges.grpc.finding_convert import shown_from
 from gateway.rules.records import from_bytes
 
@@ -117,7 +117,15 @@ def space_from(message: cat.Space) -> Space:
         Offer((), programs, message.seats, message.engine, 0),
         message.seen_time,
         message.reachable,
+        message.rulebook,
+        _objection(message.objection) if message.HasField("objection") else None,
     )  # fmt: skip
+
+
+def _objection(message: cat.Objection) -> Objection:
+    if message.reason not in Reason.__members__:
+        raise newer("a reason")
+    return Objection(Reason(message.reason), message.text, message.advice)
 
 
 def plan_from(message: comp.Plan) -> plan.Plan:

@@ -19,6 +19,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NewType
 
+from gateway.domain.rulebook import NO_WORD, OwnWord, Rulebook
+
 EntityId = NewType("EntityId", str)
 
 MAX_ENTITY_ID = 255
@@ -144,6 +146,8 @@ class Entity:
     issued_at: int  # of its own statement: an older one never replaces a newer one
     expires_at: int
     anchor: EntityId  # the pinned one at the top of its chain
+    word: OwnWord = NO_WORD  # of its own membership
+    rulebooks: tuple[Rulebook, ...] = ()  # as the anchor's statement in its chain names them
 
     def keys(self, use: KeyUse) -> tuple[Jwk, ...]:
         match use:

@@ -55,7 +55,7 @@ class Pins:
 @record
 class Member:
     """`configuration` is its own latest statement, `statement` ours about it; `rotated` says when a pin was last
-    replaced, by use. `version` counts the changes of all members: this one's last."""
+    replaced, by use. `version` counts the changes of all members: this one's last. Who `left` is suspended too."""
 
     entity: str
     pins: Pins
@@ -66,3 +66,4 @@ class Member:
     rotated: tuple[tuple[str, int], ...] = ()
     suspended: int = 0
     version: int = 0
+    left: int = 0

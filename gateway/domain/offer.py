@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.domain.dataset import Dataset
+from gateway.domain.errors import Reason
 from gateway.domain.records import record
 
 
@@ -39,10 +40,22 @@ class Operator:
 
 
 @record
+class Objection:
+    """Why no session begins with a space now: it has paused or left, or owes the rulebook."""
+
+    reason: Reason
+    text: str
+    advice: str = ""
+
+
+@record
 class Space:
-    """One space as the federation sees it: verified operator, verified offer, and the offer's age."""
+    """One space as the federation sees it: verified operator, verified offer, and the offer's age; the version of the
+    rulebook that it has accepted, and why no session begins with it now, if anything is against that."""
 
     operator: Operator
     offer: Offer
     seen: int
     reachable: bool = True
+    rulebook: int = 0
+    objection: Objection | None = None

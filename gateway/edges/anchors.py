@@ -25,11 +25,13 @@ from gateway.api.trust.v1 import anchor_pb2 as pb
 from gateway.config import PolledAnchorConfig, broken
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
+from gateway.domain.rulebook import Rulebook
 from gateway.edges.channels import CHANNEL_OPTIONS
 from gateway.edges.federation import Federation
 from gateway.edges.grpc.errors import from_rpc_error
 from gateway.edges.keyrings import Signer
 from gateway.edges.peers import signed_request
+from gateway.edges.rulebooks import RulebookFiles
 from gateway.edges.spaces import Spaces
 from gateway.ports import Clock, Ids
 from gateway.rules.jose import MAX_CHAIN_BYTES, parse_compact
@@ -83,8 +85,12 @@ class AnchorLine:
         answer: pb.JoinResponse = await self._call("Join", request, pb.JoinResponse, ())
         return tuple(answer.statements)
 
-    async def fetch(self, configuration: str, rotations: Sequence[str], version: int) -> pb.FetchResponse:
-        request = pb.FetchRequest(configuration=configuration, rotations=rotations, version=version)
+    async def fetch(
+        self, configuration: str, rotations: Sequence[str], version: int, rulebook: int = 0
+    ) -> pb.FetchResponse:
+        request = pb.FetchRequest(
+            configuration=configuration, rotations=rotations, version=version, rulebook=rulebook
+        )  # fmt: skip
         metadata = self._token("Fetch", request.SerializeToString())
         answer: pb.FetchResponse = await self._call("Fetch", request, pb.FetchResponse, metadata)
         return answer
@@ -110,7 +116,8 @@ async def _no_list(_: str) -> None:
 class AnchorPoll:
     """Asks one anchor for ever. `statement` is the file of what it says about this space, which `own_chain` reads.
 
-    `revocations` takes its list; `rotations` are the tokens that ask it to pin other keys.
+    `revocations` takes its list; `rotations` are the tokens that ask it to pin other keys; the texts of its rulebook
+    are kept beside `statement`.
     """
 
     def __init__(
@@ -132,6 +139,7 @@ class AnchorPoll:
         self._everything_at = clock.now()
         self._wanted = asyncio.Event()
         self._silent = False
+        self._texts = RulebookFiles.beside(statement)
 
     def wake(self) -> None:
         """Ask at once: the own statement has changed."""
@@ -170,13 +178,18 @@ class AnchorPoll:
         more = True
         while more:
             rotations = [token for token in self._rotations() if audience_of(token) == self._line.entity]
-            answer = await self._line.fetch(self._own_chain()[0], rotations, self._version)
+            text_of = self._missing_text()
+            wanted = 0 if text_of is None else text_of.version
+            answer = await self._line.fetch(self._own_chain()[0], rotations, self._version, wanted)
             self._take(answer.statements)
+            if text_of is not None:
+                self._keep(text_of, answer.rulebook_text)
             if answer.revocations:
                 await self._revocations(answer.revocations)
             chains = [tuple(chain.statements) for chain in answer.members]
             await self._spaces.learn(self._line.entity, chains, tuple(answer.suspended))
-            self._version, more = answer.version, answer.more
+            self._version = answer.version
+            more = answer.more or (text_of is None and self._missing_text() is not None)
 
     def _take(self, statements: Sequence[str]) -> None:
         """New statements about this space are kept once they prove what it says of itself."""
@@ -186,6 +199,16 @@ class AnchorPoll:
         self._trust.admit((own[0], *statements))
         write_statements(self._statement, statements)
         log.info("own statement renewed", anchor=self._line.entity)
+
+    def _missing_text(self) -> Rulebook | None:
+        return self._texts.missing(self._line.entity, self._trust.rulebooks.of(self._line.entity))
+
+    def _keep(self, book: Rulebook, text: str) -> None:
+        try:
+            self._texts.keep(self._line.entity, book, text)
+            log.info("a version of the rulebook is here", anchor=self._line.entity, version=book.version)
+        except IsthmusError as problem:
+            log.warning("a rulebook is refused", anchor=self._line.entity, version=book.version, problem=problem.public)
 
     def _unanswered(self, state: RetryCallState) -> None:
         problem = state.outcome.exception() if state.outcome is not None else None

@@ -19,14 +19,17 @@ from gateway.domain.errors import IsthmusError
 from gateway.domain.identity import Anchor, Entity, EntityId, Jwk, KeyUse
 from gateway.domain.offer import Operator
 from gateway.domain.revocation import Belief, RevocationList, Revoked
+from gateway.domain.rulebook import Rulebook
 from gateway.edges.certificates import keys_of, without_revoked
 from gateway.edges.keys import SigningKey
+from gateway.edges.rulebooks import Rulebooks
 from gateway.edges.tokens import Clock, sign, signature_holds
 from gateway.ports import Beliefs
 from gateway.rules.gateway_metadata import ENTITY_TYPE, GatewayMetadata
 from gateway.rules.jose import MAX_CHAIN_BYTES, CompactJws, Problem, TokenProblem, parse_compact
 from gateway.rules.jwks import jwk_set
 from gateway.rules.revocation import Standing, revoked_error
+from gateway.rules.rulebook import claims_of, objection
 from gateway.rules.tokens import DAY, profile_of
 from gateway.rules.trust import LEAF_LIFETIME, STATEMENT, verify_chain
 from gateway.rules.verification import read_token
@@ -62,12 +65,13 @@ def subordinate_statement(
     *,
     lifetime: int = SUBORDINATE_LIFETIME,
     metadata_policy: Mapping[str, Any] | None = None,
+    rulebooks: Sequence[Rulebook] = (),
 ) -> str:
     """A superior's statement that `subject_keys` are the federation keys of `subject`.
 
     `metadata_policy` maps parameters of `isthmus_gateway` to operators.
     """
-    claims = _claims(anchor_id, subject, subject_keys, now, lifetime)
+    claims = {**_claims(anchor_id, subject, subject_keys, now, lifetime), **claims_of(rulebooks)}
     if metadata_policy:
         claims["metadata_policy"] = {ENTITY_TYPE: dict(metadata_policy)}
     return sign(STATEMENT.typ, claims, key)
@@ -127,6 +131,7 @@ class Federation:
         self._channels: dict[str, dict[str, None]] = {}
         self._severed: dict[str, IsthmusError] = {}
         self.standing = Standing(self.anchors, self._lists)
+        self.rulebooks = Rulebooks()
 
     def keep_in(self, beliefs: Beliefs) -> None:
         """From now on what `believe` admits is kept there."""
@@ -138,6 +143,8 @@ class Federation:
 
     async def restore(self) -> None:
         """What was believed before the process started, as far as it still holds."""
+        if self._beliefs is not None:
+            await self.rulebooks.restore(self._beliefs)
         for belief in [] if self._beliefs is None else await self._beliefs.all(CHAINS):
             with suppress(TokenProblem):
                 self.admit(json.loads(belief.body))
@@ -145,14 +152,18 @@ class Federation:
     async def believe(self, chain: Sequence[str]) -> Entity:
         """As `admit`, durably: an older chain does not replace a newer one after a restart either."""
         known = self._known.get(_subject(chain))
-        if self._beliefs is None or (known is not None and known.chain == tuple(chain)):
+        if self._beliefs is None:
+            return self.admit(chain)
+        if known is not None and known.chain == tuple(chain):
+            await self.rulebooks.keep(known.entity.anchor, self._beliefs)
             return self.admit(chain)
         entity = self.check(chain)
         body = json.dumps(list(chain))
         kept = await self._beliefs.keep(CHAINS, Belief(entity.entity_id, entity.issued_at, body))
         if kept.order > entity.issued_at:  # another replica was told a newer one
             self.admit(json.loads(kept.body))
-        return self.admit(chain)
+        await self.rulebooks.keep(self.admit(chain).anchor, self._beliefs)
+        return entity
 
     def check(self, chain: Sequence[str], subject: str | None = None) -> Entity:
         """The entity that a pushed chain proves, as `admit` would have it; nothing is believed by it."""
@@ -163,6 +174,7 @@ class Federation:
             raise TokenProblem(Problem.POLICY, f"{entity.entity_id} is not among the peers that are listed here")
         if (entity.entity_id, superior_of(chain)) in self._parted:
             raise TokenProblem(Problem.CHAIN, f"{entity.entity_id} is suspended by {superior_of(chain)}")
+        self.rulebooks.check(entity)
         known = self.last_known(entity.entity_id)
         if known is not None and entity.issued_at < known.issued_at:
             raise TokenProblem(Problem.OLDER, f"{entity.entity_id}'s statement is older than the one already believed")
@@ -185,6 +197,7 @@ class Federation:
             return entity
         signers = tuple((token.claims["iss"], token.kid) for token in map(_parsed, chain))
         self._known[entity.entity_id] = _Known(entity, tuple(chain), signers)
+        self.rulebooks.take(entity)
         self._shown.pop(entity.entity_id, None)
         for kid in keys_of(entity.tls_ca.encode()):
             self.saw(entity.entity_id, kid)
@@ -265,6 +278,11 @@ class Federation:
                 whose = f"of {issuer}" if issuer == entity_id else f"of {issuer}, which vouches for {entity_id},"
                 return revoked_error(f"the federation key {kid} {whose}", entity_id, by)
         return None
+
+    def objection(self, entity_id: str) -> IsthmusError | None:
+        """Why no session begins with an entity that is believed: a rulebook, or its own word."""
+        entity = self.entity(entity_id)
+        return None if entity is None else objection(entity, self.rulebooks.of(entity.anchor), self._clock())
 
     def endpoint(self, entity_id: str) -> str:
         """Where an entity says that its port is (host:port), empty if it is not believed."""

@@ -134,6 +134,9 @@ class Revocations:
         for entity in entities:
             if (withdrawn := self._trust.withdrawn(entity)) is not None:
                 raise withdrawn
+        for entity in entities:
+            if (problem := self._trust.objection(entity)) is not None:
+                raise problem
         now = self._clock.now()
         for issuer in needed(entities, self._trust.anchors):
             given = self._trust.list_of(issuer)

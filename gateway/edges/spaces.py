@@ -16,7 +16,7 @@ import structlog
 from gateway.domain.computation import State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
-from gateway.domain.offer import Space
+from gateway.domain.offer import Objection, Space
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
 from gateway.edges.documents import Reader
@@ -26,6 +26,7 @@ from gateway.edges.revocations import Revocations
 from gateway.flows.take_part import TakePart
 from gateway.ports import Chains, Clock, SpaceLine
 from gateway.rules.jose import MAX_CHAIN_BYTES, Problem, TokenProblem, parse_compact
+from gateway.rules.rulebook import acceptance_of
 
 log = structlog.get_logger()
 REFRESH_EVERY = 20.0
@@ -81,7 +82,7 @@ class Spaces:
         self._own_line = OwnLine(self._entity, take_part)
 
     def spaces(self) -> Mapping[str, Space]:
-        return dict(self._spaces)
+        return {entity: self._standing(entity, space) for entity, space in self._spaces.items()}
 
     def line(self, entity: str) -> SpaceLine:
         if entity == self._entity and self._own_line is not None:
@@ -191,6 +192,14 @@ class Spaces:
         if entity not in self._chains:
             self._news.set()
         self._chains[entity] = chain
+
+    def _standing(self, entity: str, space: Space) -> Space:
+        """With what it accepted, and what is against it now."""
+        believed, problem = self._trust.entity(entity), self._trust.objection(entity)
+        accepted = None if believed is None else acceptance_of(believed.word, believed.anchor)
+        version = 0 if accepted is None else accepted.version
+        objection = None if problem is None else Objection(problem.reason, problem.public, problem.advice)
+        return replace(space, rulebook=version, objection=objection)
 
     def _is_reachable(self, entity: str) -> bool:
         space = self._spaces.get(entity)

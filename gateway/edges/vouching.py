@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Anchor, Entity, EntityId
 from gateway.domain.membership import Invitation, Pins
+from gateway.domain.rulebook import Rulebook
 from gateway.edges.federation import SUBORDINATE_LIFETIME, subordinate_statement
 from gateway.edges.keys import SigningKey, signing_key
 from gateway.edges.tokens import sign, signature_holds
@@ -32,10 +33,16 @@ class AnchorDesk:
     clock: Clock
     superiors: Callable[[], Sequence[str]] = tuple
 
-    def statement(self, entity: str, pins: Pins) -> tuple[str, int]:
+    def statement(self, entity: str, pins: Pins, rulebooks: Sequence[Rulebook]) -> tuple[str, int]:
         now = self.clock.now()
         made = subordinate_statement(
-            self.card.entity, EntityId(entity), pins.federation, self.key, now, metadata_policy=policy_of(pins)
+            self.card.entity,
+            EntityId(entity),
+            pins.federation,
+            self.key,
+            now,
+            metadata_policy=policy_of(pins),
+            rulebooks=rulebooks,
         )
         return made, now + SUBORDINATE_LIFETIME
 

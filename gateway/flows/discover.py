@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.domain.dataset import Dataset
@@ -18,7 +18,7 @@ class Discover:
     def datasets(self, after: str, limit: int) -> tuple[Sequence[tuple[Dataset, Space]], str]:
         """One page of all datasets by name, each with its space; and the token of the next page ("" at the end)."""
         found = sorted(
-            ((dataset, space) for space in self.federation.spaces().values() for dataset in space.offer.datasets),
+            ((dataset, space) for space in self._offering() for dataset in space.offer.datasets),
             key=lambda item: item[0].name,
         )
         rest = [item for item in found if item[0].name > after]
@@ -27,10 +27,9 @@ class Discover:
 
     def dataset(self, name: str) -> tuple[Dataset, Space]:
         """One dataset by its full name, or by its short name where only one space uses that."""
-        spaces: Mapping[str, Space] = self.federation.spaces()
         found = [
             (dataset, space)
-            for space in spaces.values()
+            for space in self._offering()
             for dataset in space.offer.datasets
             if name in (dataset.name, dataset.short_name)
         ]
@@ -42,3 +41,8 @@ class Discover:
                 advice="See `isthmus datasets` for full names",
             )
         return found[0]
+
+    def _offering(self) -> Sequence[Space]:
+        """All but those whose operator has taken them out for a while."""
+        spaces = self.federation.spaces().values()
+        return [one for one in spaces if one.objection is None or one.objection.reason is not Reason.SPACE_PAUSED]

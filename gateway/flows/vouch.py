@@ -14,10 +14,13 @@ from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Entity, EntityId
 from gateway.domain.membership import Invitation, InvitationState, Member
-from gateway.ports import Clock, Invitations, Members, Vouching
+from gateway.domain.rulebook import OwnWord, Published, Rulebook
+from gateway.ports import Clock, Invitations, Members, RulebookStore, Vouching
+from gateway.rules.dates import day_of
 from gateway.rules.invitations import Invited, proves, refuse
 from gateway.rules.jose import MAX_CHAIN_BYTES, TokenProblem, parse_compact
-from gateway.rules.membership import is_due, pins_in, rotated
+from gateway.rules.membership import is_due, pins_in, rotated, rulebooks_of, word_of
+from gateway.rules.rulebook import acceptance_of, check_succession, digest_of, standing
 from gateway.rules.tokens import DAY
 from gateway.rules.verification import SignatureCheck
 
@@ -45,6 +48,7 @@ class Vouch:
     invitations: Invitations
     vouching: Vouching
     signature_holds: SignatureCheck
+    rulebooks: RulebookStore
 
     async def invite(self, invitation: Invitation) -> None:
         """Raises IsthmusError(ALREADY_EXISTS) for a member, unless the invitation is to replace its keys."""
@@ -80,7 +84,7 @@ class Vouch:
         if known is not None and not kept.again:
             raise IsthmusError(Reason.ALREADY_EXISTS, f"{invited.entity} is a member already", space=invited.entity)
         pins = pins_in(configuration, invited.entity, now)
-        statement, expires = self.vouching.statement(invited.entity, pins)
+        statement, expires = self.vouching.statement(invited.entity, pins, await self._rulebooks())
         self.vouching.verify(configuration, statement)
         member = Member(invited.entity, pins, configuration, statement, expires, joined=now)
         kids = " ".join(key.kid for key in pins.federation)
@@ -98,19 +102,29 @@ class Vouch:
             raise IsthmusError(
                 Reason.UNAUTHENTICATED, f"{caller} is no member here", advice="Join with an invitation", space=caller
             )
+        if before.left:
+            refuse(f"{caller} has left this federation", "It comes back with an invitation made with --again")
         if before.suspended:
             refuse(f"{caller} is suspended by this anchor", "Its operator and the anchor's have to talk")
         now = self.clock.now()
         member, refused = rotated(before, rotations, self.entity, now, self.signature_holds)
         facts = []
-        if member.pins != before.pins or is_due(member, STATEMENT_LIFETIME, now):
-            statement, expires = self.vouching.statement(caller, member.pins)
+        books = await self._rulebooks()
+        whys = {
+            "pins rotated": member.pins != before.pins,
+            "half of its life was over": is_due(member, STATEMENT_LIFETIME, now),
+            "the rulebook is another": rulebooks_of(before.statement) != books,
+        }
+        if why := next((why for why, holds in whys.items() if holds), ""):
+            statement, expires = self.vouching.statement(caller, member.pins, books)
             member = replace(member, statement=statement, statement_expires=expires)
-            why = "pins rotated" if member.pins != before.pins else "half of its life was over"
             facts.append(self._fact("member.statement", caller, caller, why))
         entity = self.vouching.verify(configuration, member.statement)
         if entity.issued_at >= _issued_at(before):
+            facts += self._heard(caller, word_of(before.configuration), entity.word)
             member = replace(member, configuration=configuration)
+            if self.entity in entity.word.leaving:
+                member = replace(member, suspended=now, left=now)
         return Known(before, member, entity, tuple(facts), tuple(refused))
 
     async def fetch(self, known: Known, version: int) -> tuple[Member, Sequence[Member], bool]:
@@ -125,11 +139,44 @@ class Vouch:
         member = await self.members.get(entity)
         if member is None:
             raise IsthmusError(Reason.NOT_FOUND, f"{entity} is no member", advice="`isthmus trust show` lists them")
+        if member.left:
+            refuse(f"{entity} has left by its own word", "It comes back with an invitation made with --again")
         if bool(member.suspended) is not lift:
             return
         kind = "member.reinstated" if lift else "member.suspended"
         changed = replace(member, suspended=0 if lift else self.clock.now())
         await self.members.save(changed, [self._fact(kind, self.entity, entity, "")])
+
+    async def publish(self, text: str, version: int, in_force: int) -> Rulebook:
+        """The next version of the rulebook, which members find in their statements from now on.
+
+        Raises IsthmusError(INVALID_ARGUMENT) for one that does not come after those that are published.
+        """
+        book, now = Rulebook(version, digest_of(text), in_force), self.clock.now()
+        detail = f"digest {book.digest}, in force from {day_of(in_force)}"
+        fact = self._fact("rulebook.published", self.entity, f"version {version}", detail)
+        await self.rulebooks.add(Published(book, now), text, lambda known: check_succession(known, book, now), [fact])
+        return book
+
+    async def text(self, version: int) -> str:
+        """The text of a version; empty where there is none."""
+        return await self.rulebooks.text(version) or "" if version else ""
+
+    async def _rulebooks(self) -> tuple[Rulebook, ...]:
+        return standing([item.book for item in await self.rulebooks.list()], self.clock.now())
+
+    def _heard(self, caller: str, before: OwnWord, word: OwnWord) -> list[Fact]:
+        """What a member says of its membership that it did not say before."""
+        facts = []
+        accepted = acceptance_of(word, self.entity)
+        if accepted is not None and accepted != acceptance_of(before, self.entity):
+            detail = f"version {accepted.version}, digest {accepted.digest}"
+            facts.append(self._fact("rulebook.accepted", caller, self.entity, detail))
+        if word.paused is not before.paused:
+            facts.append(self._fact("member.paused" if word.paused else "member.resumed", caller, caller, ""))
+        if self.entity in word.leaving:
+            facts.append(self._fact("member.left", caller, self.entity, "by its own word"))
+        return facts
 
     def _fact(self, kind: str, subject: str, about: str, detail: str) -> Fact:
         return Fact(self.clock.now(), kind, subject, about, detail[:1000])

@@ -15,8 +15,10 @@ from typing import Any, NoReturn
 from cryptography import x509
 
 from gateway.domain.identity import Jwk
+from gateway.domain.rulebook import NO_WORD, OwnWord
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.jwks import jwk_set, parse_verification_keys
+from gateway.rules.rulebook import metadata_of, word_in
 
 ENTITY_TYPE = "isthmus_gateway"
 MAX_TEXT = 200
@@ -43,6 +45,7 @@ class GatewayMetadata:
     revocation_keys: tuple[Jwk, ...]
     tls_ca: str
     seats: int
+    word: OwnWord = NO_WORD
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +59,7 @@ class GatewayMetadata:
             "revocation_jwks": jwk_set(self.revocation_keys),
             "tls_ca": self.tls_ca,
             "seats": self.seats,
+            **metadata_of(self.word),
         }
 
 
@@ -72,6 +76,7 @@ def parse_gateway_metadata(value: Mapping[str, Any], federation_keys: tuple[Jwk,
         revocation_keys=parse_verification_keys(value.get("revocation_jwks")),
         tls_ca=_authorities(value.get("tls_ca")),
         seats=_seats(value.get("seats")),
+        word=word_in(value),
     )
     uses = (federation_keys, metadata.token_keys, metadata.contract_keys, metadata.revocation_keys)
     kids = [key.kid for keys in uses for key in keys]

@@ -13,9 +13,11 @@ from typing import Any
 
 from gateway.domain.identity import EntityId, KeyUse
 from gateway.domain.membership import Member, Pins
+from gateway.domain.rulebook import OwnWord, Rulebook
 from gateway.rules.gateway_metadata import ENTITY_TYPE, parse_gateway_metadata
-from gateway.rules.jose import Problem, TokenProblem, parse_compact
+from gateway.rules.jose import MAX_CHAIN_BYTES, Problem, TokenProblem, parse_compact
 from gateway.rules.jwks import jwk_set
+from gateway.rules.rulebook import books_in, word_in
 from gateway.rules.tokens import profile_of
 from gateway.rules.trust import read_statement
 from gateway.rules.verification import SignatureCheck, read_rotation
@@ -43,6 +45,16 @@ def policy_of(pins: Pins) -> Mapping[str, Any]:
         "contract_jwks": {"value": jwk_set(pins.contracts)},
         "revocation_jwks": {"value": jwk_set(pins.revocations)},
     }
+
+
+def word_of(configuration: str) -> OwnWord:
+    """What a configuration that was verified before says of its space's membership."""
+    return word_in(parse_compact(configuration, MAX_CHAIN_BYTES).claims["metadata"][ENTITY_TYPE])
+
+
+def rulebooks_of(statement: str) -> tuple[Rulebook, ...]:
+    """What a statement of our own says of the rulebook."""
+    return books_in(parse_compact(statement, MAX_CHAIN_BYTES).claims)
 
 
 def is_due(member: Member, lifetime: int, now: int) -> bool:

@@ -103,10 +103,16 @@ def assign(count: int, allowed: Sequence[str], first: Sequence[str], spaces: Map
         space = spaces.get(entity)
         if space is None or space.offer.seats < 1 or not space.reachable or (allowed and entity not in allowed):
             continue
+        if space.objection is not None:
+            continue
         chosen.setdefault(owner[entity], entity)
     if len(chosen) < count:
         where = ", ".join(sorted(chosen.values())) or "nobody"
-        spare = sorted(entity for entity, space in spaces.items() if space.offer.seats and owner[entity] not in chosen)
+        spare = sorted(
+            entity
+            for entity, space in spaces.items()
+            if space.offer.seats and space.objection is None and owner[entity] not in chosen
+        )
         missing = count - len(chosen)
         more = (
             "a neutral operator's seat" if missing == 1 else f"the seats of {missing} more operators, neutral ones say"

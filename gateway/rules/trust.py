@@ -30,6 +30,7 @@ from gateway.rules.jose import (
 from gateway.rules.jwks import parse_verification_keys
 from gateway.rules.metadata_policy import Policy, apply_policy, combine, read_policy
 from gateway.rules.profiles import DAY, PROFILES
+from gateway.rules.rulebook import OWN_WORDS, books_in
 from gateway.rules.tokens import check_audience, check_shape, check_times
 from gateway.rules.verification import SignatureCheck, read_token
 
@@ -97,6 +98,8 @@ def verify_chain(
         _check_constraints(statement, intermediates=index, below=statements[: index + 1])
         policy = combine(policy, read_policy(statement.claims, ENTITY_TYPE))
     described = _gateway_claims(leaf)
+    if not OWN_WORDS.isdisjoint(policy):
+        _refuse(f"a superior speaks for {leaf.subject} of {sorted(OWN_WORDS & policy.keys())}")
     listed = {key.kid for key in leaf.keys}
     metadata = parse_gateway_metadata(apply_policy(policy, described), leaf.keys)
     return Entity(
@@ -116,6 +119,8 @@ def verify_chain(
         issued_at=leaf.issued_at,
         expires_at=min(statement.expires_at for statement in statements),
         anchor=superiors[-1].issuer,
+        word=metadata.word,
+        rulebooks=books_in(superiors[-1].claims),
     )
 
 

@@ -38,6 +38,7 @@ from gateway.rules.contract import check_contract
 from gateway.rules.lifecycle import TRANSITIONS
 from gateway.rules.planning import parameters
 from gateway.rules.records import from_bytes
+from gateway.rules.rulebook import checked_text
 from gateway.sandbox.data import columns
 from gateway.sandbox.layout import ROW_BOUNDS
 
@@ -306,7 +307,8 @@ def test_each_sample_is_read_by_the_loader_of_its_process() -> None:
         "policy.toml": PolicyConfig,
         "profile.toml": Profile,
     }
-    assert {path.name for path in SAMPLES.iterdir()} == set(kinds)
+    assert {path.name for path in SAMPLES.iterdir()} == {*kinds, "rulebook.md"}
+    assert checked_text((SAMPLES / "rulebook.md").read_bytes())
     read: dict[str, Any] = {name: config.load(kind, SAMPLES / name) for name, kind in kinds.items()}
     gateway, agent, dataset = read["gateway.toml"], read["agent.toml"], read["dataset.toml"]
     assert gateway.entity == agent.entity and gateway.anchors[0].prefixes == agent.anchors[0].prefixes

@@ -38,9 +38,10 @@ class AnchorService:
             version=max((member.version for member in changed), default=request.version),
             more=more,
             revocations=self.revocations(),
+            rulebook_text=await self.vouch.text(request.rulebook),
         )
         for member in changed:
-            if member.suspended:
+            if member.suspended and member.entity != caller.id:
                 answer.suspended.append(member.entity)
             elif member.entity != caller.id:
                 chain = peer_pb2.Chain(statements=[member.configuration, member.statement, *above])

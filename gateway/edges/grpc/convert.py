@@ -168,6 +168,10 @@ def space_to(item: Space) -> cat.Space:
         ],
         seen_time=item.seen,
         reachable=item.reachable,
+        rulebook=item.rulebook,
+        objection=None
+        if item.objection is None
+        else cat.Objection(reason=item.objection.reason, text=item.objection.text, advice=item.objection.advice),
     )
 
 

@@ -23,6 +23,7 @@ from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
 from gateway.edges.store.reports import StoredReports
 from gateway.edges.store.retention import StoredRetention
+from gateway.edges.store.rulebooks import StoredRulebooks
 from gateway.edges.store.sign_ins import StoredSignIns
 
 
@@ -45,6 +46,7 @@ class Database:
         self.editions = StoredEditions(connections)
         self.retention = StoredRetention(connections)
         self.reports = StoredReports(connections)
+        self.rulebooks = StoredRulebooks(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

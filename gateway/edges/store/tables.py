@@ -250,6 +250,14 @@ deliveries = Table(
     Column("contract", Text, nullable=False),
 )
 Index("deliveries_contract", deliveries.c.contract)
+# Of an anchor: its federation's rulebook, every version with its text.
+rulebooks = Table(
+    "rulebooks",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("record", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
 
 # As alembic makes it; apart, because alembic leaves its own table out when it compares.
 version = Table(

@@ -157,7 +157,7 @@ class Edition(_message.Message):
     def __init__(self, id: _Optional[str] = ..., create_time: _Optional[int] = ..., snapshot: _Optional[str] = ..., row_bound: _Optional[int] = ...) -> None: ...
 
 class Space(_message.Message):
-    __slots__ = ("entity", "operator", "group", "affiliates", "jurisdiction", "seats", "engine", "programs", "seen_time", "reachable")
+    __slots__ = ("entity", "operator", "group", "affiliates", "jurisdiction", "seats", "engine", "programs", "seen_time", "reachable", "rulebook", "objection")
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     OPERATOR_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +168,8 @@ class Space(_message.Message):
     PROGRAMS_FIELD_NUMBER: _ClassVar[int]
     SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
     REACHABLE_FIELD_NUMBER: _ClassVar[int]
+    RULEBOOK_FIELD_NUMBER: _ClassVar[int]
+    OBJECTION_FIELD_NUMBER: _ClassVar[int]
     entity: str
     operator: str
     group: str
@@ -178,7 +180,19 @@ class Space(_message.Message):
     programs: _containers.RepeatedCompositeFieldContainer[Program]
     seen_time: int
     reachable: bool
-    def __init__(self, entity: _Optional[str] = ..., operator: _Optional[str] = ..., group: _Optional[str] = ..., affiliates: _Optional[_Iterable[str]] = ..., jurisdiction: _Optional[str] = ..., seats: _Optional[int] = ..., engine: _Optional[str] = ..., programs: _Optional[_Iterable[_Union[Program, _Mapping]]] = ..., seen_time: _Optional[int] = ..., reachable: _Optional[bool] = ...) -> None: ...
+    rulebook: int
+    objection: Objection
+    def __init__(self, entity: _Optional[str] = ..., operator: _Optional[str] = ..., group: _Optional[str] = ..., affiliates: _Optional[_Iterable[str]] = ..., jurisdiction: _Optional[str] = ..., seats: _Optional[int] = ..., engine: _Optional[str] = ..., programs: _Optional[_Iterable[_Union[Program, _Mapping]]] = ..., seen_time: _Optional[int] = ..., reachable: _Optional[bool] = ..., rulebook: _Optional[int] = ..., objection: _Optional[_Union[Objection, _Mapping]] = ...) -> None: ...
+
+class Objection(_message.Message):
+    __slots__ = ("reason", "text", "advice")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    text: str
+    advice: str
+    def __init__(self, reason: _Optional[str] = ..., text: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class Program(_message.Message):
     __slots__ = ("name", "version", "digest", "leakage")

@@ -27,7 +27,7 @@ from gateway.api.buf.validate import validate_pb2 as buf_dot_validate_dot_valida
 from gateway.api.peer.v1 import peer_pb2 as gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!gateway/api/trust/v1/anchor.proto\x12\x10isthmus.trust.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egateway/api/peer/v1/peer.proto\"j\n\x0bJoinRequest\x12\x1f\n\ninvitation\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\x12\x16\n\x05proof\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h@\x12\"\n\rconfiguration\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04\"\"\n\x0cJoinResponse\x12\x12\n\nstatements\x18\x01 \x03(\t\"q\n\x0c\x46\x65tchRequest\x12\"\n\rconfiguration\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04\x12#\n\trotations\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x08\"\x06r\x04\x18\x80\x80\x01\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"\x93\x01\n\rFetchResponse\x12\x12\n\nstatements\x18\x01 \x03(\t\x12\'\n\x07members\x18\x02 \x03(\x0b\x32\x16.isthmus.peer.v1.Chain\x12\x11\n\tsuspended\x18\x03 \x03(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x13\n\x0brevocations\x18\x06 \x01(\t2\xa0\x01\n\rAnchorService\x12\x45\n\x04Join\x12\x1d.isthmus.trust.v1.JoinRequest\x1a\x1e.isthmus.trust.v1.JoinResponse\x12H\n\x05\x46\x65tch\x12\x1e.isthmus.trust.v1.FetchRequest\x1a\x1f.isthmus.trust.v1.FetchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!gateway/api/trust/v1/anchor.proto\x12\x10isthmus.trust.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egateway/api/peer/v1/peer.proto\"j\n\x0bJoinRequest\x12\x1f\n\ninvitation\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x01\x12\x16\n\x05proof\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h@\x12\"\n\rconfiguration\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04\"\"\n\x0cJoinResponse\x12\x12\n\nstatements\x18\x01 \x03(\t\"\x92\x01\n\x0c\x46\x65tchRequest\x12\"\n\rconfiguration\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\x80\x80\x04\x12#\n\trotations\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x08\"\x06r\x04\x18\x80\x80\x01\x12\x18\n\x07version\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1f\n\x08rulebook\x18< \x01(\x03\x42\r\xbaH\n\"\x08\x18\xff\xff\xff\xff\x07(\x00\"\xaa\x01\n\rFetchResponse\x12\x12\n\nstatements\x18\x01 \x03(\t\x12\'\n\x07members\x18\x02 \x03(\x0b\x32\x16.isthmus.peer.v1.Chain\x12\x11\n\tsuspended\x18\x03 \x03(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0c\n\x04more\x18\x05 \x01(\x08\x12\x13\n\x0brevocations\x18\x06 \x01(\t\x12\x15\n\rrulebook_text\x18< \x01(\t2\xa0\x01\n\rAnchorService\x12\x45\n\x04Join\x12\x1d.isthmus.trust.v1.JoinRequest\x1a\x1e.isthmus.trust.v1.JoinResponse\x12H\n\x05\x46\x65tch\x12\x1e.isthmus.trust.v1.FetchRequest\x1a\x1f.isthmus.trust.v1.FetchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,14 +46,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FETCHREQUEST'].fields_by_name['rotations']._serialized_options = b'\272H\r\222\001\n\020\010\"\006r\004\030\200\200\001'
   _globals['_FETCHREQUEST'].fields_by_name['version']._loaded_options = None
   _globals['_FETCHREQUEST'].fields_by_name['version']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_FETCHREQUEST'].fields_by_name['rulebook']._loaded_options = None
+  _globals['_FETCHREQUEST'].fields_by_name['rulebook']._serialized_options = b'\272H\n\"\010\030\377\377\377\377\007(\000'
   _globals['_JOINREQUEST']._serialized_start=116
   _globals['_JOINREQUEST']._serialized_end=222
   _globals['_JOINRESPONSE']._serialized_start=224
   _globals['_JOINRESPONSE']._serialized_end=258
-  _globals['_FETCHREQUEST']._serialized_start=260
-  _globals['_FETCHREQUEST']._serialized_end=373
-  _globals['_FETCHRESPONSE']._serialized_start=376
-  _globals['_FETCHRESPONSE']._serialized_end=523
-  _globals['_ANCHORSERVICE']._serialized_start=526
-  _globals['_ANCHORSERVICE']._serialized_end=686
+  _globals['_FETCHREQUEST']._serialized_start=261
+  _globals['_FETCHREQUEST']._serialized_end=407
+  _globals['_FETCHRESPONSE']._serialized_start=410
+  _globals['_FETCHRESPONSE']._serialized_end=580
+  _globals['_ANCHORSERVICE']._serialized_start=583
+  _globals['_ANCHORSERVICE']._serialized_end=743
 # @@protoc_insertion_point(module_scope)

@@ -26,27 +26,31 @@ class JoinResponse(_message.Message):
     def __init__(self, statements: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
-    __slots__ = ("configuration", "rotations", "version")
+    __slots__ = ("configuration", "rotations", "version", "rulebook")
     CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
     ROTATIONS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    RULEBOOK_FIELD_NUMBER: _ClassVar[int]
     configuration: str
     rotations: _containers.RepeatedScalarFieldContainer[str]
     version: int
-    def __init__(self, configuration: _Optional[str] = ..., rotations: _Optional[_Iterable[str]] = ..., version: _Optional[int] = ...) -> None: ...
+    rulebook: int
+    def __init__(self, configuration: _Optional[str] = ..., rotations: _Optional[_Iterable[str]] = ..., version: _Optional[int] = ..., rulebook: _Optional[int] = ...) -> None: ...
 
 class FetchResponse(_message.Message):
-    __slots__ = ("statements", "members", "suspended", "version", "more", "revocations")
+    __slots__ = ("statements", "members", "suspended", "version", "more", "revocations", "rulebook_text")
     STATEMENTS_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     SUSPENDED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MORE_FIELD_NUMBER: _ClassVar[int]
     REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    RULEBOOK_TEXT_FIELD_NUMBER: _ClassVar[int]
     statements: _containers.RepeatedScalarFieldContainer[str]
     members: _containers.RepeatedCompositeFieldContainer[_peer_pb2.Chain]
     suspended: _containers.RepeatedScalarFieldContainer[str]
     version: int
     more: bool
     revocations: str
-    def __init__(self, statements: _Optional[_Iterable[str]] = ..., members: _Optional[_Iterable[_Union[_peer_pb2.Chain, _Mapping]]] = ..., suspended: _Optional[_Iterable[str]] = ..., version: _Optional[int] = ..., more: _Optional[bool] = ..., revocations: _Optional[str] = ...) -> None: ...
+    rulebook_text: str
+    def __init__(self, statements: _Optional[_Iterable[str]] = ..., members: _Optional[_Iterable[_Union[_peer_pb2.Chain, _Mapping]]] = ..., suspended: _Optional[_Iterable[str]] = ..., version: _Optional[int] = ..., more: _Optional[bool] = ..., revocations: _Optional[str] = ..., rulebook_text: _Optional[str] = ...) -> None: ...

@@ -62,7 +62,7 @@ class AnchorServiceServicer:
     def Fetch(self, request, context):
         """Takes the caller's fresh statement, and says what has changed since the version that the caller names.
         Callers: members, by a signed request token. Discloses: the statements about all members, who
-        is suspended, and this anchor's list of revocations.
+        is suspended, this anchor's list of revocations, and the text of the federation's rulebook.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
