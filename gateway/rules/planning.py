@@ -256,10 +256,7 @@ def _owner(asked: query.Query, index: int, spaces: Mapping[str, Space]) -> tuple
             advice=nearest(name, sorted(known), "See `isthmus datasets`; offered are"),
         )
     entity, dataset = known[name]
-    if (against := spaces[entity].objection) is not None:
-        raise IsthmusError(
-            against.reason, against.text, field=f"sources[{index}].dataset", space=entity, advice=against.advice
-        )
+    seats.check_standing(spaces[entity], f"sources[{index}].dataset")
     if not spaces[entity].reachable:
         raise IsthmusError(
             Reason.PEER_UNREACHABLE,

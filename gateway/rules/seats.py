@@ -107,6 +107,9 @@ def assign(count: int, allowed: Sequence[str], first: Sequence[str], spaces: Map
             continue
         chosen.setdefault(owner[entity], entity)
     if len(chosen) < count:
+        for entity in allowed or order:
+            if entity in spaces and spaces[entity].offer.seats and owner[entity] not in chosen:
+                check_standing(spaces[entity], "seats.at" if allowed else "seats")
         where = ", ".join(sorted(chosen.values())) or "nobody"
         spare = sorted(
             entity
@@ -134,7 +137,10 @@ def placed(entities: Sequence[str], count: int, spaces: Mapping[str, Space]) -> 
     """These spaces by pid, if they can sit there now; else none."""
     known = [spaces[entity] for entity in entities if entity in spaces]
     seated = tuple(Seat(pid, space.operator.entity, space.operator.name) for pid, space in enumerate(known))
-    short = any(not space.reachable or space.offer.seats < entities.count(space.operator.entity) for space in known)
+    short = any(
+        not space.reachable or space.objection is not None or space.offer.seats < entities.count(space.operator.entity)
+        for space in known
+    )
     if len(seated) != count or len(entities) != count or short:
         return ()
     try:
@@ -142,6 +148,14 @@ def placed(entities: Sequence[str], count: int, spaces: Mapping[str, Space]) -> 
     except IsthmusError:
         return ()
     return seated
+
+
+def check_standing(space: Space, field: str) -> None:
+    """Raises IsthmusError with what is against sessions with this space, if anything is."""
+    if (against := space.objection) is not None:
+        raise IsthmusError(
+            against.reason, against.text, field=field, space=space.operator.entity, advice=against.advice
+        )  # fmt: skip
 
 
 def smallest_group(t: int, seats: Sequence[Seat], operators: Mapping[str, Operator]) -> tuple[str, ...]:

@@ -13,20 +13,26 @@ import pytest
 
 from gateway.anchor.app import opened, running
 from gateway.api.trust.v1 import anchor_pb2 as pb
-from gateway.cli import trust_join
+from gateway.cli import trust_join, trust_rulebook
 from gateway.cli.init import Wanted, lay_out
 from gateway.cli.trust_init import found
-from gateway.config import GatewayConfig, load
+from gateway.config import GatewayConfig, database_url, load
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
+from gateway.domain.rulebook import NO_WORD, Acceptance, OwnWord, Rulebook
 from gateway.edges import certificates
+from gateway.edges.anchors import AnchorLine, AnchorPoll, located
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.federation import Federation
 from gateway.edges.grpc.anchor_gate import JOINS_OF_ONE, RECORDS_OF_ONE
+from gateway.edges.own_chain import OwnChain
 from gateway.edges.own_statement import own_statement
+from gateway.edges.rulebooks import RulebookFiles
 from gateway.edges.space_keys import SpaceKeys
+from gateway.edges.store.database import Database
 from gateway.edges.tokens import sign
 from gateway.rules import invitations
+from gateway.rules.membership import word_of
 from gateway.rules.tokens import request_hash
 
 CARE, POLICE = EntityId("https://care.example"), EntityId("https://police.example")
@@ -47,11 +53,12 @@ class Member:
         trust = Federation([], SystemClock().now)
         return SpaceKeys(self.settings.keys, self.settings.tls, self.settings.entity, trust, SystemClock())
 
-    def configuration(self) -> str:
-        return own_statement(self.settings, self.keys, [ANCHOR], int(time.time()))
+    def configuration(self, word: OwnWord | None = None, later: int = 0) -> str:
+        return own_statement(self.settings, self.keys, [ANCHOR], int(time.time()) + later, word)
 
-    def fetch(self, version: int = 0) -> bytes:
-        return pb.FetchRequest(configuration=self.configuration(), version=version).SerializeToString()
+    def fetch(self, version: int = 0, word: OwnWord | None = None, later: int = 0, **more: Any) -> bytes:
+        configuration = self.configuration(word, later)
+        return pb.FetchRequest(configuration=configuration, version=version, **more).SerializeToString()
 
     def token(self, sent: bytes, **changes: Any) -> tuple[tuple[str, str], ...]:
         now = int(time.time())
@@ -266,3 +273,130 @@ async def test_what_joining_writes_is_what_both_processes_load(door: Door) -> No
     agent = load(AgentConfig, gateway.agent.config)
     assert [anchor.load() for anchor in gateway.anchors] == [anchor.load() for anchor in agent.anchors]
     assert "# The gateway of one data space." in care.config.read_text()
+
+
+TEXT = "# Rules\n\nOne.\n"
+
+
+async def published(door: Door, text: str = TEXT, version: int = 1) -> Rulebook:
+    async with opened(door.config) as office:
+        return await office.vouch.publish(text, version, int(time.time()))
+
+
+def accepting(book: Rulebook) -> OwnWord:
+    return OwnWord((Acceptance(ANCHOR, book.version, book.digest),))
+
+
+async def said_of(door: Door, entity: EntityId) -> tuple[OwnWord, bool]:
+    """What the anchor has of a member: its own word, and whether it has left."""
+    async with opened(door.config) as office:
+        member = await office.database.members.get(entity)
+    assert member is not None
+    return word_of(member.configuration), bool(member.left)
+
+
+async def test_an_acceptance_or_a_farewell_forged_for_another_member_is_refused(door: Door) -> None:
+    care, police, book = door.space(CARE, "care"), door.space(POLICE, "police"), await published(door)
+    await door.joined(care)
+    await door.joined(police)
+    for word in (accepting(book), OwnWord(leaving=(ANCHOR,)), OwnWord(paused=True)):
+        # Care's name over police's keys, and care's own statement in police's call.
+        thief = Member(care.settings.model_copy(update={"keys": police.settings.keys}), care.config)
+        for sent in (thief.fetch(word=word), care.fetch(word=word)):
+            assert (await door.call("Fetch", sent, police.token(sent)))[0] is CODE.UNAUTHENTICATED
+    assert await said_of(door, CARE) == (NO_WORD, False)
+    assert await door.facts("rulebook.accepted") == [] == await door.facts("member.left")
+
+
+async def test_an_older_acceptance_that_is_replayed_does_not_replace_a_later_one(door: Door) -> None:
+    care, one, two = door.space(CARE, "care"), await published(door), await published(door, TEXT + "Two.\n", 2)
+    await door.joined(care)
+    before = care.fetch(word=accepting(one))
+    later = care.fetch(word=accepting(two), later=2)
+    for sent in (later, before):
+        assert (await door.call("Fetch", sent, care.token(sent)))[0] is CODE.OK
+    assert await said_of(door, CARE) == (accepting(two), False)
+    assert len(await door.facts("rulebook.accepted")) == 1
+
+
+async def test_the_text_of_the_rulebook_is_for_members(door: Door) -> None:
+    care, police, book = door.space(CARE, "care"), door.space(POLICE, "police"), await published(door)
+    await door.joined(care)
+    sent = police.fetch(rulebook=book.version)
+    assert (await door.call("Fetch", sent, police.token(sent)))[0] is CODE.UNAUTHENTICATED
+    for version, text in ((1, TEXT), (2, ""), (0, "")):
+        sent = care.fetch(rulebook=version)
+        call = door.channel.unary_unary(SERVICE + "Fetch", response_deserializer=pb.FetchResponse.FromString)
+        answer = await call(sent, metadata=care.token(sent), timeout=10.0)
+        assert answer.rulebook_text == text
+    sent = care.fetch(rulebook=-1)
+    assert (await door.call("Fetch", sent, care.token(sent)))[0] is CODE.INVALID_ARGUMENT
+
+
+class Nobody:
+    """Who hears of other members."""
+
+    async def learn(self, anchor: str, chains: object, suspended: object) -> None:
+        pass
+
+
+async def polled(care: Member) -> Federation:
+    """What the gateway of `care` does every few seconds, once."""
+    clock, keys = SystemClock(), care.keys
+    trust = Federation([anchor.load() for anchor in care.settings.anchors], clock.now)
+    own = OwnChain(lambda now: care.configuration(), keys.described, care.settings.statement, trust, clock)
+    own.refresh()
+    line = AnchorLine(care.settings.entity, located(care.settings.anchors[0]), keys.token.active, clock, SystemIds())
+    try:
+        await AnchorPoll(line, own, care.settings.statement, trust, Nobody(), clock).fetch()  # type: ignore[arg-type]
+    finally:
+        await line.close()
+    return trust
+
+
+async def test_a_text_that_does_not_fit_its_digest_is_neither_kept_nor_accepted(door: Door) -> None:
+    care, book = door.space(CARE, "care"), await published(door)
+    await door.joined(care)
+    care = Member(load(GatewayConfig, care.config), care.config)
+    await _overwrite(door, "# Rules\n\nOne, and all your data.\n")
+    trust = await polled(care)
+    assert trust.rulebooks.of(ANCHOR) == (book,)
+    assert RulebookFiles.beside(care.settings.statement).text(ANCHOR, book) is None
+    with pytest.raises(IsthmusError) as caught:
+        await trust_rulebook.accept(care.config, 0, "", lambda found: True)
+    assert caught.value.reason is Reason.NOT_FOUND
+    await _overwrite(door, TEXT)
+    assert (await polled(care)).objection(CARE) is not None
+    found = await trust_rulebook.seen(care.config, 0, "")
+    assert (found.text, found.accepted) == (TEXT, {CARE: 0})
+    with pytest.raises(IsthmusError, match="nothing was accepted"):
+        await trust_rulebook.accept(care.config, 0, "", lambda found: False)
+    await trust_rulebook.accept(care.config, 0, "", lambda found: True)
+    assert (await polled(care)).objection(CARE) is None
+    assert await said_of(door, CARE) == (accepting(book), False)
+    assert (await trust_rulebook.seen(door.config, 0, "")).accepted == {CARE: 1}
+
+
+async def test_a_member_leaves_by_its_own_command_and_the_anchor_revokes_it(door: Door) -> None:
+    care = door.space(CARE, "care")
+    await door.joined(care)
+    assert await trust_rulebook.leave(care.config, "") == (ANCHOR, True)
+    assert await said_of(door, CARE) == (OwnWord(leaving=(ANCHOR,)), True)
+    sent = care.fetch()
+    code, text = await door.call("Fetch", sent, care.token(sent))
+    assert code is CODE.PERMISSION_DENIED and "has left" in text
+    assert await door.facts("member.left") == ["by its own word"]
+    async with await Database.open(database_url(care.settings.database, care.config.parent)) as database:
+        assert [fact.kind for fact in await database.audit.read(start=0, limit=10)] == ["membership.left"]
+    # Back with a new invitation, and only so.
+    line = await door.invited(CARE, again=True)
+    await trust_join.join(trust_join.prepare(line, care.config, None))
+    assert await said_of(door, CARE) == (NO_WORD, False)
+
+
+async def _overwrite(door: Door, text: str) -> None:
+    """What somebody with the anchor's database, and not its key, can do."""
+    import sqlite3
+
+    with sqlite3.connect(door.config.parent / "anchor.db") as connection:
+        connection.execute("UPDATE rulebooks SET text = ?", (text,))
