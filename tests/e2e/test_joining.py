@@ -90,6 +90,16 @@ class Newcomer:
         for space in ("care", "police", "registry", "neutral"):
             within(SEEN_WITHIN, lambda space=space: HARBOUR in self.seen_by(space))  # type: ignore[misc]
 
+    def accept(self, config: str) -> None:
+        """A space accepts the rulebook, once its gateway has fetched it."""
+        words = ["trust", "rulebook", "accept", "--yes", "--config", config]
+        within(SEEN_WITHIN, lambda: self.run(words).code == 0)
+
+    def owing(self) -> set[str]:
+        """With whom care begins no session now."""
+        listed = self.shell("spaces", "--json").json["spaces"]
+        return {str(space["entity"]) for space in listed if space["objection"] is not None}
+
     def seen_by(self, space: str) -> set[str]:
         return reachable(self.shell("spaces", "--json", "--profile", self.shell.sandbox.profile(space)))
 
@@ -175,6 +185,57 @@ def test_the_invitation_cannot_be_used_again(newcomer: Newcomer) -> None:
     done = newcomer.run(["trust", "join", "harbour.invitation", "--config", str(home / "gateway.toml"), "--yes"])
     assert done.code == 3 and "was used before" in done.err
     assert (home / "gateway.toml").read_text() == before and not (home / "anchor").exists()
+
+
+def test_with_a_rulebook_in_force_no_session_begins_without_who_has_not_accepted_it(newcomer: Newcomer) -> None:
+    book = newcomer.shell.file("rulebook.md", (ROOT / "deploy" / "samples" / "rulebook.md").read_text())
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    publish = ["trust", "rulebook", "publish", str(book), "--version", "1", "--in-force", today]
+    done = newcomer.run([*publish, "--config", "anchor/anchor.toml"])
+    assert done.code == 0, done.err
+    seats = f"seats:\n  at: [https://care.example, https://neutral.example, {HARBOUR}]\n"
+    query = newcomer.shell.file("seated.yaml", (QUERIES / "form_year.yaml").read_text() + seats)
+    within(SEEN_WITHIN, lambda: newcomer.shell("plan", query, "--json").code == 3)
+    for space in ("care", "neutral", "police", "registry"):
+        newcomer.accept(f"spaces/{space}/gateway.toml")
+    within(SEEN_WITHIN, lambda: newcomer.owing() == {HARBOUR})
+    refused = newcomer.shell("plan", query, "--json")
+    assert (refused.code, refused.json["error"]["reason"]) == (3, "RULEBOOK_NOT_ACCEPTED")
+    assert refused.json["error"]["space"] == HARBOUR and "isthmus trust rulebook accept" in refused.err
+    shown = newcomer.run(["trust", "rulebook", "show", "--config", "spaces/care/gateway.toml", "--json"]).json
+    assert shown["accepted"] == {**dict.fromkeys(FOUR, 1), HARBOUR: 0} and shown["text"] == Path(book).read_text()
+    newcomer.accept("harbour/gateway.toml")
+    within(SEEN_WITHIN, lambda: newcomer.owing() == set())
+    done = newcomer.shell("run", query, "--json")
+    assert done.code == 0, done.err
+    assert HARBOUR in str(done.json["receipt"]) and cells(done.json) == form_by_year(everyone())
+
+
+def test_a_paused_space_offers_nothing_until_it_is_resumed(newcomer: Newcomer) -> None:
+    name = "spaces/harbour.example/datasets/example"
+    for word, offered in (("pause", False), ("resume", True)):
+        assert newcomer.run(["trust", word, "--config", "harbour/gateway.toml"]).code == 0
+        within(SEEN_WITHIN, lambda offered=offered: (HARBOUR in newcomer.owing()) is not offered)  # type: ignore[misc]
+        listed = newcomer.shell("datasets", "--json").json["datasets"]
+        assert (name in {item["name"] for item in listed}) is offered
+        if not offered:
+            assert "is paused by its operator" in newcomer.shell("spaces", "--json").out
+
+
+def test_a_member_that_leaves_is_gone_and_comes_back_with_an_invitation(newcomer: Newcomer) -> None:
+    left = newcomer.run(["trust", "leave", "--config", "harbour/gateway.toml"], stdin="y\n")
+    assert left.code == 0 and "has left https://anchor.example" in left.out, left.err
+    within(SEEN_WITHIN, lambda: HARBOUR not in newcomer.seen_by("care"))
+    config = ["--config", "anchor/anchor.toml"]
+    members = newcomer.run(["trust", "show", *config, "--json"]).json["members"]
+    assert {member["entity"]: member["state"] for member in members}[HARBOUR] == "left"
+    assert newcomer.run(["trust", "suspend", HARBOUR, "--lift", *config]).code == 3
+    invite = ["trust", "invite", HARBOUR, "--again", "--out", "back.invitation", *config]
+    assert newcomer.run(invite).code == 0
+    joined = newcomer.run(["trust", "join", "back.invitation", "--config", "harbour/gateway.toml", "--yes"])
+    assert joined.code == 0, joined.err
+    newcomer.is_seen_by_all()
+    within(SEEN_WITHIN, lambda: newcomer.owing() == set())
 
 
 def test_a_suspended_member_disappears_and_its_calls_are_refused(newcomer: Newcomer) -> None:

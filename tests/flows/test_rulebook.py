@@ -1,4 +1,4 @@
-"""A rulebook at its anchor: published, named in every statement, accepted by members; and members that pause or leave."""
+"""A rulebook at its anchor: published, in every statement, accepted by members; and members that pause or leave."""
 
 from __future__ import annotations
 
