@@ -48,12 +48,13 @@ def _roles(policy: PolicyConfig) -> str:
     if ANYBODY in policy.roles:
         said = ["anybody, without a role too"]
     else:
-        said = ["; ".join(f"{role} ({ROLES[role]})" for role in policy.roles)]
+        said = [f"{role} ({ROLES[role]})" for role in policy.roles]
     said += [
-        f"of {item.space} only {'anybody' if ANYBODY in item.roles else ' or '.join(item.roles)}"
+        f"of {item.space} {'anybody of these' if ANYBODY in item.roles else 'only ' + ' or '.join(item.roles)}"
         for item in policy.space_roles
     ]
-    return "; ".join([*said, "which a requester has on the word of the space that asks"])
+    known = [] if said == ["anybody, without a role too"] else ["all on the word of the space that asks"]
+    return "; ".join([*said, *known])
 
 
 def _cells(policy: PolicyConfig) -> str:

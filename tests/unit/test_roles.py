@@ -91,7 +91,7 @@ def test_a_policy_says_its_roles_in_public_and_those_of_one_space_at_home(tmp_pa
     policy = written(tmp_path, LEAST + 'roles = ["analyst", "judge"]\n' + OF_POLICE)
     assert terms_of(policy).roles == ("analyst", "judge") and roles_of(policy) == {POLICE: ("judge",)}
     said = dict(explained(policy, "2026-01-01"))["In the role of"]
-    assert ROLES["judge"] in said and f"of {POLICE} only judge" in said and "on the word of the space" in said
+    assert ROLES["judge"] in said and f"of {POLICE} only judge" in said and "all on the word of the space" in said
     plain = written(tmp_path, LEAST)
     assert (terms_of(plain).roles, roles_of(plain)) == (("*",), {})
     assert "anybody, without a role too" in dict(explained(plain, "2026-01-01"))["In the role of"]
