@@ -52,7 +52,7 @@ def _head(made: DatasetReport) -> Facts:
         (
             ("Dataset", f"{made.title}: {made.dataset}"),
             ("Owner", made.space),
-            ("Period", f"from {moment(made.since)} to before {moment(made.until)}"),
+            ("Period", f"from {moment(made.since) if made.since else 'the beginning'} to before {moment(made.until)}"),
             ("Made", f"{moment(made.made)}, from an audit log of {made.log_size} records with root {made.log_root}"),
             (
                 "Questions approved",
@@ -70,7 +70,7 @@ def _questions(made: DatasetReport) -> tuple[Block, ...]:
     if not made.asked:
         return ("Nothing was asked and approved in this period.", *_forgotten(made))
     rows = tuple(
-        (str(number), moment(item.at), f"{item.requester} of {item.initiator}", item.purpose, item.outcome)
+        (str(number), moment(item.at), item.title, f"{item.requester} of {item.initiator}", item.purpose, item.outcome)
         for number, item in _numbered(made)
     )
     intro = (
@@ -79,7 +79,7 @@ def _questions(made: DatasetReport) -> tuple[Block, ...]:
     )
     return (
         intro,
-        Grid("Questions", ("No.", "Approved", "By", "Purpose", "Outcome"), rows, (0,)),
+        Grid("Questions", ("No.", "Approved", "What", "By", "Purpose", "Outcome"), rows, (0,)),
         *_forgotten(made),
     )
 

@@ -270,13 +270,13 @@ def _jurisdiction(entity: str, operators: Mapping[str, Operator]) -> str:
 
 def _outcome(body: Contract, facts: Sequence[tuple[int, Fact]], now: int) -> tuple[Outcome, str]:
     said = {fact.kind: fact.detail for _, fact in facts}
-    left = " Output shares had left by then." if "session.output" in said else ""
+    left = "; output shares had left by then" if "session.output" in said else ""
     if "session.completed" in said:
         return Outcome.RELEASED, ""
     if "session.failed" in said:
         return Outcome.FAILED, said["session.failed"] + left
     if "session.started" in said:
-        return Outcome.FAILED, "the agent was stopped in mid-session." + left
+        return Outcome.FAILED, "the agent was stopped in mid-session" + left
     for kind in ("session.refused", "ledger.refused"):
         if kind in said:
             return Outcome.REFUSED, said[kind]

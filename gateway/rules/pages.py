@@ -31,18 +31,21 @@ th, td { text-align: left; vertical-align: top; padding: .28rem .5rem .28rem 0; 
 thead th { border-bottom: 2px solid #000; }
 th[scope="row"] { font-weight: bold; }
 table.facts th[scope="row"] { width: 24%; }
+.whole { overflow-wrap: normal; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 footer { border-top: 1px solid #000; margin-top: 2rem; padding-top: .5rem; font-size: .85em; }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   h2 { break-after: avoid; }
-  caption { break-after: avoid; }
+  caption, p:has(+ table) { break-after: avoid; }
   thead { display: table-header-group; }
   tr { break-inside: avoid; }
   table.facts { break-inside: avoid; }
   p { orphans: 3; widows: 3; }
 }
 """
+# Characters of a word for which its column is made wide enough; longer ones may be broken anywhere.
+_WHOLE = 22
 # No script, no frame, no request; of styles, the one above.
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'"
@@ -82,7 +85,10 @@ def _block(block: Block) -> str:
 
 def _grid(grid: Grid) -> str:
     def kind(place: int) -> str:
-        return ' class="number"' if place in grid.numbers else ""
+        if place in grid.numbers:
+            return ' class="number"'
+        words = (word for row in (grid.heads, *grid.rows) for word in row[place].split())
+        return ' class="whole"' if max(map(len, words), default=0) <= _WHOLE else ""
 
     heads = "".join(f'<th scope="col"{kind(place)}>{escape(head)}</th>' for place, head in enumerate(grid.heads))
     rows = "\n".join(

@@ -105,10 +105,11 @@ def _security(asked: Asked) -> Facts:
     view = (
         "a sample of one party's receive buffer was shown: for made-up data only" if asked.demo_view else "none shown"
     )
+    alone = "any one alone sees" if asked.t == 1 else f"any {asked.t} together see"
     return Facts(
         "Security measures",
         (
-            ("Computed on", f"secret shares by {asked.m} seats; any {asked.t} of them together see nothing"),
+            ("Computed on", f"secret shares by {asked.m} seats, of which {alone} nothing"),
             ("Who would see everything", " + ".join(asked.smallest_group) + ", if they pooled what they have"),
             ("Limits on the result", asked.limits),
             ("Noise", asked.noise),

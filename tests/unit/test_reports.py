@@ -143,7 +143,7 @@ async def test_outcomes_are_those_of_the_audit_log(diary: Diary) -> None:
         failed.digest: Outcome.FAILED, waits.digest: Outcome.OPEN,
     }  # fmt: skip
     assert told[again.digest].repeats == released.digest
-    assert told[failed.digest].why == "PARTY_DIED, https://care.example: gone Output shares had left by then."
+    assert told[failed.digest].why == "PARTY_DIED, https://care.example: gone; output shares had left by then"
     diary.clock.at += 601
     told = {item.contract: item for item in (await diary.report()).asked}
     assert told[waits.digest].outcome == Outcome.NOT_RUN
