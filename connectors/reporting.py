@@ -7,6 +7,7 @@ digest that was approved stops the report.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pyroaring import BitMap
 
@@ -14,7 +15,7 @@ from connectors.config import AgentConfig, DatasetConfig, PolicyConfig
 from connectors.explaining import explained
 from connectors.policies import described
 from connectors.rules.inference import Taken
-from connectors.rules.reporting import DatasetReport, Known, Terms, columns_of, report
+from connectors.rules.reporting import SIGNED, DatasetReport, Known, Terms, columns_of, report
 from gateway.config import load
 from gateway.domain.approval import Approved
 from gateway.domain.audit import Fact, TreeHead
@@ -36,7 +37,8 @@ PAGE = 500
 # What the audit log says of questions; the rest of it is not read into records.
 _KINDS = (
     "contract.approved", "contract.refused", "ledger.answered", "ledger.refused", "policy.changed", "session.started",
-    "session.output", "session.completed", "session.failed", "session.refused",
+    "session.output", "session.completed", "session.failed", "session.refused", "redelivery.started",
+    "redelivery.output", "redelivery.completed", "redelivery.failed",
 )  # fmt: skip
 
 
@@ -59,6 +61,7 @@ def terms_in(settings: AgentConfig, name: str, today: str) -> Terms:
                 explained(policy, today),
                 laws,
                 settings.retention.contracts_days,
+                settings.retention.kept_days,
             )
     raise IsthmusError(
         Reason.UNKNOWN_DATASET,
@@ -73,6 +76,8 @@ async def dataset_report(
 ) -> DatasetReport:
     """Of questions and refusals from `since` to before `until` (seconds)."""
     terms = terms_in(settings, name, day_of(clock.now()))
+    if published := await database.editions.of(terms.dataset.name):  # the newest is on offer, whatever the file says
+        terms = replace(terms, dataset=replace(terms.dataset, edition=published[-1].edition))
     return await report_under(database, terms, await _operators(database, settings, clock), clock, since, until)
 
 
@@ -83,7 +88,7 @@ async def report_under(
     full = terms.dataset.name
     head = await database.audit.head()
     facts = await _facts(database, head.size)
-    completed = [position for position, fact in facts if fact.kind == "session.completed"]
+    completed = [position for position, fact in facts if fact.kind in SIGNED]
     known = Known(
         approved=await _approved(database, since, until),
         taken=[_taken(answer, full) for answer in await database.reports.answers(full)],

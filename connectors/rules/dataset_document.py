@@ -197,6 +197,7 @@ def _kept(made: DatasetReport) -> Facts:
         "Retention",
         (
             ("Contracts", f"{made.contracts_days} days, so those of before {_first_day(made)} are gone"),
+            ("Output shares that answer repeats", f"{made.kept_days} days, at agents with seats, sealed to themselves"),
             ("Ledger", "for ever: without an answer in it, a question that differs by one person would pass"),
             ("Digests of contracts that were run", "for ever: so that none runs twice"),
             ("Audit log", "for ever: it would not verify with a hole in it"),

@@ -20,11 +20,15 @@ from gateway.domain.offer import Operator
 from gateway.domain.records import record
 from gateway.rules import wording
 
+# The records over which a receipt is signed.
+SIGNED = ("session.completed", "redelivery.completed")
+
 
 class Outcome(StrEnum):
     """How it ended at this agent; whether the recipient could open it, its own gateway knows."""
 
     RELEASED = "released"
+    REPEATED = "delivered again"
     FAILED = "failed"
     REFUSED = "refused"
     NOT_RUN = "not run"
@@ -126,6 +130,7 @@ class DatasetReport:
     budgets: tuple[Budget, ...]
     inferences: tuple[Inference, ...]
     contracts_days: int
+    kept_days: int
     log_size: int
     log_root: str
 
@@ -139,6 +144,7 @@ class Terms:
     explained: tuple[tuple[str, str], ...]
     legal_bases: Mapping[str, str]
     contracts_days: int
+    kept_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,7 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
         budgets=(budget,),
         inferences=inferences(known.taken, max(2, terms.dataset.terms.minimum_cell), budget.left),
         contracts_days=terms.contracts_days,
+        kept_days=terms.kept_days,
         log_size=known.head.size,
         log_root=known.head.root,
     )
@@ -225,7 +232,7 @@ def _asked(
     asked, name = body.query, terms.dataset.name
     where = _jurisdiction(body.initiator, known.operators)
     outcome, why = _outcome(body, facts, now)
-    receipt = next((position for position, fact in facts if fact.kind == "session.completed"), None)
+    receipt = next((position for position, fact in facts if fact.kind in SIGNED), None)
     earlier = first.get(kept.question, "")
     return Asked(
         contract=kept.digest,
@@ -270,12 +277,15 @@ def _jurisdiction(entity: str, operators: Mapping[str, Operator]) -> str:
 
 def _outcome(body: Contract, facts: Sequence[tuple[int, Fact]], now: int) -> tuple[Outcome, str]:
     said = {fact.kind: fact.detail for _, fact in facts}
-    left = "; output shares had left by then" if "session.output" in said else ""
+    left = "; output shares had left by then" if {"session.output", "redelivery.output"} & set(said) else ""
     if "session.completed" in said:
         return Outcome.RELEASED, ""
-    if "session.failed" in said:
-        return Outcome.FAILED, said["session.failed"] + left
-    if "session.started" in said:
+    if "redelivery.completed" in said:
+        return Outcome.REPEATED, "from the output shares that were kept; nothing was computed, and it cost nothing"
+    for kind in ("session.failed", "redelivery.failed"):
+        if kind in said:
+            return Outcome.FAILED, said[kind] + left
+    if {"session.started", "redelivery.started"} & set(said):
         return Outcome.FAILED, "the agent was stopped in mid-session" + left
     for kind in ("session.refused", "ledger.refused"):
         if kind in said:

@@ -28,7 +28,8 @@ def test_a_question_stands_in_the_reports_of_its_owner_and_of_every_gateway(shel
     told = done.json
     assert told["dataset"] == LA
     (mine,) = [item for item in told["asked"] if item["contract"] == run.json["contract"]]
-    assert (mine["requester"], mine["initiator"], mine["outcome"]) == ("analyst", "https://care.example", "released")
+    assert (mine["requester"], mine["initiator"]) == ("analyst", "https://care.example")
+    assert mine["outcome"] in ("released", "delivered again")  # whoever asked first
     assert [to["jurisdiction"] for to in mine["recipients"]] == ["GB"]
     (receipt,) = [one for one in run.json["receipt"]["audit_heads"] if one["entity"] == "https://care.example"]
     assert (mine["record"] + 1, mine["head"]) == (receipt["size"], receipt["root"])

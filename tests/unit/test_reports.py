@@ -27,6 +27,7 @@ from gateway.domain.query import Limits as Wished
 from gateway.edges.documents import Writer
 from gateway.edges.keys import new_signing_key
 from gateway.edges.store.database import Database
+from gateway.edges.store.editions import StoredEdition
 from gateway.ports import Clock
 from gateway.rules.canonical import question
 from gateway.rules.contract import stored_contract
@@ -90,7 +91,7 @@ class Diary:
         return contract
 
     async def report(self, since: int = 0, until: int = 1 << 32) -> DatasetReport:
-        terms = Terms(self.holding.dataset, self.holding.questions, (("Holds", "version 1"),), {}, 1826)
+        terms = Terms(self.holding.dataset, self.holding.questions, (("Holds", "version 1"),), {}, 1826, 365)
         return await report_under(self.database, terms, OPERATORS, cast(Clock, self.clock), since, until)
 
 
@@ -171,6 +172,23 @@ async def test_numbers_agree_with_ledger_and_log(diary: Diary) -> None:
     assert len(made.asked) == sum(fact.kind == "contract.approved" for fact in facts) == 3
     assert (made.log_size, made.log_root) == (head.size, head.root)
     assert made.log_size == len(facts)
+
+
+async def test_a_repeat_from_kept_shares_is_told_as_one_with_its_own_receipt(diary: Diary) -> None:
+    first = await diary.release(asked())
+    again = diary.contract(asked(title="In other words"))
+    await diary.approve(again)
+    await diary.note(again, "redelivery.started", "redelivery.output", "redelivery.completed")
+    broken = diary.contract(asked(title="Once more"))
+    await diary.approve(broken)
+    await diary.note(broken, "redelivery.started", detail="contract consumed")
+    await diary.note(broken, "redelivery.failed", detail="INCONSISTENT_SHARES, UNDETERMINED: wrong")
+    told = {item.contract: item for item in (await diary.report()).asked}
+    assert (told[again.digest].outcome, told[again.digest].repeats) == (Outcome.REPEATED, first.digest)
+    assert told[again.digest].record is not None and told[again.digest].head != told[first.digest].head
+    assert (told[broken.digest].outcome, told[broken.digest].why) == (
+        Outcome.FAILED, "INCONSISTENT_SHARES, UNDETERMINED: wrong",
+    )  # fmt: skip
 
 
 async def test_a_period_bounds_questions_and_refusals_and_not_what_is_left(diary: Diary) -> None:
@@ -290,7 +308,24 @@ def test_a_dataset_that_is_not_configured_is_named_with_the_nearest(tmp_path: Pa
     settings = load(AgentConfig, samples / "agent.toml")
     terms = terms_in(settings, "shelters", "2026-01-01")
     assert terms_in(settings, terms.dataset.name, "2026-01-01") == terms
-    assert terms.contracts_days == 1826
+    assert (terms.contracts_days, terms.kept_days) == (1826, 365)
     with pytest.raises(IsthmusError) as unknown:
         terms_in(settings, "spaces/care.example/datasets/shelter", "2026-01-01")
     assert unknown.value.reason is Reason.UNKNOWN_DATASET and "shelters" in unknown.value.advice
+
+
+async def test_what_is_left_is_of_the_newest_published_edition(tmp_path: Path) -> None:
+    from connectors.config import AgentConfig
+    from connectors.reporting import dataset_report
+    from gateway.config import load
+
+    samples = Path(__file__).parents[2] / "deploy" / "samples"
+    settings = load(AgentConfig, samples / "agent.toml").model_copy(update={"anchors": ()})
+    clock = cast(Clock, FakeClock(NOW))
+    async with await Database.open(f"sqlite+aiosqlite:///{tmp_path}/agent.db") as database:
+        before = await dataset_report(database, settings, clock, "shelters", 0, NOW + 1)
+        edition = StoredEdition(before.dataset, 1, "2026-9", NOW, "5" * 64, 64, b"", "")
+        assert await database.editions.publish(edition, (), [])
+        after = await dataset_report(database, settings, clock, "shelters", 0, NOW + 1)
+    assert [budget.name for budget in after.budgets] == ["different questions on edition 2026-9"]
+    assert before.budgets != after.budgets
