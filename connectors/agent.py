@@ -25,6 +25,7 @@ from connectors.holdings import Holding, read_rows
 from connectors.keeping import Keeper
 from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers, in_uniform_time
+from connectors.noise_seeds import noise_seed
 from connectors.offering import of_holdings
 from connectors.redelivery import Redelivery
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
@@ -202,6 +203,7 @@ class Agent:
                 spend=lambda: self._spend(contract),
                 receipt=lambda outputs, summary: self._receipt(contract, "session.completed", outputs, summary),
                 storage_key=self.keeper.storage_key,
+                noise_seed=noise_seed(contract.body, self.own.entity, self.holdings),
             )
         self._sessions[contract.body.session] = (session, signed)
         # Something may have been revoked, or a policy changed, before anybody could find this session.
@@ -401,6 +403,7 @@ class Agent:
                 "outputs": outputs,
                 "minimum_cell": limits.minimum_cell,
                 "zero_is_small": limits.zero_is_small,
+                **({} if limits.epsilon is None else {"epsilon": limits.epsilon}),
                 "tree_size": head.size,
                 "tree_head": head.root,
                 **summary,

@@ -36,7 +36,7 @@ from gateway.edges.audit_heads import own_promises
 from gateway.edges.channels import Channels
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Reader, Writer
-from gateway.edges.federation import Federation
+from gateway.edges.federation import Federation, operator_of
 from gateway.edges.grpc import peer_convert as convert
 from gateway.edges.logging import configure_logging
 from gateway.edges.memory import set_aside
@@ -258,7 +258,13 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         await trust.restore()
         writer = Writer(settings.entity, rings.contract.active, clock, ids)
         own = own_part(settings.entity, holdings, settings.seats)
-        ledgers = Ledgers(settings.entity, holdings, database.ledger, clock)
+        ledgers = Ledgers(
+            settings.entity,
+            holdings,
+            database.ledger,
+            clock,
+            lambda: {entity.entity_id: operator_of(entity) for entity in trust.entities()},
+        )
         private, days = storage_key(settings.keys.storage), settings.retention.kept_days
         keeper = Keeper(settings.entity, database.kept, revocations.of_contract, clock, private, days)
         agent = Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock, keeper)

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 from connectors.engine.confinement import DEFAULT_MEMORY_MIB
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
+from gateway.rules import noise
 from gateway.rules.codelists import ANYWHERE, COUNTRIES, LEGAL_BASES, NATIONAL_LAW, PURPOSES, ROLES, UNION
 from gateway.rules.offers import MAX_NUMBER
 from gateway.rules.planning import PROGRAM_OF
@@ -57,6 +58,16 @@ def _answered(codes: tuple[str, ...]) -> tuple[str, ...]:
 
 def _statistics(names: tuple[str, ...]) -> tuple[str, ...]:
     return _known(names, PROGRAM_OF)
+
+
+def _epsilon(amount: str) -> str:
+    noise.epsilon(amount)
+    return amount
+
+
+def _budget(amount: str) -> str:
+    noise.budget(amount)
+    return amount
 
 
 Some = Field(min_length=1)
@@ -161,6 +172,23 @@ class SpaceRolesConfig(Strict):
     roles: Annotated[tuple[str, ...], Some, AfterValidator(_answered)]
 
 
+class PrivacyConfig(Strict):
+    """Noise for differential privacy: `epsilon` of one question at most, `budget` of one operator and `total` of all,
+    for the life of the dataset; decimals in quotes. Without `required`, questions without noise are answered too."""
+
+    epsilon: Annotated[str, AfterValidator(_epsilon)]
+    budget: Annotated[str, AfterValidator(_budget)]
+    total: Annotated[str, AfterValidator(_budget)] | None = None
+    required: bool = True
+
+    @model_validator(mode="after")
+    def _takes_one(self) -> PrivacyConfig:
+        for name in ("budget", "total"):
+            if (amount := getattr(self, name)) is not None and noise.units(amount) < noise.units(self.epsilon):
+                raise ValueError(f"{name} takes no question of an epsilon of {self.epsilon}")
+        return self
+
+
 class PolicyConfig(Strict):
     """A policy: who may ask what of a dataset. `spaces` are entity IDs of initiators; "*" allows every peer. A column
     without a rule is open to all who may ask. `questions` is how many different ones an edition answers, whoever asks.
@@ -186,6 +214,7 @@ class PolicyConfig(Strict):
     demo_view: bool = False
     dominance: Annotated[int, Field(ge=1, le=MAX_DOMINANCE)] | None = None
     rounding: Annotated[int, Field(ge=2, le=MAX_ROUNDING)] | None = None
+    privacy: PrivacyConfig | None = None
     roles: Annotated[tuple[str, ...], Some, AfterValidator(_answered)] = (ANYBODY,)
     space_roles: tuple[SpaceRolesConfig, ...] = ()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from connectors.config import ColumnRuleConfig, PolicyConfig
 from connectors.rules.columns import ColumnRule, Use
+from gateway.rules import noise
 from gateway.rules.codelists import ANYWHERE, LEGAL_BASES, PURPOSES, ROLES, UNION
 from gateway.rules.roles import ANYBODY
 
@@ -22,6 +23,7 @@ def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:
         ("On the basis of", "; ".join(f"{code} ({laws[code]})" for code in policy.legal_bases)),
         ("Answers", ", ".join(policy.statistics)),
         ("Cells", _cells(policy)),
+        ("Noise", _noise(policy)),
         ("Computed by", _seats(policy)),
         ("Programs", ", ".join(policy.programs) or "any that its space offers"),
         ("Results go to", _transfer(policy.transfer)),
@@ -67,6 +69,22 @@ def _cells(policy: PolicyConfig) -> str:
         said += f"; the others are rounded to multiples of {policy.rounding}"
     exact = ", ".join(policy.exact_statistics)
     return said + (f"; exact where a requester asks for that: {exact}" if exact else "")
+
+
+def _noise(policy: PolicyConfig) -> str:
+    terms = policy.privacy
+    if terms is None:
+        return "none: what is asked with noise is refused"
+    table = noise.of(terms.epsilon)
+    said = "every count has some" if terms.required else "where it is asked for"
+    said += (
+        f", for an epsilon of {terms.epsilon} at most, for which counts are off by at most {table.within()} with "
+        "95 percent; "
+        f"all questions of one operator together cost at most {terms.budget}"
+    )
+    said += f", of everybody {terms.total}" if terms.total is not None else ""
+    said += ", over the life of the dataset"
+    return said + "; with noise, what one provider has of a cell hides nothing, the least count still does"
 
 
 def _seats(policy: PolicyConfig) -> str:

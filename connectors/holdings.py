@@ -118,7 +118,9 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     lists: list[tuple[int, Sequence[tuple[str | int | None, ...]]]] = []
     keys: tuple[Column, ...] = ()
     grouped: tuple[Column, ...] = ()
-    for index, source in enumerate(contract.query.sources):
+    # By name: which code a person has may not depend on the order in which a question names its sources, or it and its
+    # repeat in another order would differ by a few people.
+    for index, source in sorted(enumerate(contract.query.sources), key=lambda item: item[1].dataset):
         if source.dataset not in inputs:
             continue
         holding = holdings[source.dataset]

@@ -9,20 +9,25 @@ objection there was; the objection is in this agent's audit log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyroaring import BitMap
 
 from connectors.holdings import Holding, row_hashes
 from connectors.known_rows import KnownRows, identities_of, stored
+from connectors.rules.budgets import Budget, Left, Spent, left
 from connectors.rules.ledger import Answer, Ledger, Objection, Terms
 from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.offer import Operator
 from gateway.edges.store.ledger import Answered, StoredAnswer, StoredLedger
 from gateway.ports import Clock
+from gateway.rules import noise
 from gateway.rules.canonical import question, table
+from gateway.rules.seats import hands
 
 DAY = 24 * 60 * 60
 # Refusals that depend on rows, of one asking space within a day; each tells it a little.
@@ -42,7 +47,8 @@ class _Book(KnownRows):
     def read(self, news: Sequence[StoredAnswer]) -> None:
         for one in news:
             rows = BitMap.deserialize(one.rows)
-            self.ledger.add(Answer(one.question, one.edition, frozenset(one.sources), rows, one.table))
+            answer = Answer(one.question, one.edition, frozenset(one.sources), rows, one.table, one.charge, one.asker)
+            self.ledger.add(answer)
             self.last = one.number
 
 
@@ -57,8 +63,17 @@ class _Held:
 class Ledgers:
     """The ledgers of one agent. `hold` before approving, then `answer` before inputs leave, or `let_go`."""
 
-    def __init__(self, entity: str, holdings: Mapping[str, Holding], store: StoredLedger, clock: Clock) -> None:
+    def __init__(
+        self,
+        entity: str,
+        holdings: Mapping[str, Holding],
+        store: StoredLedger,
+        clock: Clock,
+        operators: Callable[[], Mapping[str, Operator]] = dict,
+    ) -> None:
+        """`operators` are those believed now: who is in one operator's hands has one privacy budget."""
         self._entity, self._holdings, self._store, self._clock = entity, holdings, store, clock
+        self._operators = operators
         self._books: dict[str, _Book] = {}
         # What is agreed on and not answered yet, by contract digest.
         self._held: dict[str, _Held] = {}
@@ -83,6 +98,7 @@ class Ledgers:
                 advice="Ask again tomorrow, for coarser groups",
             )
         asked, shown = question(body), table(body)
+        charge = 0 if body.limits.epsilon is None else noise.epsilon(body.limits.epsilon)
         async with self._turn:
             self._held = {digest: held for digest, held in self._held.items() if held.until >= self._clock.now()}
             if all([(await self._book(item.dataset)).ledger.knows(asked) for item in provider.inputs]):
@@ -94,7 +110,13 @@ class Ledgers:
         async with self._turn:
             answers = {
                 item.dataset: Answer(
-                    asked, item.edition, sources, await self._rows(item.dataset, found[item.dataset]), shown
+                    asked,
+                    item.edition,
+                    sources,
+                    await self._rows(item.dataset, found[item.dataset]),
+                    shown,
+                    charge,
+                    body.initiator,
                 )
                 for item in provider.inputs
             }
@@ -132,6 +154,15 @@ class Ledgers:
             for name in held.answers:
                 self._books[name].read(await self._store.answers(name, self._books[name].last))
 
+    async def left(self, dataset: str, asker: str) -> Left | None:
+        """What is left of a dataset's privacy budget for the operator of the space `asker`, of what is answered; None
+        where nothing is answered with noise. KeyError for a dataset that is not held here."""
+        budget = Budget.of(self._holdings[dataset].dataset.terms.privacy)
+        if budget is None:
+            return None
+        spent = Spent(Counter(await self._store.charges(dataset)))
+        return left(budget, spent, asker, hands(self._operators().values()))
+
     def let_go(self, digest: str) -> None:
         """The contract will not be run; of one that was answered this changes nothing."""
         self._held.pop(digest, None)
@@ -146,15 +177,20 @@ class Ledgers:
                 answer.table,
                 answer.rows.serialize(),
                 self._books[name].last,
+                answer.charge,
+                answer.asker,
             )
             for name, answer in held.answers.items()
         ]
 
     def _objection(self, name: str, answer: Answer) -> Objection | None:
         holding = self._holdings[name]
-        terms = Terms(holding.dataset.terms.minimum_cell, holding.dataset.terms.zero_is_small, holding.questions)
+        public = holding.dataset.terms
+        budget = Budget.of(public.privacy)
+        terms = Terms(public.minimum_cell, public.zero_is_small, holding.questions, budget)
         held = [other.answers[name] for other in self._held.values() if name in other.answers]
-        return self._books[name].ledger.objection(answer, terms, held)
+        together = hands(self._operators().values()) if answer.charge else {}
+        return self._books[name].ledger.objection(answer, terms, held, together)
 
     async def _rows(self, name: str, hashes: Sequence[bytes]) -> BitMap:
         """The numbers of these rows; those that the ledger has not seen get theirs now."""

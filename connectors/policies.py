@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.config import DatasetConfig, PolicyConfig
+from connectors.config import DatasetConfig, PolicyConfig, PrivacyConfig
 from connectors.rules.columns import ColumnRule, Use
-from gateway.domain.dataset import Code, Column, Dataset, Edition, Terms
+from gateway.domain.dataset import Code, Column, Dataset, Edition, Privacy, Terms
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.rules import noise
 from gateway.rules.text import nearest
 
 
@@ -59,7 +60,14 @@ def terms_of(policy: PolicyConfig) -> Terms:
         dominance=policy.dominance,
         rounding=policy.rounding,
         roles=policy.roles,
+        privacy=None if policy.privacy is None else _privacy(policy.privacy),
     )
+
+
+def _privacy(given: PrivacyConfig) -> Privacy:
+    """Each amount in the one way to write it."""
+    total = None if given.total is None else noise.text(noise.units(given.total))
+    return Privacy(noise.text(noise.units(given.epsilon)), noise.text(noise.units(given.budget)), total, given.required)
 
 
 def roles_of(policy: PolicyConfig) -> dict[str, tuple[str, ...]]:

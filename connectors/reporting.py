@@ -133,6 +133,8 @@ def _taken(answer: GivenAnswer, dataset: str) -> Taken:
         frozenset(answer.sources),
         answer.table,
         BitMap.deserialize(answer.rows),
+        charge=answer.charge,
+        asker=answer.asker,
     )
     if not answer.signed:
         return taken

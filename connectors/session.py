@@ -101,6 +101,8 @@ class Session:
     spend: Callable[[], Awaitable[None]]
     # Signs the receipt over the digests of the sealed output shares and the summary of the run.
     receipt: Callable[[list[str], dict[str, Any]], Awaitable[str]]
+    # What its noise is expanded from, where the contract has noise.
+    noise_seed: bytes = field(default=b"", repr=False)
     # The agent's public key, to which parties seal their output shares once more; empty where none are kept.
     storage_key: bytes = b""
     # What they sealed to it, by pid, once the session is complete here.
@@ -260,6 +262,7 @@ class Session:
                 parameters=json.loads(body.program.parameters),
                 bound=body.providers[index].row_bound,
                 rows=InputRows(linked.keys, linked.lists, linked.codes),
+                noise_seed=self.noise_seed,
             )
         except InputRejected as rejected:
             raise IsthmusError(

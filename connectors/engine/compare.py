@@ -3,7 +3,8 @@
 Invariants: nothing is opened; rounds and sizes follow from public bounds alone.
 
 On bits: a bit decides (`less`: y and not x) or is equal, and (decides, is equal) combine like carries (adders.py).
-1 + ceil(log2 L) rounds, under 3 L ANDs; equality alone is an AND tree, ceil(log2 L) rounds, L - 1 ANDs.
+1 + ceil(log2 L) rounds, under 3 L ANDs; a round and L ANDs less with public y. Equality alone is an AND tree,
+ceil(log2 L) rounds, L - 1 ANDs.
 
 On field elements |x| < 2^l, as two numbers with x + 2^l = ((a + b) >> 1) mod 2^(l + 1), or mod 2^l (adders.py).
 Negative: bit l is 0, for which the carry into it is enough. Zero: the bits below l are 0. That takes no carries: if all
@@ -26,7 +27,7 @@ from connectors.engine.adders import (
     two_numbers,
     two_numbers_cost,
 )
-from connectors.engine.bits import and_, and_cost, invert, words_for
+from connectors.engine.bits import and_, and_cost, invert, words_for, xor_public
 from connectors.engine.cost import Cost, Shape, in_blocks
 from connectors.engine.field import Array, add, sub
 from connectors.engine.lanes import blocks, joined
@@ -55,6 +56,11 @@ async def less(rt: "Engine", x: Array, y: Array, step: str) -> Array:
     either = x ^ y
     smaller = await and_(rt, either, y, step)
     return await carry_of(rt, smaller, invert(rt, either[:, 1:]), step)
+
+
+async def less_public(rt: "Engine", x: Array, y: Array, step: str) -> Array:
+    """[x < y] as a plane [S, W], of planes x [S, L, W] and planes y [L, W] that all know. ceil(log2 L) rounds."""
+    return await carry_of(rt, invert(rt, x) & y, invert(rt, xor_public(rt, x, y)[:, 1:]), step)
 
 
 async def negative(rt: "Engine", x: Array, bits: int, step: str) -> Array:
@@ -111,6 +117,10 @@ equal_cost = all_of_cost
 
 def less_cost(shape: Shape, width: int, n: int) -> Cost:
     return and_cost(shape, width * words_for(n)) + carry_of_cost(shape, width, n)
+
+
+def less_public_cost(shape: Shape, width: int, n: int) -> Cost:
+    return carry_of_cost(shape, width, n)
 
 
 def negative_cost(shape: Shape, bits: int, n: int) -> Cost:

@@ -7,7 +7,8 @@ party collects with `Inbox`. No MPyC and no kernel here.
 
 Rows are shared as the XOR of one array of words per group of m - t seats, each known to that group alone
 (replicated or CNF sharing: Ito, Saito, Nishizeki 1987; bits.py computes on it). Every group but the first gets a
-seed of 32 bytes that its array is expanded from; the first gets the array that is left, in words.
+seed of 32 bytes that its array is expanded from; the first gets the array that is left, in words. Behind the rows
+stand the uniform bits that a provider puts in where there is noise (noise.py).
 """
 
 import secrets
@@ -19,7 +20,7 @@ import numpy as np
 
 from connectors.engine import programs
 from connectors.engine.cost import Shape
-from connectors.engine.errors import Abort, Culprit, SessionAborted
+from connectors.engine.errors import Abort, Culprit, InputRejected, SessionAborted
 from connectors.engine.randomness import KEY_BYTES, Stream
 from connectors.engine.rows import InputRows, Parameters, Words
 from connectors.engine.wire import ELEMENT_BYTES
@@ -78,12 +79,18 @@ def seal_inputs(
     parameters: Parameters,
     bound: int,
     rows: InputRows,
+    noise_seed: bytes = b"",
 ) -> dict[int, list[bytes]]:
-    """Chunks for each seat (pid -> in order). Raises InputRejected naming the field that does not fit,
-    KeyError for the program.
+    """Chunks for each seat (pid -> in order). `noise_seed`: 32 bytes where the parameters have noise. Raises
+    InputRejected naming the field that does not fit, KeyError for the program.
     """
-    shape = Shape(len(seats), (len(seats) - 1) // 2)
-    shares = split(programs.PROGRAMS[program].encode(parameters, rows, bound, secrets.token_bytes), shape)
+    shape, named = Shape(len(seats), (len(seats) - 1) // 2), programs.PROGRAMS[program]
+    words = named.encode(parameters, rows, bound, secrets.token_bytes).reshape(-1)
+    if named.noise_words(parameters):
+        if len(noise_seed) != KEY_BYTES:
+            raise InputRejected("noise", f"takes a seed of {KEY_BYTES} bytes")
+        words = np.concatenate([words, named.own_noise(parameters, noise_seed)])
+    shares = split(words, shape)
     sealed = {}
     for pid, seat in seats.items():
         pieces = [shares[pid][start : start + _PLAIN] for start in range(0, len(shares[pid]), _PLAIN)]
@@ -110,12 +117,14 @@ class Inbox:
         shape: Shape,
         words: int,
         bound: int,
+        noise: int = 0,
     ) -> None:
         self._culprit = Culprit("provider", index)
         self._entity, self._public, self._transcript = entity, public_key, transcript
         self._pid, self._private = pid, private_key
         self._shape, self._words, self._bound = shape, words, bound
-        self._want = length(pid, shape, words, bound)
+        self._noise = noise
+        self._want = length(pid, shape, 1, words * bound + noise)
         self._pieces: list[bytes] = []
         self._have = 0
         self.complete = False
@@ -147,10 +156,14 @@ class Inbox:
             raise SessionAborted(Abort.WRONG_LENGTH, text, self._culprit, "input")
         self.complete = final
 
-    def shares(self) -> Words:
-        """[S, C, bound]: words of the rows, by this seat's groups in order. Once: the chunks are let go."""
+    def shares(self) -> tuple[Words, Words]:
+        """[S, C, bound]: words of the rows, by this seat's groups in order; and [S, noise]: the uniform bits behind
+        them. Once: the chunks are let go.
+        """
         pieces, self._pieces = self._pieces, []
-        return join(b"".join(pieces), self._pid, self._shape, self._words, self._bound)
+        rows = self._words * self._bound
+        words = join(b"".join(pieces), self._pid, self._shape, 1, rows + self._noise)[:, 0]
+        return words[:, :rows].reshape(len(words), self._words, self._bound), words[:, rows:]
 
     def _refused(self, what: str) -> SessionAborted:
         return SessionAborted(Abort.BAD_INPUT, f"provider {self._culprit.index} {what}", self._culprit, "input")

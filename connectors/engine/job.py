@@ -60,6 +60,7 @@ class Job:
     keeper: Keeper | None
     cost: Cost
     words: int
+    noise: int
 
 
 def read(body: bytes) -> Job:
@@ -97,6 +98,7 @@ def read(body: bytes) -> Job:
         keeper = None if raw["keeper"] is None else _keeper(raw["keeper"])
         parameters = raw["parameters"]
         cost, words = program.cost(parameters, bounds, shape), program.words(parameters)
+        noise = program.noise_words(parameters)
         if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
             raise _bad(f"a message would hold {cost.largest} elements, too many for one frame")
     except InputRejected as exc:
@@ -119,6 +121,7 @@ def read(body: bytes) -> Job:
         keeper=keeper,
         cost=cost,
         words=words,
+        noise=noise,
     )
 
 

@@ -42,7 +42,7 @@ WORDS = 1 << 16  # in one message of products of bits
 @dataclass(frozen=True, slots=True)
 class Linked:
     """Rows in the order of their keys, as planes [S, L, W]: whether a row is `real`, its `payload`, `providers` (whose
-    row it is, if it is real; empty for an exact release), whether the next row has the same key (`same_next`), and
+    row it is, if it is real; empty where it does not matter), whether the next row has the same key (`same_next`), and
     whether it is the `first` of its key.
     """
 
@@ -56,8 +56,8 @@ class Linked:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where things stand in a row that is sorted, from its lowest bit: the provider's number, whether the row is not
-    real, the key, whether it is real, the payload, and for each provider whether it is one of its real rows (unless
-    release is exact).
+    real, the key, whether it is real, the payload, and for each provider whether it is one of its real rows (where
+    that matters).
     """
 
     providers: int
@@ -90,12 +90,15 @@ class Layout:
 
 
 def layout(payload: int, providers: int, limits: Limits) -> Layout:
-    return Layout(providers, payload, 0 if limits.exact else providers)
+    return Layout(providers, payload, providers if limits.by_provider else 0)
 
 
-async def link(rt: "Engine", inputs: Sequence[Array], payload: int, limits: Limits) -> Linked:
-    """`inputs`: per provider shares [S, C, bound] of rows as `rows.pack` makes them, with `payload` bits of payload."""
-    await check_well_formed(rt, inputs)
+async def link(
+    rt: "Engine", inputs: Sequence[Array], payload: int, limits: Limits, noise: Sequence[Array] = ()
+) -> Linked:
+    """`inputs`: per provider shares [S, C, bound] of rows as `rows.pack` makes them, with `payload` bits of payload;
+    `noise`: what else a provider put in [S, n], which is only checked here."""
+    await check_well_formed(rt, inputs, noise)
     at = layout(payload, len(inputs), limits)
     rows = np.concatenate([_laid_out(rt, at, p, shares) for p, shares in enumerate(inputs)], axis=-1)
     flags = planes(await sort(rt, rows, at.real, SORT), at.bits)

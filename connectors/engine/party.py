@@ -135,6 +135,7 @@ class Session(asyncio.Protocol):
                 shape=job.shape,
                 words=job.words,
                 bound=provider.bound,
+                noise=job.noise,
             )
             for i, provider in enumerate(job.providers)
         ]
@@ -145,7 +146,8 @@ class Session(asyncio.Protocol):
             self._deliver(kind, body)
         await engine.start()
         await self._inputs
-        result = await job.program.run(engine, job.parameters, [inbox.shares() for inbox in self._inboxes])
+        rows, uniform = zip(*(inbox.shares() for inbox in self._inboxes), strict=True)
+        result = await job.program.run(engine, job.parameters, rows, uniform if job.noise else ())
         engine.finish()
         self._writer.write(FromParty.OUTPUT_READY)
         await self._go

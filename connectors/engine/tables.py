@@ -49,8 +49,8 @@ ALL = 100  # percent
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Minimum cell (0 or 1: exact release, with no limit at all), whether zero counts as small, the cells that are
-    zero by their codes, the percentage of a cell that one provider may have (100: any), and what counts are rounded to
-    multiples of (1: nothing).
+    zero by their codes, the percentage of a cell that one provider may have (100: any), what counts are rounded to
+    multiples of (1: nothing), and the table of coins for noise (empty: none; noise.py has the limits with it).
     """
 
     minimum: int
@@ -58,10 +58,16 @@ class Limits:
     structural: frozenset[int] = frozenset()
     dominance: int = ALL
     rounding: int = 1
+    coins: tuple[int, ...] = ()
 
     @property
     def exact(self) -> bool:
         return self.minimum <= 1
+
+    @property
+    def by_provider(self) -> bool:
+        """Whether it matters what each provider has of a cell."""
+        return not self.exact and not self.coins
 
     @property
     def dominates(self) -> bool:
@@ -223,6 +229,11 @@ def count_people_cost(shape: Shape, n: int, bits: int, places: Sequence[int], we
     return counting + reshare_cost(shape, len(halves.lows) * highs)
 
 
+def rounded_cost(shape: Shape, n: int, cells: int, base: int) -> Cost:
+    at = _division(n, base)
+    return to_bits_cost(shape, at.product, cells) + to_field_cost(shape, at.product - at.shift, cells)
+
+
 def limited_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limits) -> Cost:
     fresh_shares = reshare_cost(shape, 2 * cells)
     if limits.exact:
@@ -232,7 +243,6 @@ def limited_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limit
     if limits.dominates:
         tests += negative_cost(shape, _dominance_bits(n), providers * ROWS * words_for(cells))
     if limits.rounding > 1:
-        at = _division(n, limits.rounding)
-        tests += to_bits_cost(shape, at.product, cells) + to_field_cost(shape, at.product - at.shift, cells)
+        tests += rounded_cost(shape, n, cells, limits.rounding)
     conditions = 1 + (1 + limits.dominates) * providers
     return tests + all_of_cost(shape, conditions, cells) + to_field_cost(shape, 1, cells) + fresh_shares

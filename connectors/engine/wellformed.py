@@ -18,6 +18,7 @@ Nothing else about an input has to be checked, since nothing else can be wrong w
   is not real is on no list, in no cell and nobody's. Nor does it take the place of a real row with its key, since a
   person is counted at its first row and real ones come first.
 - A real row on no list makes the person nobody's in overlap, and adds to no provider's part of a cell.
+- Bits for noise (noise.py) may be any: with one provider's that are uniform, the XOR of all is.
 - Bits above the payload are cut off where providers' flags go (linking.py).
 - An index that no code has is in no cell, since a cell is the AND of the bits of its own index.
 
@@ -56,15 +57,17 @@ STEP, ORDER = "linking: check inputs", "linking: check order of keys"
 BLOCK = 1 << 10  # words of a plane in one lane, where keys are compared
 
 
-async def check_well_formed(rt: "Engine", inputs: Sequence[Array]) -> None:
-    """`inputs`: per provider shares [S, C, bound] of its rows. Raises SessionAborted."""
-    await _one_input(rt, inputs)
+async def check_well_formed(rt: "Engine", inputs: Sequence[Array], noise: Sequence[Array] = ()) -> None:
+    """`inputs`: per provider shares [S, C, bound] of its rows; `noise`: [S, n] of the uniform bits that it puts in
+    beside them, if any. Raises SessionAborted."""
+    await _one_input(rt, inputs, noise)
     await _ascending(rt, inputs)
 
 
-async def _one_input(rt: "Engine", inputs: Sequence[Array]) -> None:
+async def _one_input(rt: "Engine", inputs: Sequence[Array], noise: Sequence[Array]) -> None:
     rt.advance()
-    shares = [[digest(share) for share in provider] for provider in inputs]
+    parts = zip(inputs, noise, strict=True) if noise else ((rows,) for rows in inputs)
+    shares = [[digest(*share) for share in zip(*part, strict=True)] for part in parts]
     common = {peer: _common(rt, shares, peer) for peer in rt.peers}
     theirs = await rt.exchange(common, {peer: mine.size for peer, mine in common.items()}, STEP, bits=rt.peers)
     for peer, mine in common.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from connectors.rules.inference import Inference
 from connectors.rules.reporting import Asked, Budget, DatasetReport
 from gateway.domain.document import Block, Document, Facts, Grid, Section
-from gateway.rules import wording
+from gateway.rules import noise, wording
 from gateway.rules.dates import day_of
 from gateway.rules.retention import moment
 
@@ -149,13 +149,18 @@ def _budgets(budgets: tuple[Budget, ...]) -> Grid:
     rows = tuple(
         (
             item.name,
-            str(item.spent),
-            UNLIMITED if item.allowed is None else str(item.allowed),
-            UNLIMITED if item.left is None else str(item.left),
+            _amount(item.spent, item.per),
+            UNLIMITED if item.allowed is None else _amount(item.allowed, item.per),
+            UNLIMITED if item.left is None else _amount(item.left, item.per),
         )
         for item in budgets
     )
     return Grid("Budgets", ("Of", "Spent", "Allowed", "Left"), rows, (1, 2, 3))
+
+
+def _amount(value: int, per: int) -> str:
+    """Exactly; what is divided is ε."""
+    return str(value) if per == 1 else noise.text(value)
 
 
 def _inferences(made: DatasetReport) -> tuple[Block, ...]:

@@ -19,6 +19,7 @@ from enum import StrEnum
 from pyroaring import BitMap
 
 from gateway.domain.records import record
+from gateway.rules import noise
 
 # Differences of fewer rows are told one by one: a table of so few people has small cells.
 FEW = 300
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     MARGIN = "margin by a filter"
     SOURCES = "same rows, other sources"
     COMBINATION = "combinations of several answers"
+    NOISE = "answers with noise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ class Taken:
     rows: BitMap
     counted: frozenset[str] | None = None
     filtered: frozenset[str] | None = None
+    # ε in units of `gateway.rules.noise`, 0 without noise, and the space that asked first.
+    charge: int = 0
+    asker: str = ""
 
 
 @record
@@ -78,7 +83,8 @@ class Inference:
 def inferences(answers: Sequence[Taken], least: int, left: int | None) -> tuple[Inference, ...]:
     """All kinds in a fixed order, those of which nothing is found too. `least` is the policy's least cell, `left` how
     many questions its present edition still answers (None: any number)."""
-    looked = sorted(answers, key=lambda answer: answer.at)[-COMPARED:]
+    # Of one with noise nothing is worked out exactly, beside whatever else it stands.
+    looked = sorted((answer for answer in answers if not answer.charge), key=lambda answer: answer.at)[-COMPARED:]
     pairs = list(_overlapping(looked))
     one_each = "Each question more costs one of those that are left" + (
         f": {left}." if left is not None else ", and the policy sets no number: it costs nothing."
@@ -93,7 +99,18 @@ def inferences(answers: Sequence[Taken], least: int, left: int | None) -> tuple[
     )  # fmt: skip
     found = [_told(kind, [pair for one, other, pair in pairs if rule(one, other, pair)], text, cost)
              for kind, rule, text, cost in said]  # fmt: skip
-    return (*found, _combined(looked, pairs, one_each))
+    return (*found, _combined(looked, pairs, one_each), _noised([answer for answer in answers if answer.charge]))
+
+
+def _noised(answers: Sequence[Taken]) -> Inference:
+    """By basic composition (connectors/rules/budgets.py)."""
+    spent = sum(answer.charge for answer in answers)
+    said = (
+        f"{len(answers)} answers have noise, for an epsilon of {noise.text(spent)} together. Whoever has all of them "
+        "can tell of one person no more than what so much of it allows, whatever else they know (docs/privacy.md)."
+    )
+    cost = "Each further one costs its epsilon of the privacy budget; none is answered beyond it."
+    return Inference(Kind.NOISE.value, len(answers), said if answers else _NONE + said, cost)
 
 
 _EXACT = (

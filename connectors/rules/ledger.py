@@ -11,15 +11,21 @@ whole. Two different tables of the same people have margins in common, at least 
 cells is what the hidden ones hold together, and one alone comes out exactly. So rows are shown in one table, whose
 margins are sums of its own shown cells. Clever combinations of three and more answers pass here; against those only a
 budget protects.
+
+A question with noise costs its ε of two budgets, of whoever asks and of all together (budgets.py). It is not held
+against other answers, nor others against it: a difference with it is noised by as much, whatever else is known, and
+every such answer has its price.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pyroaring import BitMap
+
+from connectors.rules.budgets import NOBODY, Budget, Spent, takes
 
 
 class Objection(StrEnum):
@@ -30,29 +36,34 @@ class Objection(StrEnum):
     TABLE = "an earlier answer shows the same rows in another table"
     SOURCE = "an earlier answer has the same rows here, and a source more or less"
     QUESTIONS = "the edition has answered as many questions as its policy allows"
+    BUDGET = "what is left of the privacy budget is less than the question's epsilon"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one question takes from one dataset. `question` is the digest of the canonical query over its editions,
     `sources` the names of all datasets that it is asked of, `rows` the numbers of the rows that pass its filters.
-    `table` says which table the people are counted into, under which limits; of one that hides no cell it is empty."""
+    `table` says which table the people are counted into, under which limits; of one that hides no cell it is empty.
+    `charge` is its ε in units of `gateway.rules.noise`, 0 without noise, and `asker` the space that asked first."""
 
     question: str
     edition: str
     sources: frozenset[str]
     rows: BitMap
     table: str = ""
+    charge: int = 0
+    asker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a dataset's policy says: its least cell, whether zero counts as small, and how many questions an edition
-    answers (None: any number)."""
+    """What a dataset's policy says: its least cell, whether zero counts as small, how many questions an edition
+    answers (None: any number), and its privacy budget (None: nothing is answered with noise)."""
 
     least: int
     zero_is_small: bool = False
     questions: int | None = None
+    budget: Budget | None = None
 
 
 class Ledger:
@@ -62,30 +73,40 @@ class Ledger:
         # By number of rows: sets whose sizes are far apart differ by as much at least.
         self._sizes: dict[int, list[Answer]] = {}
         self._questions: dict[str, str] = {}
+        self.spent = Spent()
         for answer in answers:
             self.add(answer)
 
     def add(self, answer: Answer) -> None:
         if answer.question not in self._questions:
             self._questions[answer.question] = answer.edition
-            self._sizes.setdefault(len(answer.rows), []).append(answer)
+            self.spent.add(answer.asker, answer.charge)
+            if not answer.charge:
+                self._sizes.setdefault(len(answer.rows), []).append(answer)
 
     def knows(self, question: str) -> bool:
         """Whether it was answered before."""
         return question in self._questions
 
-    def objection(self, asked: Answer, terms: Terms, held: Sequence[Answer] = ()) -> Objection | None:
+    def objection(
+        self, asked: Answer, terms: Terms, held: Sequence[Answer] = (), hands: Mapping[str, str] = NOBODY
+    ) -> Objection | None:
         """Why `asked` may not be answered, if so. `held` is what is agreed on and not answered yet: it counts as
-        answered."""
+        answered. `hands` says which spaces are one operator's (`gateway.rules.seats.hands`)."""
         if asked.question in self._questions:
             return None
         # Where every cell may be shown, a difference of one row is a person all the same.
         least, size = max(terms.least, 2), len(asked.rows)
         if size < least and (size or terms.zero_is_small):
             return Objection.SINGLED_OUT
+        others = [other for other in held if other.question != asked.question and other.question not in self._questions]
+        if asked.charge:
+            once = {answer.question: (answer.asker, answer.charge) for answer in others}
+            if not takes(terms.budget, self.spent, once.values(), asked.asker, asked.charge, hands):
+                return Objection.BUDGET
+            return self._questions_objection(asked, terms, others)
         near = [answer for there in range(size - least + 1, size + least) for answer in self._sizes.get(there, ())]
-        others = [answer for answer in held if answer.question != asked.question]
-        for answer in [*near, *others]:
+        for answer in [*near, *(other for other in others if not other.charge)]:
             apart = asked.rows.symmetric_difference_cardinality(answer.rows)
             if 0 < apart < least:
                 return Objection.DIFFERENCE
@@ -93,6 +114,9 @@ class Ledger:
                 return Objection.SOURCE
             if apart == 0 and asked.sources == answer.sources and asked.table and answer.table not in ("", asked.table):
                 return Objection.TABLE
+        return self._questions_objection(asked, terms, others)
+
+    def _questions_objection(self, asked: Answer, terms: Terms, others: Sequence[Answer]) -> Objection | None:
         if terms.questions is not None:
             taken = {question for question, edition in self._questions.items() if edition == asked.edition}
             taken |= {answer.question for answer in others if answer.edition == asked.edition}

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from connectors.rules import budgets
+from connectors.rules.budgets import Spent
 from connectors.rules.inference import Inference, Taken, inferences
 from gateway.domain.approval import Approved
 from gateway.domain.audit import Fact, TreeHead
@@ -18,7 +20,8 @@ from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.offer import Operator
 from gateway.domain.records import record
-from gateway.rules import wording
+from gateway.rules import noise, wording
+from gateway.rules.seats import hands
 
 # The records over which a receipt is signed.
 SIGNED = ("session.completed", "redelivery.completed")
@@ -93,12 +96,14 @@ class RefusedByPolicy:
 
 @record
 class Budget:
-    """What may be spent of something; `allowed` and `left` are None where there is no limit."""
+    """What may be spent of something; `allowed` and `left` are None where there is no limit. All of them are to be
+    divided by `per`."""
 
     name: str
     spent: int
     allowed: int | None
     left: int | None
+    per: int = 1
 
 
 @record
@@ -199,7 +204,7 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
             if fact.kind == "contract.refused" and name in fact.detail and since <= fact.at < until
         ),
         answers=len(known.taken),
-        budgets=(budget,),
+        budgets=(budget, *_epsilon(terms, known.taken, known.operators)),
         inferences=inferences(known.taken, max(2, terms.dataset.terms.minimum_cell), budget.left),
         contracts_days=terms.contracts_days,
         kept_days=terms.kept_days,
@@ -303,6 +308,26 @@ def _refused_by_rows(
         if fact.kind == "ledger.refused" and named == dataset and since <= fact.at < until:
             found.setdefault(fact.about, RefusedByRows(fact.about, fact.at, fact.subject, objection))
     return tuple(found.values())
+
+
+def _epsilon(terms: Terms, taken: Sequence[Taken], operators: Mapping[str, Operator]) -> tuple[Budget, ...]:
+    """Of everybody, then of each operator that has spent some, by one of its spaces."""
+    spent, once = Spent(), {answer.question: answer for answer in taken}
+    for answer in once.values():
+        spent.add(answer.asker, answer.charge)
+    allowed = budgets.Budget.of(terms.dataset.terms.privacy)
+    if allowed is None and not spent.total:
+        return ()
+    together, name = hands(operators.values()), "epsilon of privacy"
+    each = 0 if allowed is None else allowed.each
+    total = 0 if allowed is None else allowed.total
+    askers = {together.get(asker, asker): asker for asker in sorted(spent.by)}
+
+    def of(whose: str, gone: int, most: int | None) -> Budget:
+        return Budget(f"{name}, {whose}", gone, most, None if most is None else max(0, most - gone), noise.UNITS)
+
+    by_operator = (of(f"operator of {asker}", spent.of(asker, together), each) for asker in askers.values())
+    return (of("everybody", spent.total, total), *by_operator)
 
 
 def _questions(terms: Terms, taken: Sequence[Taken]) -> Budget:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from connectors.rules.approval import OwnPart, check_draft
 from connectors.rules.columns import ColumnRule
 from gateway.domain.contract import Recipient
-from gateway.domain.dataset import Dataset, Terms
+from gateway.domain.dataset import Dataset, Privacy, Terms
 from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
 from gateway.domain.query import Query
-from gateway.rules import planning
+from gateway.rules import noise, planning
 from gateway.rules.roles import in_order
 from gateway.rules.seats import SIZES
 
@@ -79,5 +79,8 @@ def _federation(asked: Query, tried: Tried, initiator: Operator, now: int) -> di
 
 def _alike(dataset: Dataset, name: str, asked: Query) -> Dataset:
     statistic = asked.statistic.name
-    terms = Terms((asked.purpose,), (asked.legal_basis,), (statistic,), 0, (statistic,), demo_view=True)
+    noise_of_any = Privacy(noise.text(noise.MOST), noise.text(noise.MOST_BUDGET), required=False)
+    terms = Terms(
+        (asked.purpose,), (asked.legal_basis,), (statistic,), 0, (statistic,), demo_view=True, privacy=noise_of_any
+    )
     return replace(dataset, name=name, terms=terms)

@@ -83,11 +83,13 @@ async def labels(client: AsyncClient, asked: Query) -> Labels:
     }
 
 
-def estimates(table: Table, models: Sequence[str]) -> list[Estimate]:
-    """One estimate per model; every one refused where a cell is suppressed. Takes a second of computing."""
+def estimates(table: Table, models: Sequence[str], *, noised: bool = False) -> list[Estimate]:
+    """One estimate per model; every one refused where a cell is suppressed or counts have noise. Takes a second of
+    computing."""
     counts = [row.count for row in table.rows if row.count is not None]
-    if len(counts) < len(table.rows):
-        refused = "the table has suppressed cells, and zeros and small cells are what the models live on"
+    if noised or len(counts) < len(table.rows):
+        what = "has noise" if noised else "has suppressed cells"
+        refused = f"the table {what}, and zeros and small cells are what the models live on"
         return [Estimate(model, sum(counts), refused=refused) for model in models]
     patterns = [([int(code) for code in row.codes], row.count or 0) for row in table.rows]
     return estimate(OverlapTable.from_patterns(table.columns, patterns), models)

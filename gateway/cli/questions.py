@@ -76,7 +76,8 @@ def run(
                 output.give(lambda: shapes.of_run(found, None, [] if asked.estimates else None, short))
             output.refuse(ended)
             raise typer.Exit(exits.BY_STATE[ended.computation.state]) from None
-        estimated = ask.estimates(answer.table, asked.estimates) if asked.estimates else None
+        noised = answer.summary.contract.limits.epsilon is not None
+        estimated = ask.estimates(answer.table, asked.estimates, noised=noised) if asked.estimates else None
         output.give(
             lambda: ask.as_json(answer, estimated),
             lambda: render.result(answer),

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.output import printable
-from gateway.cli.render_tables import overlap_table, pivot_table
+from gateway.cli.render_tables import noise_said, overlap_table, pivot_table
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
 from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
@@ -164,6 +164,9 @@ def _limits(terms: Terms) -> str:
         said.append(f"none of which one provider has over {terms.dominance} percent")
     if terms.rounding is not None:
         said.append(f"counts to multiples of {terms.rounding}")
+    if terms.privacy is not None:
+        when = "noise" if terms.privacy.required else "noise where it is asked for"
+        said.append(f"{when} (ε up to {terms.privacy.epsilon}, {terms.privacy.budget} per operator)")
     parties = max(terms.minimum_seats, 2 * terms.minimum_t + 1)
     return f"{', '.join(said)}; at least {parties} parties compute"
 
@@ -220,7 +223,8 @@ def plan(made: Plan) -> RenderableType:
         f"    {group}",
         f"Cells under {limits.minimum_cell} are suppressed before anything is opened."
         if limits.minimum_cell > 1
-        else "Every cell is released exactly, the small ones too.",
+        else f"Every cell is released{'' if limits.epsilon else ' exactly'}, the small ones too.",
+        *([f"Counts come {noise}."] if (noise := noise_said(limits)) is not None else []),
         f"It should take about {forecast.seconds:.1f} s and {number(forecast.rounds)} rounds; "
         f"a party sends {size(forecast.bytes_per_party)} on average.",
     ]
@@ -297,7 +301,12 @@ def receipt(short: Summary) -> RenderableType:
     """What was agreed, who approved it, and where it is on record."""
     limits = short.contract.limits
     kept = [
-        f"no cell under {limits.minimum_cell}" if limits.minimum_cell > 1 else "none: released exactly",
+        f"no cell under {limits.minimum_cell}"
+        if limits.minimum_cell > 1
+        else "no cell is hidden"
+        if limits.epsilon
+        else "none: released exactly",
+        *([noise] if (noise := noise_said(limits)) is not None else []),
         *(["nor one that a provider could get by subtracting its own people"] if limits.provider_subtraction else []),
         *(["zero counts as small"] if limits.zero_is_small else []),
         *([f"no provider has over {limits.dominance} percent of a cell"] if limits.dominance is not None else []),

@@ -18,6 +18,7 @@ from rich.text import Text
 from gateway.cli.output import printable
 from gateway.domain.contract import Limits
 from gateway.domain.result import Row, Table
+from gateway.rules.privacy import off_by
 
 Labels = Mapping[str, Mapping[str, str]]
 ON, OFF = "●", "·"
@@ -30,9 +31,18 @@ def mark(limits: Limits) -> str:
     return f"<{limits.minimum_cell}*" if limits.minimum_cell > 1 else "hidden*"
 
 
+def noise_said(limits: Limits) -> str | None:
+    """How far counts are off; None without noise."""
+    if limits.epsilon is None:
+        return None
+    return f"with noise (ε = {limits.epsilon}): counts are off by at most {off_by(limits)} with 95 %"
+
+
 def footnote(table: Table, limits: Limits) -> str:
-    """What the mark means and what was rounded; empty where all is exact."""
+    """What the mark means, what was rounded and how far counts are off; empty where all is exact."""
     said = f"Counts are rounded to multiples of {limits.rounding}." if limits.rounding else ""
+    if (noise := noise_said(limits)) is not None:
+        said = f"{noise[0].upper()}{noise[1:]}. {said}".rstrip()
     if not any(row.suppressed for row in table.rows):
         return said
     least = limits.minimum_cell
@@ -57,7 +67,7 @@ def overlap_table(table: Table, limits: Limits) -> Group:
     for row in sorted(table.rows, key=lambda row: (row.codes.count("1"), [code != "1" for code in row.codes])):
         grid.add_row(*(ON if code == "1" else OFF for code in row.codes), _count(row, limits))
     shown = sum(row.count or 0 for row in table.rows)
-    everybody = not any(row.suppressed for row in table.rows)
+    everybody = limits.epsilon is None and not any(row.suppressed for row in table.rows)
     said = f"{ON} on the list, {OFF} not on it. " + (
         f"{_number(shown)} people stand on at least one list."
         if everybody

@@ -98,6 +98,7 @@ def of_summary(short: Summary) -> dict[str, Any]:
     return {
         "contract": short.digest,
         "limits": to_plain(short.contract.limits),
+        **_noise(short),
         "approvals": [asdict(approval) for approval in short.approvals],
         "audit_heads": [
             {"entity": receipt.space, "size": receipt.tree_size, "root": receipt.tree_head}
@@ -116,6 +117,12 @@ def of_summary(short: Summary) -> dict[str, Any]:
         "seconds": short.seconds,
         "redelivered": short.redelivered or None,
     }
+
+
+def _noise(short: Summary) -> dict[str, Any]:
+    """Where counts have noise: its ε, as the contract writes it, and how far they are off at most with 95 percent."""
+    limits = short.contract.limits
+    return {} if limits.epsilon is None else {"noise": {"epsilon": limits.epsilon, "off_by_95": short.off_by_95}}
 
 
 def _names(table: Table) -> list[str]:

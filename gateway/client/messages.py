@@ -93,11 +93,16 @@ def dataset_from(message: cat.Dataset) -> Listed:
                 dominance=terms.dominance if terms.HasField("dominance") else None,
                 rounding=terms.rounding if terms.HasField("rounding") else None,
                 roles=tuple(terms.roles),
+                privacy=_privacy(terms.privacy) if terms.HasField("privacy") else None,
             ),
             edition=dataset.Edition(edition.id, edition.create_time, edition.snapshot, edition.row_bound),
         ),
         message.seen_time,
     )
+
+
+def _privacy(message: cat.Privacy) -> dataset.Privacy:
+    return dataset.Privacy(message.epsilon, message.budget, message.total or None, message.required)
 
 
 def _column(message: cat.Column) -> dataset.Column:
@@ -202,6 +207,7 @@ def _receipt(message: comp.Receipt) -> computation.Receipt:
         rounds=message.rounds,
         seconds=message.seconds,
         token=message.token,
+        epsilon=message.epsilon if message.HasField("epsilon") else None,
         redelivered=message.redelivered,
     )
 

@@ -11,6 +11,7 @@ from gateway.client.evidence import approvals_of, contract_of
 from gateway.domain.computation import Computation, Receipt
 from gateway.domain.contract import Contract
 from gateway.rules import redelivery
+from gateway.rules.privacy import off_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Summary:
     receipts: tuple[Receipt, ...]
     seconds: float
     redelivered: str = ""
+
+    @property
+    def off_by_95(self) -> int | None:
+        """How far counts are from the truth at most, with 95 percent; None where they have no noise."""
+        return off_by(self.contract.limits)
 
 
 def summary(computation: Computation) -> Summary:

@@ -74,6 +74,8 @@ class Receipt:
     seconds: float
     token: str
     redelivered: str = ""
+    # Noise that was added, if any.
+    epsilon: str | None = None
 
 
 @record

@@ -38,6 +38,7 @@ class CountParameters:
     structural_zeros: tuple[int, ...] = ()
     dominance: int | None = None
     rounding: int | None = None
+    noise: tuple[str, ...] | None = None
 
 
 @record
@@ -78,13 +79,15 @@ class Recipient:
 @record
 class Limits:
     """`dominance` is the percentage of a shown cell that one provider may have, `rounding` what counts are multiples
-    of; None where they limit nothing."""
+    of; None where they limit nothing. With `epsilon` (a decimal, as text) noise is added to every count, under MPC, and
+    the other limits apply to what comes out."""
 
     minimum_cell: int
     zero_is_small: bool
     provider_subtraction: bool
     dominance: int | None = None
     rounding: int | None = None
+    epsilon: str | None = None
 
 
 @record

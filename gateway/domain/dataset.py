@@ -35,6 +35,19 @@ class Column:
 
 
 @record
+class Privacy:
+    """Differential privacy, in decimals as text: one question gets noise for `epsilon` at most; the questions of one
+    operator cost `budget` together at most, and those of all of them `total`, as long as there is the dataset. Where it
+    is not `required`, questions without noise are answered too, under the other limits.
+    """
+
+    epsilon: str
+    budget: str
+    total: str | None = None
+    required: bool = True
+
+
+@record
 class Terms:
     """What a dataset's policy says in public, so that a dry run can answer from metadata alone.
 
@@ -61,6 +74,8 @@ class Terms:
     rounding: int | None = None
     # One of which the requester has to have; "*": whoever asks, without a role too.
     roles: tuple[str, ...] = ("*",)
+    # Where it is left out, the owner answers nothing with noise.
+    privacy: Privacy | None = None
 
 
 @record

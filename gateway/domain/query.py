@@ -61,13 +61,15 @@ class Limits:
 
     `minimum_cell` None means the strictest minimum of all owners; 0 asks for exact release, which
     owners grant per statistic or not at all. `dominance` is the percentage of a cell that one provider may have,
-    `rounding` what counts are to be multiples of; None leaves both to the owners.
+    `rounding` what counts are to be multiples of, `epsilon` (a decimal, as text) asks for noise; None leaves each to
+    the owners.
     """
 
     minimum_cell: int | None = None
     zero_is_small: bool = False
     dominance: int | None = None
     rounding: int | None = None
+    epsilon: str | None = None
 
 
 @record

@@ -150,6 +150,7 @@ class Follow:
             sorted(receipt.outputs) != came
             or len(came) != len(mine) * len(contract.body.recipients)
             or (receipt.minimum_cell, receipt.zero_is_small) != (limits.minimum_cell, limits.zero_is_small)
+            or receipt.epsilon != limits.epsilon
             or receipt.redelivered != session.origin
         ):
             raise self._found(Reason.PROTOCOL_VIOLATION, entity, "the receipt does not fit the shares or the limits")

@@ -15,7 +15,7 @@ from gateway.domain.contract import Contract, CountParameters, Deadlines
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
-from gateway.rules import policy, queries, roles, seats
+from gateway.rules import policy, privacy, queries, roles, seats
 from gateway.rules.jose import TokenProblem, parse_compact
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, PROGRAM_OF, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
@@ -107,8 +107,13 @@ def _check_wishes(read: Contract) -> None:
     suppresses = limits.minimum_cell > 1
     if limits.zero_is_small > suppresses or (wished.zero_is_small and suppresses) > limits.zero_is_small:
         raise invalid("the limits count zero otherwise than the query wished", field="limits.zero_is_small")
-    if limits.provider_subtraction is not suppresses:
-        raise invalid("every program that suppresses guards against subtraction", field="limits.provider_subtraction")
+    if wrong := privacy.check_settled(wished, limits):
+        raise invalid(wrong, field="limits.epsilon")
+    if limits.provider_subtraction is not (suppresses and limits.epsilon is None):
+        raise invalid(
+            "a program that suppresses exact counts, and no other, guards against subtraction",
+            field="limits.provider_subtraction",
+        )
     _check_shares(read)
     if read.demo_view != read.query.demo_view:
         raise invalid("the look into a receive buffer is not what the query wished", field="demo_view")
@@ -126,7 +131,11 @@ def _check_shares(read: Contract) -> None:
         raise invalid("a percentage or a base for rounding is out of its range", field="limits")
     if limits.minimum_cell <= 1:
         return
-    if wished.dominance is not None and (limits.dominance is None or limits.dominance > wished.dominance):
+    if (
+        wished.dominance is not None
+        and limits.epsilon is None
+        and (limits.dominance is None or limits.dominance > wished.dominance)
+    ):
         raise invalid("one provider may have more of a cell than the query wished", field="limits.dominance")
     if wished.rounding is not None and (limits.rounding is None or limits.rounding % wished.rounding):
         raise invalid("counts are not rounded as the query wished", field="limits.rounding")

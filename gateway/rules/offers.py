@@ -10,6 +10,7 @@ from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer
 from gateway.rules.codelists import ANYWHERE, ROLES
 from gateway.rules.policy import dominance_in_range, rounding_in_range
+from gateway.rules.privacy import terms_hold
 from gateway.rules.queries import COLUMN_NAME, DATASET_NAME
 
 MAX_SEATS = 64
@@ -42,6 +43,8 @@ def check_offer(offer: Offer, entity: str) -> Offer:
             raise _refused(f"gives {dataset.name} a dominance or rounding out of range", "datasets.terms", entity)
         if set(terms.roles) - {*ROLES, ANYWHERE}:
             raise _refused(f"answers roles for {dataset.name} that nobody has", "datasets.terms", entity)
+        if not terms_hold(terms.privacy):
+            raise _refused(f"gives {dataset.name} a privacy budget out of range", "datasets.terms", entity)
     return offer
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import rfc8785
 
@@ -17,7 +18,7 @@ from gateway.domain.dataset import Column, ColumnType, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import ProgramOffer, Space
 from gateway.domain.plan import Decision, Forecast, Learns, Plan, Verdict
-from gateway.rules import dates, policy, seats
+from gateway.rules import dates, noise, policy, privacy, seats
 from gateway.rules.sharing import P
 from gateway.rules.text import nearest
 
@@ -110,11 +111,13 @@ def edition_of(dataset: Dataset) -> contract.Input:
 
 def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, Sequence[str]]) -> str:
     """The program's parameters as canonical JSON; every approver makes them again and compares."""
-    shared: dict[str, int] = {"minimum_cell": limits.minimum_cell, "zero_is_small": limits.zero_is_small}
+    shared: dict[str, Any] = {"minimum_cell": limits.minimum_cell, "zero_is_small": limits.zero_is_small}
     if limits.dominance is not None:
         shared["dominance"] = limits.dominance
     if limits.rounding is not None:
         shared["rounding"] = limits.rounding
+    if limits.epsilon is not None:
+        shared["noise"] = noise.table(limits.epsilon)
     if asked.statistic.count_by is not None:
         columns = [{"name": name, "codes": list(codes[name])} for name in asked.statistic.count_by.columns]
         _check_cells(math.prod(len(column["codes"]) for column in columns))
@@ -329,10 +332,12 @@ def _outcome(draft: contract.Contract) -> str:
         if draft.query.statistic.count_by
         else (f"how many people are on exactly which of {len(draft.query.sources)} lists")
     )
+    if draft.limits.epsilon is not None:
+        what = f"{what}, each off by at most {privacy.off_by(draft.limits)} with 95 % (ε = {draft.limits.epsilon})"
     if draft.limits.minimum_cell > 1:
         rounded = f", others to multiples of {draft.limits.rounding}" if draft.limits.rounding else ""
         return f"{what}; cells under {draft.limits.minimum_cell} suppressed{rounded}"
-    return f"{what}; exact"
+    return f"{what}; exact" if draft.limits.epsilon is None else f"{what}; every cell shown"
 
 
 def _wrong_type(dataset: Dataset, field: str, public: str, advice: str = "") -> IsthmusError:

@@ -13,7 +13,7 @@ from gateway.domain import contract, query
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Operator
-from gateway.rules import codelists, dates
+from gateway.rules import codelists, dates, privacy
 
 MAX_DOMINANCE = 99  # percent
 MAX_ROUNDING = 1000
@@ -43,14 +43,17 @@ def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Datas
                     advice=f"Ask for a minimum cell of {demanded} or more",
                 )
         minimum = wished.minimum_cell
+    epsilon = privacy.settle_epsilon(wished, datasets)
     if minimum <= 1:
-        return contract.Limits(minimum, zero_is_small=False, provider_subtraction=False)
+        return contract.Limits(minimum, zero_is_small=False, provider_subtraction=False, epsilon=epsilon)
     small_zero = wished.zero_is_small or any(dataset.terms.zero_is_small for dataset in datasets)
-    shares = [wished.dominance, *(dataset.terms.dominance for dataset in datasets)]
+    # What one provider has of a cell is held against exact counts alone (`rules.privacy`).
+    shares = [] if epsilon else [wished.dominance, *(dataset.terms.dominance for dataset in datasets)]
     return contract.Limits(
         minimum,
         small_zero,
-        provider_subtraction=True,
+        provider_subtraction=epsilon is None,
+        epsilon=epsilon,
         dominance=min((share for share in shares if share is not None), default=None),
         rounding=_common_multiple([wished.rounding, *(dataset.terms.rounding for dataset in datasets)]),
     )
@@ -105,7 +108,9 @@ def check_terms(
             if value not in allowed:
                 text = f"{dataset.name} does not allow the {field.replace('_', ' ')} {value}"
                 raise _refused(dataset, field, text, f"It allows: {', '.join(allowed)}")
-        if draft.limits.minimum_cell < demanded or (demanded > 1 and not draft.limits.provider_subtraction):
+        privacy.check_noise(draft.limits, dataset)
+        subtracts = draft.limits.provider_subtraction or draft.limits.epsilon is not None
+        if draft.limits.minimum_cell < demanded or (demanded > 1 and not subtracts):
             raise _refused(
                 dataset,
                 "limits.minimum_cell",
@@ -152,7 +157,11 @@ def _check_shares(limits: contract.Limits, dataset: Dataset) -> None:
     terms = dataset.terms
     if limits.minimum_cell <= 1:
         return
-    if terms.dominance is not None and (limits.dominance is None or limits.dominance > terms.dominance):
+    if (
+        terms.dominance is not None
+        and not limits.epsilon
+        and (limits.dominance is None or limits.dominance > terms.dominance)
+    ):
         text = f"{dataset.name} shows no cell of which one provider has over {terms.dominance} percent"
         raise _refused(dataset, "limits.dominance", text, f"Ask for {terms.dominance}")
     if terms.rounding is not None and (limits.rounding is None or limits.rounding % terms.rounding):

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
-from gateway.rules import policy
+from gateway.rules import noise, policy
 from gateway.rules.records import from_plain
 
 MAX_SOURCES = 32
@@ -78,6 +78,11 @@ def checked(query: Query, *, what: str = "query") -> Query:
         raise _malformed(what, "limits.dominance", f"between 1 and {policy.MAX_DOMINANCE} percent")
     if not policy.rounding_in_range(query.limits.rounding):
         raise _malformed(what, "limits.rounding", f"between 2 and {policy.MAX_ROUNDING}")
+    if query.limits.epsilon is not None:
+        try:
+            noise.epsilon(query.limits.epsilon)
+        except ValueError as wrong:
+            raise _malformed(what, "limits.epsilon", str(wrong)) from None
     return query
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from gateway.domain.contract import Contract, CountParameters
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.result import Row, Table
-from gateway.rules import sharing
+from gateway.rules import noise, sharing
 from gateway.rules.records import from_bytes
 
 
@@ -31,10 +31,17 @@ def open_table(contract: Contract, shares: Mapping[int, Sequence[int]]) -> Table
     counts, kept = opened[: len(cells)], opened[len(cells) :]
     largest = sum(provider.row_bound for provider in contract.providers)
     base = contract.limits.rounding or 1
-    largest = (largest + base // 2) // base * base
+    limits, most = contract.limits, 0
+    if limits.epsilon is not None:
+        most = noise.of(limits.epsilon).largest
+        # Field elements above the half are numbers below zero: with noise, and where every cell is shown.
+        counts = [count - sharing.P if count > sharing.P // 2 else count for count in counts]
+    least = -most if limits.minimum_cell <= 1 else 0
+    largest = (largest + most + base // 2) // base * base
     # A suppressed cell is opened as 0: anything else is not what the program computes.
     if any(
-        flag not in (0, 1) or count > flag * largest or count % base for count, flag in zip(counts, kept, strict=True)
+        flag not in (0, 1) or not flag * least <= count <= flag * largest or count % base
+        for count, flag in zip(counts, kept, strict=True)
     ):
         raise inconsistent("the opened values are out of their range")
     rows = tuple(Row(codes, count if flag else None) for codes, count, flag in zip(cells, counts, kept, strict=True))

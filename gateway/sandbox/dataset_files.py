@@ -68,6 +68,8 @@ def write_dataset(folder: Path, dataset: DatasetFile) -> None:
         "minimum_cell = 11",
         "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
         'exact_statistics = ["overlap"]',
+        "# Noise for differential privacy where it is asked for: ε of a question, of an operator's questions, of all.",
+        'privacy = { epsilon = "2", budget = "8", total = "20", required = false }',
         "minimum_seats = 3",
         "# A demonstration may show a sample of one party's receive buffer; leave it out elsewhere.",
         "demo_view = true",

@@ -17,16 +17,19 @@ import pytest_asyncio
 from gateway.client import AsyncClient, Profile, load_query
 from gateway.domain.computation import Computation, State
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.query import Between, Filter, Query, Source
+from gateway.domain.query import Between, CountBy, Filter, Query, Source, Statistic
 from gateway.domain.result import Table
 from gateway.edges.store.database import Database
 from gateway.sandbox.data import FORM, REFERRED, YEAR, YEARS
 from gateway.sandbox.federation import Sandbox, running
 from tests.e2e.shell import QUERIES
+from tests.e2e.truth import everyone
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 LA, GO = "spaces/care.example/datasets/la", "spaces/registry.example/datasets/go"
+PFNCA, CARE = "spaces/police.example/datasets/pfnca", "https://care.example"
 BASE = load_query(QUERIES / "form_year.yaml").query
+NOISED = load_query(QUERIES / "noise.yaml").query  # for an ε of 1
 
 
 @dataclass
@@ -67,6 +70,11 @@ class Asking:
         async with await self._ledger(space) as database:
             return len(await database.ledger.answers(dataset))
 
+    async def spent(self, space: str, dataset: str) -> dict[str, int]:
+        """In units of 1/10000 of ε, by who asked."""
+        async with await self._ledger(space) as database:
+            return await database.ledger.charges(dataset)
+
     async def _ledger(self, space: str) -> Database:
         return await Database.open(f"sqlite+aiosqlite:///{self.sandbox.folder}/spaces/{space}/agent.db")
 
@@ -96,10 +104,13 @@ def without(dataset: str) -> Query:
     return replace(BASE, sources=tuple(source for source in BASE.sources if source.dataset != dataset))
 
 
-def _two_questions(folder: Path) -> None:
-    """An edition of one list answers two questions, whoever asks."""
+def _budgets(folder: Path) -> None:
+    """An edition of one list answers two questions, whoever asks; another list has a privacy budget for two."""
     file = folder / "spaces" / "registry" / "datasets" / "go.policy.toml"
     file.write_text(file.read_text() + "questions = 2\n")
+    file = folder / "spaces" / "police" / "datasets" / "pfnca.policy.toml"
+    assert 'budget = "8"' in file.read_text()
+    file.write_text(file.read_text().replace('budget = "8"', 'budget = "2"'))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -108,7 +119,7 @@ async def asking(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Aski
     folder = tmp_path_factory.mktemp("ledger")
     with (folder / "log").open("ab") as log:
         async with (
-            running(folder / "federation", edit=_two_questions, log=log.fileno()) as sandbox,
+            running(folder / "federation", edit=_budgets, log=log.fileno()) as sandbox,
             AsyncClient(Profile.load(sandbox.profile())) as client,
         ):
             asking = Asking(sandbox, client)
@@ -162,6 +173,62 @@ async def test_35_a_budget_is_exhausted_for_every_client_and_every_space(asking:
         ended = await asking.ask(beyond, police)
     assert ended.ending is not None and ended.ending.reason == Reason.NOT_RELEASABLE
     assert (await asking.objections("registry"))[-1].endswith("as many questions as its policy allows")
+
+
+def noised(*years: str) -> Query:
+    kept = (Filter(YEAR, one_of=years),)
+    return replace(NOISED, sources=tuple(Source(s.dataset, kept if s.dataset == PFNCA else ()) for s in NOISED.sources))
+
+
+async def test_34_noise_is_the_same_however_a_question_is_asked_again_and_costs_nothing(asking: Asking) -> None:
+    two = replace(NOISED, statistic=Statistic(count_by=CountBy((FORM, YEAR))))
+    turned = replace(
+        two,
+        title="In other words",
+        statistic=Statistic(count_by=CountBy((YEAR, FORM))),
+        sources=tuple(reversed(two.sources)),
+        link_on=tuple(reversed(two.link_on)),
+    )
+    plan = await asking.client.plan(two)
+    assert plan.draft.limits.epsilon == "1" and "off by at most 6 with 95 %" in plan.learns[0].what
+    ended = await asking.ask(two)
+    table = await asking.client.result(ended)
+    assert {receipt.epsilon for receipt in ended.receipts} == {"1"}
+    assert await asking.spent("police", PFNCA) == {CARE: 10_000}
+    again = await asking.table(turned)
+    assert sorted(((form, year), row.count) for row in again.rows for year, form in [row.codes]) == sorted(
+        (row.codes, row.count) for row in table.rows
+    )
+    async with AsyncClient(Profile.load(asking.sandbox.profile("police"))) as police:
+        assert await police.result(await asking.ask(two, police)) == table
+    assert await asking.spent("police", PFNCA) == {CARE: 10_000}
+    # It is noise: people on the two lists are counted otherwise, but not by much.
+    listed = [person for person in everyone() if {"NG", "PFNCA"} & set(person.lists)]
+    truth = Counter((person.form, str(person.year)) for person in listed)
+    off = [row.count - truth[row.codes] for row in table.rows if row.count is not None and row.count >= 11]
+    assert any(off) and max(map(abs, off)) <= 127
+
+
+async def test_35_of_ten_noised_questions_at_once_on_a_budget_for_one_exactly_one_is_released(asking: Asking) -> None:
+    assert await asking.spent("police", PFNCA) == {CARE: 10_000}
+    years = list(combinations(map(str, YEARS), 3))[:10]
+    raced = await asyncio.gather(*(asking.ask(noised(*some)) for some in years))
+    assert Counter(one.state for one in raced) == {State.RELEASED: 1, State.REJECTED: 9}
+    assert {one.ending.reason for one in raced if one.ending is not None} == {Reason.NOT_RELEASABLE}
+    assert await asking.spent("police", PFNCA) == {CARE: 20_000}
+
+
+async def test_35_a_privacy_budget_is_exhausted_for_every_client_of_an_operator_and_for_no_other(
+    asking: Asking,
+) -> None:
+    beyond = noised("2013", "2014")
+    assert (await asking.refused(beyond))[0] == Reason.NOT_RELEASABLE
+    assert (await asking.objections("police"))[-1].endswith("less than the question's epsilon")
+    async with AsyncClient(Profile.load(asking.sandbox.profile("care", "operator"))) as colleague:
+        ended = await asking.ask(replace(beyond, limits=replace(beyond.limits, epsilon="0.01")), colleague)
+    assert ended.ending is not None and ended.ending.reason == Reason.NOT_RELEASABLE
+    async with AsyncClient(Profile.load(asking.sandbox.profile("police"))) as police:
+        assert (await asking.ask(beyond, police)).state is State.RELEASED
 
 
 async def test_37_refusals_that_depend_on_rows_are_one_and_count_against_the_asker_alone(asking: Asking) -> None:

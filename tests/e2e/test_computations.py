@@ -49,6 +49,16 @@ async def test_list_show_and_cancel(shell: Shell) -> None:
     assert (again.code, again.is_one_line()) == (3, True), again
 
 
+def test_a_question_with_noise_says_how_far_its_counts_are_off_and_gets_them_again(shell: Shell) -> None:
+    planned = shell("plan", QUERIES / "noise.yaml")
+    assert planned.code == 0 and "(ε = 1): counts are off by at most 6 with 95 %" in " ".join(planned.out.split())
+    first, again = (shell("run", QUERIES / "noise.yaml", "--json") for _ in range(2))
+    assert first.code == again.code == 0, first.err
+    assert first.json["receipt"]["noise"] == {"epsilon": "1", "off_by_95": 6}
+    assert first.json["rows"] == again.json["rows"]
+    assert any(row["count"] for row in first.json["rows"])
+
+
 def test_the_sandbox_tells_where_everything_is(shell: Shell) -> None:
     told = shell("sandbox", "ps", "--json").json
     assert [space["name"] for space in told["spaces"]] == ["care", "police", "registry", "neutral"]

@@ -197,6 +197,10 @@ def words(parameters: dict[str, Any]) -> int:
     return overlap.words(parameters["overlap"])
 
 
+def noise_words(parameters: dict[str, Any]) -> int:
+    return overlap.noise_words(parameters["overlap"])
+
+
 def encode(parameters: dict[str, Any], *rest: Any) -> Any:
     return overlap.encode(parameters["overlap"], *rest)
 

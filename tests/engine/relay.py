@@ -73,6 +73,7 @@ class Federation:
         self.t = (m - 1) // 2
         self.seat_keys = [fresh_key() for _ in range(m)]
         self.provider_keys = [fresh_key() for _ in providers]
+        self.noise_seeds = [bytes([i]) * 32 for i in range(len(providers))]
         self.recipient = fresh_key()
         self.entities = [f"https://space{i}.example" for i in range(len(providers))]
         self.transcript = transcript(
@@ -113,7 +114,7 @@ class Federation:
             seal_inputs(
                 transcript=self.transcript, entity=self.entities[i], private_key=self.provider_keys[i][0],
                 seats={pid: k[1] for pid, k in enumerate(self.seat_keys)}, program=self.program.NAME,
-                parameters=self.parameters, bound=self.bounds[i], rows=rows,
+                parameters=self.parameters, bound=self.bounds[i], rows=rows, noise_seed=self.noise_seeds[i],
             )
             for i, rows in enumerate(self.providers)
         ]  # fmt: skip

@@ -21,6 +21,7 @@ from connectors.engine.rows import InputRows
 from connectors.launch.subprocesses import Party
 from connectors.rules.session_keys import pair_keys
 from gateway.domain.errors import Reason
+from gateway.rules import noise
 from gateway.rules.sealing import SealBroken, fresh_key, open_kept
 from gateway.rules.sharing import reconstruct
 from tests.engine.relay import Federation, Seat, forked, run
@@ -53,6 +54,13 @@ async def test_processes_compute_what_the_twin_says(program: ModuleType, paramet
         seen = [entry for entry in seat.ended["view"] if entry["step"].startswith("linking")]
         assert seen
         assert all(int(value) > 4096 for entry in seen for value in entry["elements"])
+
+
+async def test_processes_add_the_noise_that_all_providers_bits_make() -> None:
+    parameters = {**GROUPS, "minimum_cell": 0, "noise": noise.table("0.5")}
+    federation = Federation(group_count, parameters, SOME, BOUNDS)
+    uniform = [group_count.own_noise(parameters, seed) for seed in federation.noise_seeds]
+    assert federation.result(await run(federation)) == group_count.clear(parameters, SOME, uniform)
 
 
 async def test_a_party_seals_its_output_once_more_for_its_own_agent_to_keep() -> None:

@@ -16,6 +16,7 @@ from connectors.engine.field import Array
 from connectors.engine.programs import group_count, overlap
 from connectors.engine.rows import HEAD_BITS, KEY_BITS, InputRows
 from connectors.engine.wellformed import ORDER, STEP, check_well_formed, well_formed_cost
+from gateway.rules import noise
 from tests.engine.harness import SHAPES, Party, engines, revealed, run
 from tests.engine.packed import sent, shared_words
 from tests.engine.test_programs import GROUPS, LISTS
@@ -33,15 +34,34 @@ def test_shares_that_differ_within_a_group_end_the_session_and_blame_nobody(
 ) -> None:
     inputs = [shared_words(shape, program.encode(parameters, ROWS, 5, secrets.token_bytes)) for _ in range(2)]
     inputs[1][shape.m - 1][-1, 0, 2] ^= np.uint64(1)
+    differing(program, parameters, shape, inputs, [])
+
+
+def test_uniform_bits_for_noise_that_differ_within_a_group_end_it_too() -> None:
+    parameters = {**LISTS, "noise": noise.table("1")}
+    inputs = [shared_words(SHAPES[0], overlap.encode(parameters, ROWS, 5, secrets.token_bytes)) for _ in range(2)]
+    uniform = [shared_words(SHAPES[0], overlap.own_noise(parameters, bytes(32))) for _ in range(2)]
+    uniform[1][2][-1, 3] ^= np.uint64(1)
+    differing(overlap, parameters, SHAPES[0], inputs, uniform)
+
+
+def differing(
+    program: ModuleType,
+    parameters: dict[str, object],
+    shape: Shape,
+    inputs: list[list[Array]],
+    uniform: list[list[Array]],
+) -> None:
+    """Of the second provider."""
 
     async def all_run() -> tuple[list[object], list[Party]]:
         parties = engines(shape)
 
         async def one(party: Party) -> object:
             await party.engine.start()
-            mine = [shares[party.engine.pid] for shares in inputs]
+            mine, bits = ([shares[party.engine.pid] for shares in all_] for all_ in (inputs, uniform))
             try:
-                return await program.run(party.engine, parameters, mine)
+                return await program.run(party.engine, parameters, mine, bits)
             except SessionAborted:  # then its agent ends the session everywhere
                 for other in parties:
                     other.engine.fail(SessionAborted(Abort.DEADLINE, "the test's"))

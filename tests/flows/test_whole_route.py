@@ -211,7 +211,7 @@ async def test_a_wrong_output_share_is_never_a_wrong_number(here: World) -> None
 
 
 @pytest.mark.parametrize(
-    "said", [{"outputs": ["ab" * 32]}, {"outputs": []}, {"minimum_cell": 1}, {"zero_is_small": True}]
+    "said", [{"outputs": ["ab" * 32]}, {"outputs": []}, {"minimum_cell": 1}, {"zero_is_small": True}, {"epsilon": "1"}]
 )
 async def test_a_receipt_that_does_not_fit_shares_or_limits_fails_it(here: World, said: dict[str, object]) -> None:
     here.nodes[POLICE].agent.receipt = said

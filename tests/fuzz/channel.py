@@ -263,7 +263,7 @@ class _InboxScene:
             tally.accepted["input"] += 1
             _must(sum(map(len, self.inbox._pieces)) <= _LENGTH, "too many bytes are kept")
             if self.inbox.complete:
-                _must(self.inbox.shares().shape == (2, _WORDS, _BOUND), "shares of another shape")
+                _must(self.inbox.shares()[0].shape == (2, _WORDS, _BOUND), "shares of another shape")
 
     def _next(self) -> bytes:
         random = self.random

@@ -123,6 +123,24 @@ def test_what_counts_were_rounded_to_is_said_under_the_table() -> None:
     assert "Counts are rounded to multiples of 5." in shown(overlap_table(LISTS, rounded))
 
 
+def test_how_far_counts_with_noise_are_off_is_said_under_the_table_in_the_receipt_and_in_json() -> None:
+    noised = replace(LIMITS, epsilon="0.5", provider_subtraction=False)
+    said = "ith noise (ε = 0.5): counts are off by at most 12 with 95 %"
+    assert f"W{said}." in shown(pivot_table(FORMS, noised), 500)
+    listed = shown(overlap_table(LISTS, replace(noised, minimum_cell=0)), 500)
+    assert f"W{said}." in listed and "The rows shown add up to 532 people." in listed
+    short = replace(SUMMARY, contract=replace(SUMMARY.contract, limits=noised))
+    assert f"w{said}" in shown(render.receipt(short), 500)
+    run = shapes.of_run(replace(COMPUTATION, state=State.RELEASED, ending=None), FORMS, None, short)
+    assert run["receipt"]["noise"] == {"epsilon": "0.5", "off_by_95": 12}
+    assert run["receipt"]["limits"]["epsilon"] == "0.5"
+
+
+def test_models_are_not_fitted_to_counts_with_noise() -> None:
+    (found,) = estimates(LISTS, ["main-effects"], noised=True)
+    assert found.point is None and found.refused is not None and "has noise" in found.refused
+
+
 def test_a_percentage_is_among_the_reasons_for_a_suppressed_cell() -> None:
     text = shown(pivot_table(FORMS, replace(LIMITS, dominance=80)), 500)
     assert "or one provider has over 80 percent of them" in text

@@ -95,6 +95,8 @@ def test_a_query_is_the_same_from_a_file_and_prints_to_one_canonical_form(asked:
         ({"limits": {"dominance": 100}}, "limits.dominance"),
         ({"limits": {"rounding": 1}}, "limits.rounding"),
         ({"limits": {"minimum_cell": "11"}}, "limits.minimum_cell"),
+        ({"limits": {"epsilon": "11"}}, "limits.epsilon"),
+        ({"limits": {"epsilon": 0.5}}, "limits.epsilon"),
         ({"sources": [{"dataset": "spaces/a.example/datasets/x"}], "statistic": {"overlap": {}}}, "sources"),
         ({"surprise": 1}, "surprise"),
     ],

@@ -32,6 +32,13 @@ def test_every_kind_is_said_also_where_nothing_is_found() -> None:
     assert all(item.cost for item in told.values())
 
 
+def test_answers_with_noise_stand_beside_none_and_are_summed_up() -> None:
+    plain, noised = taken("plain", range(100)), [taken(name, range(97), charge=6_000) for name in ("one", "two")]
+    told = found(plain, *noised)
+    assert {kind for kind, item in told.items() if item.found} == {Kind.NOISE}
+    assert "epsilon of 1.2 together" in told[Kind.NOISE].said
+
+
 def test_an_exact_release_beside_a_table_of_the_same_rows_and_sources_is_one() -> None:
     table, exact = taken("table", range(100)), taken("exact", range(100), table="")
     assert found(table, exact)[Kind.EXACT].pairs == (Pair("table", "exact", 0, 0),)

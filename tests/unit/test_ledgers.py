@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +13,11 @@ import pytest
 
 from connectors.holdings import Holding
 from connectors.ledgers import LEEWAY, REFUSALS_A_DAY, REFUSED_AFTER, Ledgers, in_uniform_time, not_releasable
+from connectors.rules.budgets import Left
 from gateway.domain.approval import SignedContract
+from gateway.domain.dataset import Privacy
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.query import Between, Filter, Query, Source
+from gateway.domain.query import Between, Filter, Limits, Query, Source
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules.records import to_bytes
@@ -151,6 +154,85 @@ async def test_of_ten_questions_at_once_on_a_budget_for_one_exactly_one_is_answe
 
     assert sum(await asyncio.gather(*map(ask, range(10)))) == 1
     assert len(await database.ledger.answers(holding.dataset.name)) == 1
+
+
+def opened(folder: Path, budget: str = "1", total: str | None = None, number: int = 100) -> Holding:
+    """Whose policy answers with noise, for that budget of each operator."""
+    holding = held(folder, POLICE, people(range(number)))
+    terms = replace(holding.dataset.terms, privacy=Privacy("1", budget, total, required=False))
+    return replace(holding, dataset=replace(holding.dataset, terms=terms))
+
+
+def noised(holding: Holding, *filters: Filter, epsilon: str = "1", **changes: Any) -> SignedContract:
+    """The question with noise; other owners answer with it too."""
+    known = offered(holding)
+    for entity in (HOME, CARE):
+        (dataset,) = known[entity].offer.datasets
+        given = replace(dataset, terms=replace(dataset.terms, privacy=Privacy("10", "100", required=False)))
+        known[entity] = replace(known[entity], offer=replace(known[entity].offer, datasets=(given,)))
+    body = examples.contract(asked(*filters, limits=Limits(epsilon=epsilon)), known, **changes)
+    return SignedContract(body, hashlib.sha256(to_bytes(body)).hexdigest(), "")
+
+
+async def is_answered(book: Ledgers, wanted: SignedContract) -> bool:
+    try:
+        await book.hold(wanted)
+        await book.answer(wanted)
+    except IsthmusError as problem:
+        assert problem.reason is Reason.NOT_RELEASABLE
+        return False
+    return True
+
+
+async def test_a_question_with_noise_costs_its_epsilon_once_whoever_repeats_it(
+    tmp_path: Path, database: Database
+) -> None:
+    holding = opened(tmp_path / "data")
+    name, book = holding.dataset.name, ledgers(database, holding)
+    assert await book.left(name, HOME) == Left(10_000, None)
+    assert await is_answered(book, noised(holding, epsilon="0.6"))
+    assert await book.left(name, HOME) == Left(4_000, None)
+    again = [noised(holding, epsilon="0.60", session=f"{n:032x}", initiator=who) for n, who in enumerate((HOME, CARE))]
+    assert all([await is_answered(book, one) for one in again])
+    assert (await book.left(name, HOME), await book.left(name, CARE)) == (Left(4_000, None), Left(10_000, None))
+    assert not await is_answered(book, noised(holding, epsilon="0.5", session="a" * 32))
+    assert (await reasons(database))[-1].endswith("privacy budget is less than the question's epsilon")
+    assert await is_answered(book, noised(holding, epsilon="0.4", session="b" * 32))
+    # Another process knows, and an exact answer is neither kept from it nor costs anything.
+    later = ledgers(database, holding)
+    assert await is_answered(later, contract(asked(), holding, session="c" * 32))
+    assert await later.left(name, HOME) == Left(0, None)
+    assert not await is_answered(later, noised(holding, older(50), epsilon="0.01", session="d" * 32))
+    assert await database.ledger.charges(name) == {HOME: 10_000}
+
+
+async def test_a_budget_is_the_operators_however_many_spaces_it_asks_from(tmp_path: Path, database: Database) -> None:
+    holding = opened(tmp_path / "data", total="2.5")
+    affiliates = {entity: replace(examples.operator(entity), group="one group") for entity in (HOME, CARE)}
+    operators = {**affiliates, POLICE: examples.operator(POLICE)}
+    book = Ledgers(POLICE, {holding.dataset.name: holding}, database.ledger, cast(Clock, CLOCK), lambda: operators)
+    assert await is_answered(book, noised(holding, epsilon="0.7"))
+    assert not await is_answered(book, noised(holding, older(20), epsilon="0.7", session="a" * 32, initiator=CARE))
+    assert await is_answered(book, noised(holding, older(20), epsilon="0.9", session="b" * 32, initiator=POLICE))
+    assert await book.left(holding.dataset.name, CARE) == Left(3_000, 9_000)
+
+
+async def test_a_budget_holds_for_all_editions_of_a_dataset(tmp_path: Path, database: Database) -> None:
+    first = opened(tmp_path / "1")
+    assert await is_answered(ledgers(database, first), noised(first))
+    second = opened(tmp_path / "2", number=200)
+    renewed = replace(second, dataset=replace(second.dataset, edition=replace(second.dataset.edition, id="2026-2")))
+    assert not await is_answered(ledgers(database, renewed), noised(renewed, session="a" * 32))
+
+
+async def test_of_ten_noised_questions_at_once_on_a_budget_for_one_exactly_one_is_answered(
+    tmp_path: Path, database: Database
+) -> None:
+    holding = opened(tmp_path / "data", budget="1.5", number=300)
+    books = [ledgers(database, holding) for _ in range(2)]  # as two agents of one database would be
+    raced = [noised(holding, older(20 * n), session=f"{n:032x}") for n in range(10)]
+    assert sum(await asyncio.gather(*(is_answered(books[n % 2], raced[n]) for n in range(10)))) == 1
+    assert await database.ledger.charges(holding.dataset.name) == {HOME: 10_000}
 
 
 async def test_what_is_agreed_on_holds_others_off_until_it_is_let_go_or_has_expired(

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from connectors.config import DatasetConfig, PolicyConfig
+from connectors.explaining import explained
 from connectors.policies import columns_of, terms_of
 from connectors.rules.approval import OwnPart, check_draft
 from connectors.rules.columns import ColumnRule, Use
 from gateway.config import load
 from gateway.domain.contract import Contract
-from gateway.domain.dataset import Dataset, Terms
+from gateway.domain.dataset import Dataset, Privacy, Terms
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator
 from gateway.domain.query import Filter, Query
@@ -78,6 +79,14 @@ def test_a_policy_is_offered_as_its_file_says(tmp_path: Path) -> None:
     assert (terms.minimum_cell, terms.exact_statistics, terms.zero_is_small) == (20, ("overlap",), True)
 
 
+def test_noise_is_obligatory_and_has_a_budget_where_a_policy_names_epsilon(tmp_path: Path) -> None:
+    policy = written(tmp_path, LEAST + '[privacy]\nepsilon = "0.50"\nbudget = "8"\n')
+    assert terms_of(policy).privacy == Privacy("0.5", "8", None, required=True)
+    (told,) = [what for topic, what in explained(policy, "2026-12-01") if topic == "Noise"]
+    for said in ("every count has some", "epsilon of 0.50 at most", "off by at most 12", "cost at most 8"):
+        assert said in told
+
+
 @pytest.mark.parametrize(
     ("old", "new", "field", "nearest"),
     [
@@ -94,6 +103,10 @@ def test_a_policy_is_offered_as_its_file_says(tmp_path: Path) -> None:
         ("version = 1", "version = 1\nexpires = 2027-02-30", "", "not TOML"),
         ("version = 1", 'version = 1\nexpires = "soon"', "expires", "date"),
         ("version = 1", "version = 1\nminimal_cell = 5", "minimal_cell", "not permitted"),
+        ("version = 1", 'version = 1\nprivacy = { epsilon = "1" }', "privacy.budget", "required"),
+        ("version = 1", 'version = 1\nprivacy = { epsilon = 1.0, budget = "8" }', "privacy.epsilon", "string"),
+        ("version = 1", 'version = 1\nprivacy = { epsilon = "11", budget = "80" }', "privacy.epsilon", "between"),
+        ("version = 1", 'version = 1\nprivacy = { epsilon = "1", budget = "0.5" }', "privacy", "takes no question"),
     ],
 )
 def test_a_policy_with_what_nobody_knows_is_refused_with_the_nearest(

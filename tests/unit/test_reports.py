@@ -21,6 +21,7 @@ from gateway.cli.output import console_of
 from gateway.cli.render_reports import document as rendered
 from gateway.domain.approval import Approved, SignedContract
 from gateway.domain.audit import Fact
+from gateway.domain.dataset import Privacy
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Between, Filter, Overlap, Query, Source, Statistic
 from gateway.domain.query import Limits as Wished
@@ -189,6 +190,26 @@ async def test_a_repeat_from_kept_shares_is_told_as_one_with_its_own_receipt(dia
     assert (told[broken.digest].outcome, told[broken.digest].why) == (
         Outcome.FAILED, "INCONSISTENT_SHARES, UNDETERMINED: wrong",
     )  # fmt: skip
+
+
+async def test_what_noise_has_cost_whom_and_what_is_left_is_told(diary: Diary) -> None:
+    terms = replace(diary.holding.dataset.terms, privacy=Privacy("1", "2", "3", required=False))
+    private = replace(diary.holding, dataset=replace(diary.holding.dataset, terms=terms))
+    noisy = Diary(diary.database, private, questions=5)
+    for number, who in enumerate((HOME, CARE)):
+        await noisy.release(
+            asked(older(number), owners=(POLICE,), limits=Wished(epsilon="0.75")),
+            session=f"{number:032x}",
+            initiator=who,
+        )
+    made = await noisy.report()
+    assert [(b.name, b.spent, b.allowed, b.left, b.per) for b in made.budgets[1:]] == [
+        ("epsilon of privacy, everybody", 15_000, 30_000, 15_000, 10_000),
+        (f"epsilon of privacy, operator of {CARE}", 7_500, 20_000, 12_500, 10_000),
+        (f"epsilon of privacy, operator of {HOME}", 7_500, 20_000, 12_500, 10_000),
+    ]
+    assert {item.noise for item in made.asked} == {"epsilon = 0.75"}
+    assert [item.found for item in made.inferences if item.kind == Kind.NOISE] == [2]
 
 
 async def test_a_period_bounds_questions_and_refusals_and_not_what_is_left(diary: Diary) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from connectors.engine import noise
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
@@ -34,7 +35,7 @@ from connectors.engine.linking import (
 from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
-from connectors.engine.tables import Limits, count_people, count_people_cost, limited, limited_clear, limited_cost
+from connectors.engine.tables import Limits, count_people, count_people_cost, limited_clear
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -45,8 +46,9 @@ OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each combination of codes, the number of people with it, each once, "
-    "rounded where the parameters say so, or that the number is suppressed, which says that it is small, or that what "
-    "is left of it without one provider's own people is, or that one provider has more of it than the parameters allow."
+    "with noise or rounded where the parameters say so, or that the number is suppressed, which says that it is small, "
+    "or that what is left of it without one provider's own people is, or that one provider has more of it than the "
+    "parameters allow."
 )
 MAX_COLUMNS = 6
 
@@ -54,8 +56,16 @@ MAX_COLUMNS = 6
 @dataclass(frozen=True, slots=True)
 class _Query:
     names: tuple[str, ...]
+    codes: tuple[tuple[str, ...], ...]
     sizes: tuple[int, ...]
     limits: Limits
+
+    @property
+    def order(self) -> list[int]:
+        """For each cell its place when columns are sorted by their names, and cells by their codes."""
+        named = [sorted(zip(self.names, codes, strict=True)) for codes in product(*self.codes)]
+        places = {cell: place for place, cell in enumerate(sorted(range(len(named)), key=named.__getitem__))}
+        return [places[cell] for cell in range(len(named))]
 
     @property
     def cells(self) -> int:
@@ -84,13 +94,14 @@ def _read(parameters: Parameters) -> _Query:
     if not isinstance(described, list | tuple) or not all(isinstance(column, dict) for column in described):
         raise InputRejected("columns", "is not a list of columns, each with a name and its codes")
     names = strings([column.get("name") for column in described], "columns", MAX_COLUMNS)
+    codes = []
     for name, column in zip(names, described, strict=True):
         known(column, ("name", "codes"))
-        strings(column.get("codes"), f"columns.{name}.codes", MAX_CELLS)
-    sizes = tuple(len(column["codes"]) for column in described)
+        codes.append(strings(column.get("codes"), f"columns.{name}.codes", MAX_CELLS))
+    sizes = tuple(map(len, codes))
     if prod(sizes) > MAX_CELLS:
         raise InputRejected("columns", f"make {prod(sizes)} cells; at most {MAX_CELLS} are possible")
-    return _Query(names, sizes, read_limits(parameters, prod(sizes)))
+    return _Query(names, tuple(codes), sizes, read_limits(parameters, prod(sizes)))
 
 
 def words(parameters: Parameters) -> int:
@@ -117,20 +128,33 @@ def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: Tok
     return pack(rows.keys, places, query.bits, bound, token_bytes)
 
 
-async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> Array:
-    """Output shares from the providers' input shares, in the contract's order."""
+def noise_words(parameters: Parameters) -> int:
+    """Words of uniform bits that each provider puts in beside its rows."""
     query = _read(parameters)
-    people = await link(rt, inputs, query.bits, query.limits)
+    return noise.noise_words(query.limits, query.cells)
+
+
+def own_noise(parameters: Parameters, seed: bytes) -> Words:
+    """A provider's uniform bits, from a seed of 32 bytes."""
+    query = _read(parameters)
+    return noise.own_noise(seed, query.limits, query.order)
+
+
+async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
+    """Output shares from the providers' input shares, and those of their uniform bits where there is noise, in the
+    contract's order."""
+    query = _read(parameters)
+    people = await link(rt, inputs, query.bits, query.limits, uniform)
     counted = await both(rt, people.first, people.real, "group count: first rows")
-    if not query.limits.exact:
+    if query.limits.by_provider:
         having = await spread(rt, people.providers, people.same_next, len(inputs), "group count: providers of a person")
         with_provider = await both(rt, having, counted, "group count: people of a provider")
         counted = np.concatenate([counted, with_provider], axis=1)
     counts = await count_people(rt, people.payload, query.places, counted, "group count: sums")
-    return await limited(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits)
+    return await noise.settled(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits, uniform)
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows]) -> list[int]:
+def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
     """Clear-text twin of `run`."""
     query = _read(parameters)
     counts = [0] * query.cells
@@ -143,15 +167,17 @@ def clear(parameters: Parameters, providers: Sequence[InputRows]) -> list[int]:
         counts[cell] += 1
         for p in person:
             parts[p][cell] += 1
+    if query.limits.coins:
+        return noise.settled_clear(counts, query.limits, noise.noise_clear(uniform, query.limits, query.cells))
     return limited_clear(counts, parts, query.limits)
 
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
-    owners = 0 if query.limits.exact else providers
+    owners = providers if query.limits.by_provider else 0
     out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1, n)
     if owners:
         out += spread_cost(shape, n, owners, providers) + both_cost(shape, owners, n)
     out += count_people_cost(shape, n, query.bits, query.places, 1 + owners)
-    return out + limited_cost(shape, n, query.cells, providers, query.limits)
+    return out + noise.settled_cost(shape, n, query.cells, providers, query.limits)

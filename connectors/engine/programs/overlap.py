@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from connectors.engine import noise
 from connectors.engine.bits import ROWS, invert, words_for
 from connectors.engine.compare import all_of, all_of_cost
 from connectors.engine.cost import Cost, Shape, in_blocks
@@ -38,7 +39,7 @@ from connectors.engine.linking import (
 from connectors.engine.programs.parameters import LIMITS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
-from connectors.engine.tables import Limits, count_people, count_people_cost, limited, limited_clear, limited_cost
+from connectors.engine.tables import Limits, count_people, count_people_cost, limited_clear
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -49,8 +50,9 @@ OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each pattern of lists, the number of people on exactly those lists, "
-    "rounded where the parameters say so, or that the number is suppressed, which says that it is small, or that what "
-    "is left of it without one provider's own people is, or that one provider has more of it than the parameters allow."
+    "with noise or rounded where the parameters say so, or that the number is suppressed, which says that it is small, "
+    "or that what is left of it without one provider's own people is, or that one provider has more of it than the "
+    "parameters allow."
 )
 MAX_LISTS = 8
 
@@ -63,6 +65,15 @@ class _Query:
     @property
     def k(self) -> int:
         return len(self.lists)
+
+    @property
+    def order(self) -> list[int]:
+        """For each cell its place when lists are sorted by their names."""
+        rank = {name: place for place, name in enumerate(sorted(self.lists))}
+        return [
+            sum(1 << rank[name] for bit, name in enumerate(self.lists) if pattern >> bit & 1) - 1
+            for pattern in range(1, 1 << self.k)
+        ]
 
     @property
     def cells(self) -> int:
@@ -95,12 +106,25 @@ def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: Tok
     return pack(rows.keys, np.array(rows.lists, dtype=np.uint64), query.k, bound, token_bytes)
 
 
-async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> Array:
-    """Output shares from the providers' input shares, in the contract's order."""
+def noise_words(parameters: Parameters) -> int:
+    """Words of uniform bits that each provider puts in beside its rows."""
     query = _read(parameters)
-    people = await link(rt, inputs, query.k, query.limits)
+    return noise.noise_words(query.limits, query.cells)
+
+
+def own_noise(parameters: Parameters, seed: bytes) -> Words:
+    """A provider's uniform bits, from a seed of 32 bytes."""
+    query = _read(parameters)
+    return noise.own_noise(seed, query.limits, query.order)
+
+
+async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
+    """Output shares from the providers' input shares, and those of their uniform bits where there is noise, in the
+    contract's order."""
+    query = _read(parameters)
+    people = await link(rt, inputs, query.k, query.limits, uniform)
     claimed, real = people.payload, np.repeat(people.real, query.k, axis=1)
-    if not query.limits.exact:
+    if query.limits.by_provider:
         listed = await _on_some_list(rt, people.payload)
         claimed = np.concatenate([claimed, people.providers], axis=1)
         real = np.concatenate([real, np.repeat(listed, len(inputs), axis=1)], axis=1)
@@ -108,11 +132,11 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array]) -> 
     flags = await spread(rt, flags, people.same_next, len(inputs), "overlap: lists of a person")
     pattern, having = flags[:, : query.k], flags[:, query.k :]
     counted = people.first
-    if not query.limits.exact:
+    if query.limits.by_provider:
         with_provider = await both(rt, having, people.first, "overlap: people of a provider")
         counted = np.concatenate([counted, with_provider], axis=1)
     counts = await count_people(rt, pattern, range(1, 1 << query.k), counted, "overlap: sums")
-    return await limited(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits)
+    return await noise.settled(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits, uniform)
 
 
 async def _on_some_list(rt: "Engine", lists: Array) -> Array:
@@ -124,7 +148,7 @@ async def _on_some_list(rt: "Engine", lists: Array) -> Array:
     return joined(await blocks(rt, lists.shape[-1], BLOCK, block))[:, None]
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows]) -> list[int]:
+def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
     """Clear-text twin of `run`."""
     query = _read(parameters)
     counts = [0] * query.cells
@@ -136,13 +160,15 @@ def clear(parameters: Parameters, providers: Sequence[InputRows]) -> list[int]:
         counts[pattern - 1] += 1
         for p in person:
             parts[p][pattern - 1] += 1
+    if query.limits.coins:
+        return noise.settled_clear(counts, query.limits, noise.noise_clear(uniform, query.limits, query.cells))
     return limited_clear(counts, parts, query.limits)
 
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
-    owners = 0 if query.limits.exact else providers
+    owners = providers if query.limits.by_provider else 0
     out = link_cost(shape, n, query.k, providers, query.limits) + both_cost(shape, query.k + owners, n)
     if owners:
         out += in_blocks(words_for(n), BLOCK, lambda words: all_of_cost(shape, query.k, ROWS * words))
@@ -150,4 +176,4 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     if owners:
         out += both_cost(shape, owners, n)
     out += count_people_cost(shape, n, query.k, range(1, 1 << query.k), 1 + owners)
-    return out + limited_cost(shape, n, query.cells, providers, query.limits)
+    return out + noise.settled_cost(shape, n, query.cells, providers, query.limits)

@@ -2,6 +2,7 @@
 by name.
 """
 
+import re
 from collections.abc import Sequence
 
 from connectors.engine.errors import InputRejected
@@ -11,7 +12,9 @@ from connectors.engine.tables import ALL, Limits
 MAX_CELLS = 4096
 MAX_MINIMUM = 1 << 20
 MAX_ROUNDING = 1000
-LIMITS = ("minimum_cell", "zero_is_small", "dominance", "rounding")
+MAX_COINS = 14
+LIMITS = ("minimum_cell", "zero_is_small", "dominance", "rounding", "noise")
+_COIN = re.compile("[0-9a-f]{16}")
 
 
 def known(parameters: Parameters, names: Sequence[str]) -> None:
@@ -48,4 +51,13 @@ def limits(parameters: Parameters, cells: int) -> Limits:
     rounding = parameters.get("rounding", 1)
     if type(rounding) is not int or not 1 <= rounding <= MAX_ROUNDING:
         raise InputRejected("rounding", f"is not a whole number from 1 to {MAX_ROUNDING}")
-    return Limits(minimum, zero_is_small, frozenset(structural), dominance, rounding)
+    coins = parameters.get("noise", ())
+    if not isinstance(coins, list | tuple) or not all(isinstance(c, str) and _COIN.fullmatch(c) for c in coins):
+        raise InputRejected("noise", "is not a list of texts of 16 hexadecimal digits")
+    if len(coins) > MAX_COINS or ("noise" in parameters and not coins):
+        raise InputRejected("noise", f"has {len(coins)} coins; 1 to {MAX_COINS} are possible")
+    if coins and dominance < ALL:
+        raise InputRejected("dominance", "does not go with noise")
+    return Limits(
+        minimum, zero_is_small, frozenset(structural), dominance, rounding, tuple(int(coin, 16) for coin in coins)
+    )

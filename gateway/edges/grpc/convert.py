@@ -38,6 +38,7 @@ def query_from(message: qpb.JointQuery) -> query.Query:
             message.limits.zero_is_small,
             message.limits.dominance if message.limits.HasField("dominance") else None,
             message.limits.rounding if message.limits.HasField("rounding") else None,
+            message.limits.epsilon if message.limits.HasField("epsilon") else None,
         ),
         seats=query.Seats(message.seats.count or 3, tuple(message.seats.at)),
         demo_view=message.demo_view,
@@ -60,6 +61,7 @@ def query_to(asked: query.Query) -> qpb.JointQuery:
             zero_is_small=asked.limits.zero_is_small,
             dominance=asked.limits.dominance,
             rounding=asked.limits.rounding,
+            epsilon=asked.limits.epsilon,
         ),
         seats=qpb.Seats(count=asked.seats.count, at=asked.seats.at),
         demo_view=asked.demo_view,
@@ -143,6 +145,7 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
             dominance=terms.dominance,
             rounding=terms.rounding,
             roles=terms.roles,
+            privacy=None if terms.privacy is None else _privacy_to(terms.privacy),
         ),
         edition=cat.Edition(
             id=item.edition.id,
@@ -152,6 +155,10 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
         ),
         seen_time=seen,
     )
+
+
+def _privacy_to(terms: dataset.Privacy) -> cat.Privacy:
+    return cat.Privacy(epsilon=terms.epsilon, budget=terms.budget, total=terms.total or "", required=terms.required)
 
 
 def space_to(item: Space) -> cat.Space:
@@ -262,6 +269,7 @@ def receipt_to(item: computation.Receipt) -> comp.Receipt:
         rounds=item.rounds,
         seconds=item.seconds,
         token=item.token,
+        epsilon=item.epsilon,
         redelivered=item.redelivered,
     )
 

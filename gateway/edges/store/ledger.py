@@ -22,7 +22,8 @@ WORD = 8  # bytes of an identity
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """`rows` is a serialised bitmap of row numbers; `number` counts the answers of all datasets."""
+    """`rows` is a serialised bitmap of row numbers; `number` counts the answers of all datasets. `charge` is ε in units
+    of 1/10000, 0 without noise, `asker` the entity ID of the space that asked first."""
 
     number: int
     question: str
@@ -30,6 +31,8 @@ class StoredAnswer:
     sources: tuple[str, ...]
     table: str
     rows: bytes
+    charge: int = 0
+    asker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Answered:
     table: str
     rows: bytes
     after: int
+    charge: int = 0
+    asker: str = ""
 
 
 class StoredLedger:
@@ -68,6 +73,20 @@ class StoredLedger:
     async def answers(self, dataset: str, after: int = 0) -> Sequence[StoredAnswer]:
         """What `dataset` answered, in order, from behind the answer with this number on."""
         return await self._connections.read(lambda connection: _answers(connection, dataset, after))
+
+    async def charges(self, dataset: str) -> dict[str, int]:
+        """What answers of `dataset` with noise have cost, by the space that asked first, in units of 1/10000 of ε."""
+        cost = func.sum(answers.c.charge)
+        wanted = (
+            select(answers.c.asker, cost)
+            .where(answers.c.dataset == dataset, answers.c.charge > 0)
+            .group_by(answers.c.asker)
+        )
+
+        async def work(connection: AsyncConnection) -> dict[str, int]:
+            return {asker: int(charge) for asker, charge in await connection.execute(wanted)}
+
+        return await self._connections.read(work)
 
     async def answer(
         self,
@@ -98,6 +117,8 @@ class StoredLedger:
                     "rows": one.rows,
                     "contract": contract,
                     "at": at,
+                    "charge": one.charge,
+                    "asker": one.asker,
                 }
                 await insert_new(connection, answers, row)
 
@@ -127,7 +148,14 @@ async def _answers(connection: AsyncConnection, dataset: str, after: int) -> Seq
     found = (await connection.execute(select(answers).where(here).order_by(answers.c.number))).mappings()
     return tuple(
         StoredAnswer(
-            row["number"], row["question"], row["edition"], tuple(row["sources"].split()), row["shown_as"], row["rows"]
+            row["number"],
+            row["question"],
+            row["edition"],
+            tuple(row["sources"].split()),
+            row["shown_as"],
+            row["rows"],
+            row["charge"],
+            row["asker"],
         )
         for row in found
     )

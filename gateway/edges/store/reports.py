@@ -28,6 +28,9 @@ class GivenAnswer:
     sources: tuple[str, ...]
     table: str
     rows: bytes
+    # ε in units of 1/10000 (0 without noise), and the space that asked first.
+    charge: int
+    asker: str
 
 
 class StoredReports:
@@ -57,6 +60,8 @@ class StoredReports:
                     tuple(row["sources"].split()),
                     row["shown_as"],
                     row["rows"],
+                    row["charge"],
+                    row["asker"],
                 )
                 for row in (await connection.execute(wanted)).mappings()
             )

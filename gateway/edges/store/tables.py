@@ -119,6 +119,9 @@ answers = Table(
     Column("at", BigInteger, nullable=False),
     # The digest of the table that the rows were shown in; empty for one that hides no cell.
     Column("shown_as", Text, nullable=False, server_default=""),
+    # What an answer with noise cost, in units of 1/10000 of ε, and the space that asked for it first.
+    Column("charge", BigInteger, nullable=False, server_default="0"),
+    Column("asker", Text, nullable=False, server_default=""),
 )
 
 Index("answers_once", answers.c.dataset, answers.c.question, unique=True)

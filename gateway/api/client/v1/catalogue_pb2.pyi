@@ -109,7 +109,7 @@ class Code(_message.Message):
     def __init__(self, value: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Terms(_message.Message):
-    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "dominance", "rounding", "roles")
+    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "dominance", "rounding", "privacy", "roles")
     PURPOSES_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,7 @@ class Terms(_message.Message):
     PROGRAMS_FIELD_NUMBER: _ClassVar[int]
     DOMINANCE_FIELD_NUMBER: _ClassVar[int]
     ROUNDING_FIELD_NUMBER: _ClassVar[int]
+    PRIVACY_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     purposes: _containers.RepeatedScalarFieldContainer[str]
     legal_bases: _containers.RepeatedScalarFieldContainer[str]
@@ -141,8 +142,21 @@ class Terms(_message.Message):
     programs: _containers.RepeatedScalarFieldContainer[str]
     dominance: int
     rounding: int
+    privacy: Privacy
     roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., privacy: _Optional[_Union[Privacy, _Mapping]] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Privacy(_message.Message):
+    __slots__ = ("epsilon", "budget", "total", "required")
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    epsilon: str
+    budget: str
+    total: str
+    required: bool
+    def __init__(self, epsilon: _Optional[str] = ..., budget: _Optional[str] = ..., total: _Optional[str] = ..., required: _Optional[bool] = ...) -> None: ...
 
 class Edition(_message.Message):
     __slots__ = ("id", "create_time", "snapshot", "row_bound")

@@ -327,7 +327,7 @@ class Row(_message.Message):
     def __init__(self, codes: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., suppressed: _Optional[bool] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("space", "contract_digest", "outputs", "minimum_cell", "zero_is_small", "tree_size", "tree_head", "bytes_sent", "rounds", "seconds", "token", "redelivered")
+    __slots__ = ("space", "contract_digest", "outputs", "minimum_cell", "zero_is_small", "tree_size", "tree_head", "bytes_sent", "rounds", "seconds", "token", "epsilon", "redelivered")
     SPACE_FIELD_NUMBER: _ClassVar[int]
     CONTRACT_DIGEST_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -339,6 +339,7 @@ class Receipt(_message.Message):
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
     REDELIVERED_FIELD_NUMBER: _ClassVar[int]
     space: str
     contract_digest: str
@@ -351,8 +352,9 @@ class Receipt(_message.Message):
     rounds: int
     seconds: float
     token: str
+    epsilon: str
     redelivered: str
-    def __init__(self, space: _Optional[str] = ..., contract_digest: _Optional[str] = ..., outputs: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., zero_is_small: _Optional[bool] = ..., tree_size: _Optional[int] = ..., tree_head: _Optional[str] = ..., bytes_sent: _Optional[int] = ..., rounds: _Optional[int] = ..., seconds: _Optional[float] = ..., token: _Optional[str] = ..., redelivered: _Optional[str] = ...) -> None: ...
+    def __init__(self, space: _Optional[str] = ..., contract_digest: _Optional[str] = ..., outputs: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., zero_is_small: _Optional[bool] = ..., tree_size: _Optional[int] = ..., tree_head: _Optional[str] = ..., bytes_sent: _Optional[int] = ..., rounds: _Optional[int] = ..., seconds: _Optional[float] = ..., token: _Optional[str] = ..., epsilon: _Optional[str] = ..., redelivered: _Optional[str] = ...) -> None: ...
 
 class View(_message.Message):
     __slots__ = ("pid", "space", "step", "sender", "values")

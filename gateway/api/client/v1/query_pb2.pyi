@@ -85,16 +85,18 @@ class Overlap(_message.Message):
     def __init__(self) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("minimum_cell", "zero_is_small", "dominance", "rounding")
+    __slots__ = ("minimum_cell", "zero_is_small", "dominance", "rounding", "epsilon")
     MINIMUM_CELL_FIELD_NUMBER: _ClassVar[int]
     ZERO_IS_SMALL_FIELD_NUMBER: _ClassVar[int]
     DOMINANCE_FIELD_NUMBER: _ClassVar[int]
     ROUNDING_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
     minimum_cell: int
     zero_is_small: bool
     dominance: int
     rounding: int
-    def __init__(self, minimum_cell: _Optional[int] = ..., zero_is_small: _Optional[bool] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ...) -> None: ...
+    epsilon: str
+    def __init__(self, minimum_cell: _Optional[int] = ..., zero_is_small: _Optional[bool] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., epsilon: _Optional[str] = ...) -> None: ...
 
 class Seats(_message.Message):
     __slots__ = ("count", "at")
