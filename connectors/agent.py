@@ -27,12 +27,16 @@ from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers, in_uniform_time
 from connectors.noise_seeds import noise_seed
 from connectors.offering import of_holdings
+from connectors.people import People
 from connectors.redelivery import Redelivery
-from connectors.rules.approval import OwnPart, check_draft, check_proposal
+from connectors.rules.approval import OwnPart, check_draft, check_plan, check_proposal
+from connectors.rules.decisions import Rule, Steward
 from connectors.session import Session, SessionKeys
+from connectors.stewards import rule_of
 from gateway.domain.approval import ApprovalBody, Approved, SeatKey, SignedApproval, SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
+from gateway.domain.decision import Consulted, Stage
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Operator
 from gateway.domain.plan import Decision, Verdict
@@ -69,11 +73,17 @@ class Agent:
     pool: PartyPool
     clock: Clock
     keeper: Keeper
+    # Whom its policies may want to approve a question.
+    stewards: Sequence[Steward] = ()
+    people: People = field(init=False)
     # Session keys of approvals that have not run yet, by contract digest, with who initiated.
     _waiting: dict[str, tuple[SignedContract, SessionKeys]] = field(default_factory=dict)
     # What runs, and the approvals that it runs under, by session.
     _sessions: dict[str, tuple[Session | Redelivery, Sequence[SignedApproval]]] = field(default_factory=dict)
     _proposing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.people = People(self.own.entity, self._rule_of, self.stewards, self.database.inbox, self.clock)
 
     def offer(self) -> str:
         """What this space offers, signed afresh."""
@@ -109,6 +119,27 @@ class Agent:
         sent = cost.elements * ELEMENT_BYTES // contract.m
         return Verdict(self.own.entity, Decision.ALLOWED, cost.rounds, sent, kept_seats=kept)
 
+    async def consult(self, token: str, chains: Sequence[Sequence[str]], withdrawn: bool) -> Consulted | Refusal:
+        """How far this space's people are with a plan, which is put before them where its policies want that.
+
+        Nothing here depends on a row: the ledger is asked when the contract is proposed.
+        """
+        about = "plan"
+        try:
+            operators = await self.believe(chains)
+            plan = await self.reader.plan(token)
+            about = plan.digest
+            if withdrawn:
+                await self.people.withdraw(plan)
+                return Consulted(Stage.NOT_NEEDED)
+            await self.database.guard.check()
+            self._check_revocations(SignedContract(plan.body, plan.digest, token))
+            check_plan(plan.body, self.own, operators, self.clock.now())
+            return await self.people.consult(plan)
+        except IsthmusError as problem:
+            await self._refused("plan.refused", about, problem)
+            return self._refusal(problem)
+
     async def propose(self, token: str, chains: Sequence[Sequence[str]]) -> Approval | Refusal:
         """A signed approval with fresh session keys, or the veto with its reason."""
         about, began = "contract", asyncio.get_running_loop().time()
@@ -122,14 +153,13 @@ class Agent:
                 if (known := await self.database.approvals.get(contract.digest)) is not None:
                     return Approval(known)
                 check_proposal(contract.body, self.own, operators, self.clock.now())
+                evidence = await self.people.check(contract.body)
                 await self.ledgers.hold(contract)
-                return await self._approve(contract)
+                return await self._approve(contract, evidence)
         except IsthmusError as problem:
             await self._refused("contract.refused", about, problem)
             await in_uniform_time(problem, began)
-            return Refusal(
-                problem.reason.value, problem.public, problem.field, problem.advice, problem.space or self.own.entity
-            )
+            return self._refusal(problem)
 
     async def prepare(
         self, token: str, approvals: Sequence[str], chains: Sequence[Sequence[str]]
@@ -147,6 +177,7 @@ class Agent:
             await self.database.guard.check()
             self._check_revocations(contract)
             check_proposal(contract.body, self.own, operators, self.clock.now())
+            await self.people.check(contract.body)
             signed = [await self.reader.approval(approval, contract) for approval in approvals]
             if (revoked := self.revocations.revoked(contract, signed)) is not None:
                 raise revoked
@@ -182,6 +213,7 @@ class Agent:
                     space=self.own.entity,
                     advice="Ask again: a new contract is made",
                 )
+            await self.people.spend(contract.body, contract.digest)
             await self.ledgers.answer(contract)
         except IsthmusError as problem:
             await self._refused("session.refused", about, problem)
@@ -311,6 +343,28 @@ class Agent:
             if self._objection(contract) is not None:
                 self._forget(digest)
 
+    async def look_at_decisions(self) -> None:
+        """Hold what runs and waits against what people have decided now; what they took back ends here."""
+        for session, _ in list(self._sessions.values()):
+            if (problem := await self._taken_back(session.contract)) is not None:
+                session.stop(Failure(problem.reason.value, problem.space, "session", problem.public, problem.advice))
+        for digest, (contract, _) in list(self._waiting.items()):
+            if await self._taken_back(contract) is not None and digest in self._waiting:
+                self._forget(digest)
+
+    async def _taken_back(self, contract: SignedContract) -> IsthmusError | None:
+        try:
+            await self.people.check(contract.body)
+        except IsthmusError as problem:
+            return problem
+        return None
+
+    def _rule_of(self, dataset: str, statistic: str) -> Rule | None:
+        held = self.holdings.get(dataset)
+        if held is None:
+            return None
+        return rule_of(held.dataset.terms, held.stewards, statistic, self.stewards)
+
     def _objection(self, contract: SignedContract) -> IsthmusError | None:
         try:
             check_draft(contract.body, self.own, self.operators(), self.clock.now())
@@ -345,7 +399,7 @@ class Agent:
         """Everybody who is believed now."""
         return {entity.entity_id: operator_of(entity) for entity in self.trust.entities()}
 
-    async def _approve(self, contract: SignedContract) -> Approval:
+    async def _approve(self, contract: SignedContract, decisions: tuple[str, ...]) -> Approval:
         self._make_room(contract.body.initiator)
         seats = {seat.pid: sealing.fresh_key() for seat in contract.body.seats_of(self.own.entity)}
         provides = contract.body.provider_of(self.own.entity) is not None
@@ -354,6 +408,7 @@ class Agent:
             contract.digest,
             tuple(SeatKey(pid, base64.b64encode(public).decode()) for pid, (_, public) in sorted(seats.items())),
             base64.b64encode(provider[1]).decode(),
+            decisions,
             kept=await self.keeper.claim(contract),
         )
         token = self.writer.approval(contract.body, body)
@@ -411,8 +466,8 @@ class Agent:
         )
 
     async def _spend(self, contract: SignedContract) -> None:
-        """Durably, before output shares leave. A policy that was withdrawn a moment ago keeps them here."""
-        if (problem := self._objection(contract)) is not None:
+        """Durably, before output shares leave. A policy or approval taken back a moment ago keeps them here."""
+        if (problem := self._objection(contract) or await self._taken_back(contract)) is not None:
             raise problem
         await self._note("session.output", contract, "output shares leave for the recipients")
 
@@ -421,6 +476,10 @@ class Agent:
 
     def _fact(self, kind: str, contract: SignedContract, detail: str) -> Fact:
         return Fact(self.clock.now(), kind, contract.body.initiator, contract.digest, detail[:1000])
+
+    def _refusal(self, problem: IsthmusError) -> Refusal:
+        space = problem.space or self.own.entity
+        return Refusal(problem.reason.value, problem.public, problem.field, problem.advice, space)
 
     async def _refused(self, kind: str, about: str, problem: IsthmusError) -> None:
         await self.database.audit.append([Fact(self.clock.now(), kind, self.own.entity, about, problem.in_full[:1000])])

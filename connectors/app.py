@@ -26,6 +26,7 @@ from connectors.offering import own_part
 from connectors.policy_watch import PolicyWatch
 from connectors.publishing import editions_folder, newest_copies
 from connectors.session import Ended, Session
+from connectors.stewards import check_holding, load_stewards
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.config import broken, database_url, load
@@ -49,6 +50,7 @@ from gateway.edges.tokens import Verifier
 
 SERVICE = "/isthmus.agent.v1.AgentService/"
 OFFER_EVERY = 3600.0
+DECISIONS_EVERY = 0.4
 log = structlog.get_logger()
 
 
@@ -135,6 +137,10 @@ class Line:
                     chains = convert.chains_from(message.propose.chains)
                     answer = await self._agent.propose(message.propose.contract, chains)
                     self._say(pb.ConnectRequest(number=number, proposed=convert.proposed_to(answer)))
+                case "consult":
+                    chains = convert.chains_from(message.consult.chains)
+                    told = await self._agent.consult(message.consult.plan, chains, message.consult.withdrawn)
+                    self._say(pb.ConnectRequest(number=number, consulted=convert.consulted_to(told)))
                 case "run":
                     await self._run(message, channel)
                 case "open_to":
@@ -236,11 +242,14 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         pool = PartyPool(settings.seats, parties)
         pool.start()  # parties warm up while sources are read
         stack.push_async_callback(pool.close)
+        stewards = load_stewards(settings.stewards)
         clock, ids = SystemClock(), SystemIds()
         database = await stack.enter_async_context(await Database.open(database_url(settings.database, path.parent)))
         frozen = editions_folder(settings, path.parent)
         published = await newest_copies(database.editions, frozen)
         holdings = await asyncio.to_thread(open_holdings, settings.entity, settings.datasets, published)
+        for holding in holdings.values():
+            check_holding(holding, stewards)
         await database.guard.begin(_log_broken, await own_promises(database.beliefs))
         trust = Federation([anchor.load() for anchor in settings.anchors], clock.now, database.beliefs)
         reader = Reader(Verifier(trust, clock.now))
@@ -267,7 +276,9 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         )
         private, days = storage_key(settings.keys.storage), settings.retention.kept_days
         keeper = Keeper(settings.entity, database.kept, revocations.of_contract, clock, private, days)
-        agent = Agent(own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock, keeper)
+        agent = Agent(
+            own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock, keeper, stewards
+        )
         files = {name: holding.policy_file for name, holding in holdings.items()}
         policies = PolicyWatch(agent, {name: file for name, file in files.items() if file is not None})
         editions = EditionWatch(agent, frozen)
@@ -280,6 +291,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             asyncio.create_task(policies.for_ever()),
             asyncio.create_task(editions.for_ever()),
             asyncio.create_task(keeper.expire_for_ever()),
+            asyncio.create_task(_watch_decisions(agent)),
             asyncio.create_task(database.guard.watch_for_ever()),
             asyncio.create_task(retaining.for_ever()),
             asyncio.create_task(dial_for_ever(lambda: Line(agent, channels, process), lambda: channels.is_outdated)),
@@ -288,6 +300,16 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         set_aside()
         log.info("agent serves", entity=settings.entity, datasets=len(holdings), seats=settings.seats)
         await stop.wait()
+
+
+async def _watch_decisions(agent: Agent) -> None:
+    """Stewards write to the database from processes of their own; what they took back ends within a second."""
+    while True:
+        await asyncio.sleep(DECISIONS_EVERY)
+        try:
+            await agent.look_at_decisions()
+        except Exception as bug:  # nobody would look at the decisions again
+            log.error("decisions", exc_info=bug)
 
 
 def _log_broken(found: Break) -> None:

@@ -19,6 +19,7 @@ from gateway.rules import noise
 from gateway.rules.codelists import ANYWHERE, COUNTRIES, LEGAL_BASES, NATIONAL_LAW, PURPOSES, ROLES, UNION
 from gateway.rules.offers import MAX_NUMBER
 from gateway.rules.planning import PROGRAM_OF
+from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
 from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
 from gateway.rules.roles import ANYBODY
@@ -100,6 +101,22 @@ class AgentRetentionConfig(Strict):
         return (Rule(Kept.CONTRACTS, self.contracts_days),)
 
 
+class StewardConfig(Strict):
+    """A person who decides for datasets of this space. `key` is a public JWK file; to the end of the day
+    `delegate_until` the steward of the name `delegate` may decide in their place."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    key: Beside
+    delegate: str | None = None
+    delegate_until: date | None = None
+
+    @model_validator(mode="after")
+    def _until(self) -> StewardConfig:
+        if (self.delegate is None) != (self.delegate_until is None):
+            raise ValueError("delegate and delegate_until come together")
+        return self
+
+
 class AgentConfig(Strict):
     """`gateway` is host:port of the own gateway. `party_memory` is in MiB, 0 for no limit but the machine's; `kernels`
     the folder of compiled kernels, `editions` that of the frozen copies of published editions."""
@@ -116,6 +133,7 @@ class AgentConfig(Strict):
     tls: AgentTls
     anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
+    stewards: tuple[StewardConfig, ...] = ()
     revocation: RevocationConfig = RevocationConfig()
     retention: AgentRetentionConfig = AgentRetentionConfig()
     log: LogConfig = LogConfig()
@@ -189,6 +207,17 @@ class PrivacyConfig(Strict):
         return self
 
 
+class ApprovalConfig(Strict):
+    """What needs people: so many different stewards have to approve within so many hours. None named: all stewards of
+    the agent, and all statistics. `standing` is for how many editions one approval can be at most."""
+
+    persons: Annotated[int, Field(ge=1, le=MAX_PERSONS)] = 1
+    stewards: tuple[str, ...] = ()
+    within_hours: Annotated[int, Field(ge=1, le=MAX_WITHIN)] = 168
+    statistics: Annotated[tuple[str, ...], AfterValidator(_statistics)] = ()
+    standing: Annotated[int, Field(ge=1, le=MAX_STANDING)] = 1
+
+
 class PolicyConfig(Strict):
     """A policy: who may ask what of a dataset. `spaces` are entity IDs of initiators; "*" allows every peer. A column
     without a rule is open to all who may ask. `questions` is how many different ones an edition answers, whoever asks.
@@ -214,6 +243,7 @@ class PolicyConfig(Strict):
     demo_view: bool = False
     dominance: Annotated[int, Field(ge=1, le=MAX_DOMINANCE)] | None = None
     rounding: Annotated[int, Field(ge=2, le=MAX_ROUNDING)] | None = None
+    approval: ApprovalConfig | None = None
     privacy: PrivacyConfig | None = None
     roles: Annotated[tuple[str, ...], Some, AfterValidator(_answered)] = (ANYBODY,)
     space_roles: tuple[SpaceRolesConfig, ...] = ()

@@ -5,7 +5,7 @@ Invariant: every key of a policy is said, the defaults too, so that nothing is a
 
 from __future__ import annotations
 
-from connectors.config import ColumnRuleConfig, PolicyConfig
+from connectors.config import ApprovalConfig, ColumnRuleConfig, PolicyConfig
 from connectors.rules.columns import ColumnRule, Use
 from gateway.rules import noise
 from gateway.rules.codelists import ANYWHERE, LEGAL_BASES, PURPOSES, ROLES, UNION
@@ -29,6 +29,7 @@ def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:
         ("Results go to", _transfer(policy.transfer)),
         ("Columns", _columns(policy.columns)),
         ("Questions", "any number" if policy.questions is None else f"{policy.questions} different ones per edition"),
+        ("People", _people(policy.approval)),
         ("Receive buffer", "a sample may be shown: only for made-up data" if policy.demo_view else "never shown"),
     )
 
@@ -98,6 +99,17 @@ def _transfer(transfer: tuple[str, ...]) -> str:
         return "spaces in any jurisdiction"
     named = ["member states of the Union" if code == UNION else code for code in transfer]
     return f"spaces in {', '.join(named)}" if named else "its owner alone"
+
+
+def _people(approval: ApprovalConfig | None) -> str:
+    if approval is None:
+        return "nobody decides on a question: this policy does"
+    who = f"of {', '.join(approval.stewards)}" if approval.stewards else "of its space"
+    stewards = "1 steward" if approval.persons == 1 else f"{approval.persons} different stewards"
+    asked = f" that asks for {', '.join(approval.statistics)}" if approval.statistics else ""
+    said = f"every question{asked} waits until {stewards} {who} approved it, for {approval.within_hours} hours at most"
+    times = "one edition" if approval.standing == 1 else f"up to {approval.standing} editions, if it was asked for them"
+    return f"{said}; an approval is for {times}"
 
 
 def _columns(rules: tuple[ColumnRuleConfig, ...]) -> str:

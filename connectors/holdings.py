@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from connectors.config import DatasetConfig, PolicyConfig
-from connectors.policies import columns_of, described, roles_of, terms_of
+from connectors.policies import columns_of, described, roles_of, stewards_of, terms_of
 from connectors.rules.columns import ColumnRule
 from connectors.sources.errors import SourceError
 from connectors.sources.linking import LinkedRows, link_locally
@@ -60,6 +60,8 @@ class Holding:
     columns: tuple[ColumnRule, ...] = ()
     # Where its policy stands; None for one that was made without a file.
     policy_file: Path | None = None
+    # Names of the stewards who may approve, where the terms want people; none: all of the agent's.
+    stewards: tuple[str, ...] = ()
     # In which roles the people of a space are answered, where that is not for all alike.
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     former: Former | None = None
@@ -100,6 +102,7 @@ def under(holding: Holding, policy: PolicyConfig) -> Holding:
         questions=policy.questions,
         columns=columns,
         roles=roles_of(policy),
+        stewards=stewards_of(policy),
     )
 
 

@@ -7,8 +7,9 @@ hold a question against.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from connectors.config import DatasetConfig, PolicyConfig, PrivacyConfig
+from connectors.config import ApprovalConfig, DatasetConfig, PolicyConfig, PrivacyConfig
 from connectors.rules.columns import ColumnRule, Use
 from gateway.domain.dataset import Code, Column, Dataset, Edition, Privacy, Terms
 from gateway.domain.errors import IsthmusError, Reason
@@ -61,7 +62,24 @@ def terms_of(policy: PolicyConfig) -> Terms:
         rounding=policy.rounding,
         roles=policy.roles,
         privacy=None if policy.privacy is None else _privacy(policy.privacy),
+        **_of_people(policy.approval),
     )
+
+
+def _of_people(approval: ApprovalConfig | None) -> dict[str, Any]:
+    if approval is None:
+        return {}
+    return {
+        "persons": approval.persons,
+        "decide_within": approval.within_hours,
+        "person_statistics": approval.statistics,
+        "standing": approval.standing,
+    }
+
+
+def stewards_of(policy: PolicyConfig) -> tuple[str, ...]:
+    """What stays at home: who may approve; none named: all stewards of the agent."""
+    return () if policy.approval is None else policy.approval.stewards
 
 
 def _privacy(given: PrivacyConfig) -> Privacy:

@@ -16,6 +16,7 @@ import structlog
 from connectors.agent import Agent
 from connectors.config import PolicyConfig
 from connectors.holdings import under
+from connectors.stewards import check_holding
 from gateway.config import load
 from gateway.domain.errors import IsthmusError
 from gateway.edges.files import Stamp, stamp_if_there
@@ -61,6 +62,7 @@ class PolicyWatch:
         held = self._agent.holdings[name]
         try:
             changed = under(held, load(PolicyConfig, file))
+            check_holding(changed, self._agent.stewards)
         except IsthmusError as problem:
             version = held.dataset.terms.version
             log.error("a policy is refused: the old one stays", dataset=name, stays=version, problem=str(problem))

@@ -30,7 +30,7 @@ from gateway.edges.certificates import kid_of
 from gateway.edges.channels import Target
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.doctor import Doctor, spoken_by
-from gateway.edges.documents import Desk, Reader, ReplayStore, Writer
+from gateway.edges.documents import Desk, PlanDesk, Reader, ReplayStore, Writer
 from gateway.edges.federation import Federation, News
 from gateway.edges.grpc import serve
 from gateway.edges.grpc.client_api import CatalogueService, ComputationService, TokenService
@@ -59,6 +59,7 @@ from gateway.edges.tokens import Verifier
 from gateway.edges.tunnel import Tunnel
 from gateway.edges.watchers import LocalWatchers
 from gateway.flows.account import Account
+from gateway.flows.consult import Consult
 from gateway.flows.discover import Discover
 from gateway.flows.drive import Drive, Stopped
 from gateway.flows.recover import Recover
@@ -164,11 +165,13 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
         watchers = LocalWatchers()
         store = database.computations
         account = Account(entity, clock, store, watchers, Witness(database.beliefs, database.audit, clock))
-        take_part = TakePart(account, agent, documents, tunnel, spaces.alive)
+        plans = PlanDesk(documents.reader, documents.writer)
+        take_part = TakePart(account, agent, documents, tunnel, spaces.alive, plans, agent)
         spaces.take_part_as(take_part)
         recipient = keys.recipients()
-        drive = Drive(account, spaces, documents, recipient, revocations)
-        submit = Submit(entity, clock, ids, store, spaces, documents, recipient, revocations, drive.start)
+        consult = Consult(account, spaces, documents, plans, revocations)
+        drive = Drive(account, spaces, documents, recipient, revocations, consult)
+        submit = Submit(entity, clock, ids, store, spaces, documents, recipient, revocations, drive.start, consult)
         withdraw = Withdraw(account, documents, revocations, agent, tunnel, drive.stop)
         tokens = SignedTokens(entity, token_key, verifier)
         signing_in = sign_in.build(settings, database, tokens, clock, ids)
@@ -228,7 +231,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
                 revoked.set()
 
         trust.follow(hear)
-        recover = Recover(account, tunnel)
+        recover = Recover(account, tunnel, lambda found: drive.start(found, plans.recall(found)))
         await recover.end_what_is_left()
         polls = [
             AnchorPoll(

@@ -12,6 +12,7 @@ from gateway.domain.approval import Approved, SignedApproval, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.computation import Computation, Receipt, SealedShare, State
 from gateway.domain.contract import Contract
+from gateway.domain.decision import Consulted, SignedPlan
 from gateway.domain.errors import IsthmusError
 from gateway.domain.identity import Entity
 from gateway.domain.membership import Invitation, Member, Pins
@@ -226,6 +227,22 @@ class Documents(Protocol):
         ...
 
 
+class Plans(Protocol):
+    """Plans that people decide on, signed and read. Raises IsthmusError (UNAUTHENTICATED, CONTRACT_INVALID …)."""
+
+    def sign(self, draft: Contract, expires: int) -> SignedPlan: ...
+
+    async def read(self, token: str) -> SignedPlan: ...
+
+    def recall(self, computation: Computation) -> SignedPlan:
+        """The plan for which a computation of this space waits, as it was signed."""
+        ...
+
+    def renew(self, plan: SignedPlan) -> SignedPlan:
+        """The same plan under the key that signs now."""
+        ...
+
+
 class Opener(Protocol):
     """Opens what was sealed to this gateway as a recipient."""
 
@@ -244,6 +261,10 @@ class SpaceLine(Protocol):
     """One space as the initiator talks to it; its own space has a line too, so that both go the same way."""
 
     async def check(self, draft: bytes) -> Verdict: ...
+
+    async def consult(self, plan: str, chains: Chains, withdrawn: bool) -> Consulted | Refusal:
+        """How far its people are with a plan, which is put before them; or that it is asked no more."""
+        ...
 
     async def propose(self, contract: str, chains: Chains) -> Approval | Refusal: ...
 
@@ -275,6 +296,12 @@ class Agent(Protocol):
     async def stop(self, session: str, failure: Failure | None) -> None:
         """How a session has ended: with a failure, or, with None, well, its result released."""
         ...
+
+
+class Stewards(Protocol):
+    """The people who decide at this space, through its agent."""
+
+    async def consult(self, plan: str, chains: Chains, withdrawn: bool) -> Consulted | Refusal: ...
 
 
 class Revocations(Protocol):

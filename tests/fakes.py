@@ -9,6 +9,7 @@ import asyncio
 import base64
 import hashlib
 import itertools
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,12 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from connectors.rules.approval import OwnPart, check_draft, check_proposal
+from connectors.people import People
+from connectors.rules.approval import OwnPart, check_draft, check_plan, check_proposal
+from connectors.rules.decisions import Rule, Steward
 from gateway.domain.approval import ApprovalBody, SeatKey, SignedContract
 from gateway.domain.audit import Fact, TreeHead
 from gateway.domain.caller import Caller, CallerKind, Rights
 from gateway.domain.computation import Computation, SealedShare, State
 from gateway.domain.contract import Contract
+from gateway.domain.decision import Consulted, SignedPlan, Stage
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
 from gateway.domain.kept import Kept, KeptShare
@@ -30,17 +34,20 @@ from gateway.domain.plan import Decision, Verdict
 from gateway.domain.query import Query
 from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Completed, Failure, Frame, Heartbeat, Progress, Refusal, RunEvent
-from gateway.edges.documents import Desk, Reader, Writer
+from gateway.edges import steward_keys
+from gateway.edges.documents import Desk, PlanDesk, Reader, Writer
 from gateway.edges.federation import Federation as Trust
 from gateway.edges.keys import SigningKey, new_signing_key
 from gateway.edges.opener import RecipientKeys
 from gateway.edges.revocations import Revocations
 from gateway.edges.spaces import OwnLine
 from gateway.edges.store.database import Database
+from gateway.edges.store.inbox import StoredInbox
 from gateway.edges.tokens import Verifier
 from gateway.edges.tunnel import Tunnel
 from gateway.edges.watchers import LocalWatchers
 from gateway.flows.account import Account
+from gateway.flows.consult import Consult
 from gateway.flows.drive import Drive
 from gateway.flows.recover import Recover
 from gateway.flows.submit import Submit
@@ -50,13 +57,17 @@ from gateway.flows.witness import Witness
 from gateway.ports import Chains, SpaceLine
 from gateway.rules import redelivery, release, sealing
 from gateway.rules.canonical import question
+from gateway.rules.jose import parse_compact
 from gateway.rules.lifecycle import LIVE
+from gateway.rules.plans import need_of
 from gateway.rules.records import from_bytes
 from gateway.rules.revocation import next_seq, plain
 from gateway.rules.roster import Roster, roster
+from gateway.rules.tokens import payload_digest
 from tests import examples
 from tests.unit import trust_kit
 
+STEWARDS = ("anna", "ben")
 ANALYST = Caller(CallerKind.CLIENT, "analyst", frozenset({"compute"}), Rights(("*",), ("*",), ("*",)))
 
 
@@ -127,6 +138,10 @@ class FakeAgent:
     writer: Writer
     clock: FakeClock
     counts: Mapping[tuple[str, ...], int]
+    # Whom its policies may want: two stewards of every space, with their keys.
+    stewards: tuple[Steward, ...]
+    signers: Mapping[str, SigningKey]
+    inbox: StoredInbox
     connected: bool = True
     veto: Refusal | None = None
     wrong_share: bool = False
@@ -149,6 +164,40 @@ class FakeAgent:
     _stop: dict[str, asyncio.Event] = field(default_factory=dict)
     _done: dict[str, Kept] = field(default_factory=dict)
     _origins: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def people(self) -> People:
+        return People(self.own.entity, self._rule_of, self.stewards, self.inbox, self.clock)
+
+    def _rule_of(self, name: str, statistic: str) -> Rule | None:
+        dataset = self.own.dataset(name)
+        need = None if dataset is None else need_of(statistic, [dataset.terms])
+        return None if need is None else Rule(need, tuple(item.name for item in self.stewards))
+
+    def wants_persons(self, persons: int = 1, **more: Any) -> None:
+        """From now on its policy wants that many stewards; who offers it to others is told by the test."""
+        datasets = tuple(
+            replace(item, terms=replace(item.terms, persons=persons, **more)) for item in self.own.offer.datasets
+        )
+        self.own = replace(self.own, offer=replace(self.own.offer, datasets=datasets))
+
+    async def consult(self, plan: str, chains: Chains, withdrawn: bool) -> Consulted | Refusal:
+        self._reach()
+        signed = await self.reader.plan(plan)
+        if withdrawn:
+            await self.people.withdraw(signed)
+            return Consulted(Stage.NOT_NEEDED)
+        try:
+            check_plan(signed.body, self.own, examples.operators(), self.clock.now())
+            return await self.people.consult(signed)
+        except IsthmusError as problem:
+            return Refusal(problem.reason.value, problem.public, problem.field, problem.advice, self.own.entity)
+
+    async def decide(self, plan: SignedPlan, name: str, said: str = "approve", reason: str = "") -> None:
+        """What the steward `name` of this space does on the command line."""
+        token = steward_keys.decision(plan, self.signers[name], said, reason, self.clock.now(), secrets.token_hex(8))
+        digest = payload_digest(parse_compact(token, 65536).payload)
+        await self.inbox.decide(plan.digest, digest, token, self.clock.now(), [])
 
     def offer(self) -> str | None:
         return self.writer.offer(self.own.offer) if self.connected else None
@@ -176,6 +225,7 @@ class FakeAgent:
         signed = await self.reader.contract(contract)
         try:
             check_proposal(signed.body, self.own, examples.operators(), self.clock.now())
+            evidence = await self.people.check(signed.body)
         except IsthmusError as problem:
             return Refusal(problem.reason.value, problem.public, problem.field, problem.advice, self.own.entity)
         if signed.digest not in self._approvals:
@@ -184,7 +234,7 @@ class FakeAgent:
             provider = base64.b64encode(sealing.fresh_key()[1]).decode() if provides else ""
             keys = tuple(SeatKey(pid, base64.b64encode(public).decode()) for pid, (_, public) in sorted(seats.items()))
             answers = [c for c, k in self.kept.items() if redelivery.answers(k, signed.body, self.own.entity)]
-            body = ApprovalBody(signed.digest, keys, provider, kept=answers[-1] if answers else "")
+            body = ApprovalBody(signed.digest, keys, provider, evidence, kept=answers[-1] if answers else "")
             self._approvals[signed.digest] = self.writer.approval(signed.body, body)
             self._keys[signed.digest] = {pid: private for pid, (private, _) in seats.items()}
         return Approval(self._approvals[signed.digest])
@@ -196,6 +246,7 @@ class FakeAgent:
         verified = [await self.reader.approval(approval, signed) for approval in approvals]
         keys = roster(signed, verified)
         origin = self._origins[body.session] = redelivery.origin(signed, verified)
+        await self.people.spend(body, signed.digest)
         stop = self._stop[body.session] = asyncio.Event()
         self.started.set()
         yield Heartbeat()
@@ -282,6 +333,34 @@ class FakeAgent:
 
 
 @dataclass
+class Rounds:
+    """The pauses between rounds in which a gateway asks whether people have decided: they end when a test says so."""
+
+    asked: int = 0
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _let: int = 0
+
+    async def pause(self, seconds: float) -> None:
+        async with self._changed:
+            self.asked += 1
+            mine = self.asked
+            self._changed.notify_all()
+            await self._changed.wait_for(lambda: self._let >= mine)
+
+    async def over(self, number: int) -> None:
+        """Once that many rounds are over."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.asked >= number)
+
+    async def next(self) -> None:
+        """Begin another round when the present one is over, and wait for its end, or that of the computation."""
+        await self.over(self._let + 1)
+        async with self._changed:
+            self._let += 1
+            self._changed.notify_all()
+
+
+@dataclass
 class FakeFederation:
     """Port `Federation` of one gateway: every line is the other gateway's flow, called in this process."""
 
@@ -340,10 +419,15 @@ class Node:
     watchers: LocalWatchers
     revocations: Revocations
     withdraw: Withdraw
+    rounds: Rounds
 
     @property
     def recover(self) -> Recover:
-        return Recover(self.account, self.tunnel)
+        return Recover(self.account, self.tunnel, lambda found: self.drive.start(found, self.plans.recall(found)))
+
+    @property
+    def plans(self) -> PlanDesk:
+        return PlanDesk(self.documents.reader, self.documents.writer)
 
     async def ask(self, asked: Query | None = None, request_id: str = "request-1", key: bytes = b"") -> Computation:
         return await self.submit.create(ANALYST, request_id, asked or examples.question(), key)
@@ -398,6 +482,11 @@ class World:
     def home(self) -> Node:
         return self.nodes[examples.HOME]
 
+    async def idle(self) -> None:
+        """Once nothing is driven any more, and everybody has been told."""
+        while tasks := {task for node in self.nodes.values() for task in node.drive._tasks}:
+            await asyncio.wait(tasks)
+
     async def all_ended(self, id: str) -> dict[str, Computation]:
         """Every space's own account once it has ended. Every space of the contract takes part."""
         return {entity: await node.ended(id) for entity, node in self.nodes.items()}
@@ -424,16 +513,30 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
             documents = Desk(reader, Writer(entity, partial(getattr, keyring[entity], "tokens"), clock, ids))
             own = OwnPart(entity, item.offer, {dataset.name: ("*",) for dataset in item.offer.datasets})
             writer = Writer(entity, partial(getattr, keyring[entity], "contracts"), clock, ids)
-            agent = FakeAgent(own, trust, reader, writer, clock, counts or {("LABOUR",): 40, ("SEXUAL",): 5})
+            signers = {name: new_signing_key() for name in STEWARDS}
+            stewards = tuple(Steward(name, key.jwk) for name, key in signers.items())
+            agent = FakeAgent(
+                own,
+                trust,
+                reader,
+                writer,
+                clock,
+                counts or {("LABOUR",): 40, ("SEXUAL",): 5},
+                stewards,
+                signers,
+                database.inbox,
+            )
             tunnel = Tunnel(entity, _quiet, agent.stop)
             federation = FakeFederation(entity, dict(known), nodes)
             private = bytes([number + 1]) * 32
             opener = RecipientKeys(partial(bytes, private), partial(list, [private]))
             revocations = Revocations(entity, trust, MemoryBeliefs(), database.audit, clock)
-            drive = Drive(account, federation, documents, opener, revocations)
+            plans, rounds = PlanDesk(documents.reader, documents.writer), Rounds()
+            consult = Consult(account, federation, documents, plans, revocations, rounds.pause)
+            drive = Drive(account, federation, documents, opener, revocations, consult)
             store = database.computations
-            submit = Submit(entity, clock, ids, store, federation, documents, opener, revocations, drive.start)
-            take_part = TakePart(account, agent, documents, tunnel, federation.alive)
+            submit = Submit(entity, clock, ids, store, federation, documents, opener, revocations, drive.start, consult)
+            take_part = TakePart(account, agent, documents, tunnel, federation.alive, plans, agent)
             withdraw = Withdraw(account, documents, revocations, agent, tunnel, drive.stop)
             nodes[entity] = Node(
                 entity,
@@ -449,11 +552,15 @@ async def world(folder: Path, counts: Mapping[tuple[str, ...], int] | None = Non
                 watchers,
                 revocations,
                 withdraw,
+                rounds,
             )
         signers = {entity: item.revocations for entity, item in keyring.items()}
         made = World(clock, nodes, {**signers, trust_kit.ANCHOR: trust_kit.ANCHOR_REVOCATIONS}, keyring)
         await made.list_all()
         yield made
+        for node in nodes.values():
+            for task in list(node.drive._waiting.values()):  # for people who will not decide any more
+                task.cancel()
         for node in nodes.values():
             while tasks := {*node.drive._tasks, *node.take_part._tasks}:
                 for task in tasks:

@@ -14,8 +14,8 @@ from gateway.domain.contract import Contract, Input
 from gateway.domain.dataset import Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator
-from gateway.rules import planning, policy
-from gateway.rules.contract import check_contract, check_parameters, check_whole, invalid
+from gateway.rules import planning, plans, policy
+from gateway.rules.contract import check_contract, check_parameters, check_parties, check_whole, invalid
 from gateway.rules.roles import check_roles
 
 
@@ -69,6 +69,7 @@ def check_draft(draft: Contract, own: OwnPart, operators: Mapping[str, Operator]
         check_roles(draft, dataset, own.roles.get(dataset.name, {}))
         check_columns(draft, dataset, own.columns.get(dataset.name, ()))
     policy.check_terms(draft, datasets, operators, now)
+    plans.check_standing(draft, datasets)
     if len(draft.seats_of(own.entity)) > own.offer.seats:
         raise IsthmusError(
             Reason.SEATS_REFUSED,
@@ -82,9 +83,20 @@ def check_draft(draft: Contract, own: OwnPart, operators: Mapping[str, Operator]
 def check_proposal(contract: Contract, own: OwnPart, operators: Mapping[str, Operator], now: int) -> None:
     """Everything: the contract's own rules, then this space's. Raises IsthmusError."""
     check_contract(contract, operators, now)
+    _check_takes_part(contract, own)
+    check_draft(contract, own, operators, now)
+
+
+def check_plan(plan: Contract, own: OwnPart, operators: Mapping[str, Operator], now: int) -> None:
+    """The same of a plan that people are to decide on, whose session has no time yet."""
+    check_parties(plan, operators)
+    _check_takes_part(plan, own)
+    check_draft(plan, own, operators, now)
+
+
+def _check_takes_part(contract: Contract, own: OwnPart) -> None:
     if own.entity not in contract.entities():
         raise invalid("the contract gives this space no part", space=own.entity)
-    check_draft(contract, own, operators, now)
 
 
 def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:

@@ -14,6 +14,7 @@ import typer
 import typer.core
 
 from gateway.cli import (
+    approvals,
     audit,
     catalogue,
     computations,
@@ -190,6 +191,26 @@ _register(
     ("computation", reports.computation, "isthmus reports computation 4f0c... --config space/gateway.toml"),
 )
 app.add_typer(_reports, name="reports")
+
+
+_approvals = typer.Typer(
+    no_args_is_help=True,
+    help="For stewards: what waits for your decision, and what you decide.",
+    epilog="Example: isthmus approvals list --agent space/agent.toml",
+)
+_register(
+    _approvals,
+    ("list", approvals.list_, "isthmus approvals list --agent space/agent.toml"),
+    ("show", approvals.show, "isthmus approvals show 4f0c --agent space/agent.toml --key anna.jwk"),
+    ("approve", approvals.approve, "isthmus approvals approve 4f0c --agent space/agent.toml --key anna.jwk"),
+    (
+        "reject",
+        approvals.reject,
+        "isthmus approvals reject 4f0c --reason 'too fine' --agent space/agent.toml --key anna.jwk",
+    ),
+    ("key", approvals.key, "isthmus approvals key --out anna.jwk"),
+)
+app.add_typer(_approvals, name="approvals")
 
 _gateway = typer.Typer(
     no_args_is_help=True,

@@ -17,9 +17,15 @@ WORDS = {
     "APPROVED": "has approved",
     "RUNNING": "computes",
     "DONE": "done",
+    "READY": "ready",
+    "DELIVERED": "waits for people",
+    "SEEN": "seen by a steward",
+    "UNREACHABLE": "no answer",
     "REFUSED": "refused",
     "FAILED": "failed",
 }
+
+_WITH_PHASE = ("RUNNING", "DELIVERED", "SEEN")
 
 
 @contextmanager
@@ -43,7 +49,7 @@ def bars(console: Console) -> Iterator[Callable[[Computation], None]]:
                     host = printable(status.space.removeprefix("https://"))[:30]
                     tasks[status.space] = progress.add_task(host, total=1.0, phase="")
                 word = WORDS.get(status.status, status.status)
-                phase = f"{word}: {status.phase}" if status.status == "RUNNING" and status.phase else word
-                progress.update(tasks[status.space], completed=status.fraction, phase=printable(phase)[:24])
+                phase = f"{word}: {status.phase}" if status.status in _WITH_PHASE and status.phase else word
+                progress.update(tasks[status.space], completed=status.fraction, phase=printable(phase)[:28])
 
         yield show

@@ -144,6 +144,7 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("On the basis of", ", ".join(terms.legal_bases)),
         ("Limits", _limits(terms)),
         ("Results go to", "" if terms.transfer == ("*",) else ", ".join(terms.transfer) or "nobody else"),
+        ("People", _people(terms)),
         ("Policy", f"version {terms.version}" + (f", expires {terms.expires}" if terms.expires else "")),
         ("People linked on", ", ".join(item.key_columns)),
     )
@@ -169,6 +170,14 @@ def _limits(terms: Terms) -> str:
         said.append(f"{when} (ε up to {terms.privacy.epsilon}, {terms.privacy.budget} per operator)")
     parties = max(terms.minimum_seats, 2 * terms.minimum_t + 1)
     return f"{', '.join(said)}; at least {parties} parties compute"
+
+
+def _people(terms: Terms) -> str:
+    if not terms.persons:
+        return ""
+    stewards = "1 steward approves" if terms.persons == 1 else f"{terms.persons} stewards approve"
+    what = ", ".join(terms.person_statistics) or "every question"
+    return f"{stewards} {what}, within {_hours(terms.decide_within)}"
 
 
 def spaces(found: Sequence[Space], now: int | None = None) -> RenderableType:
@@ -230,10 +239,19 @@ def plan(made: Plan) -> RenderableType:
     ]
     if draft.requester_roles:
         said.append(f"Asked in the role of {' and '.join(draft.requester_roles)}, on the word of the asking space.")
+    for wanted in made.persons:
+        stewards = "1 steward" if wanted.persons == 1 else f"{wanted.persons} stewards"
+        said.append(f"Needs {stewards} at {host(wanted.space)}, within {_hours(wanted.hours)}.")
     if draft.demo_view:
         said.append("For demonstration, the result shows a sample of what the asking space's own party receives.")
     sentences = Group("", *(words(line) for line in said))
     return Group(words(draft.query.title, "bold"), "", parties, sentences, editions, learns, verdicts)
+
+
+def _hours(hours: int) -> str:
+    if hours % 24:
+        return f"{hours} hours" if hours > 1 else "1 hour"
+    return f"{hours // 24} days" if hours > 24 else "1 day"
 
 
 def result(answer: Answer) -> RenderableType:
@@ -338,7 +356,7 @@ def computations(found: Sequence[Computation]) -> RenderableType:
     made = table("Computation", "State", "Asked", fixed=("State", "Asked"))
     for item in found:
         why = f"{item.ending.text} ({host(item.ending.space)})" if item.ending is not None else ""
-        made.add_row(lines(item.id, _title(item), why), item.state.value, _minute(item.created))
+        made.add_row(lines(item.id, _title(item), why), item.state.value, minute(item.created))
     return made
 
 
@@ -351,7 +369,7 @@ def computation(item: Computation) -> RenderableType:
         )  # fmt: skip
     said: list[RenderableType] = [
         lines(f"{item.name}: {item.state}", _title(item)),
-        words(f"asked by {item.requester or 'somebody'} at {_minute(item.created)}; contract {item.contract_digest}"),
+        words(f"asked by {item.requester or 'somebody'} at {minute(item.created)}; {_agreed(item)}"),
         "",
         made,
     ]
@@ -364,6 +382,12 @@ def computation(item: Computation) -> RenderableType:
         where = f" at {host(ending.space)}" if ending.space and ending.space != UNDETERMINED else ""
         said += ["", words(f"{ending.reason}{where}: {ending.text}. Next: {ending.action or 'ask again'}")]
     return Group(*said)
+
+
+def _agreed(item: Computation) -> str:
+    if item.contract_digest or not item.plan_digest:
+        return f"contract {item.contract_digest}"
+    return f"people decide on plan {item.plan_digest}"
 
 
 def _title(item: Computation) -> str:
@@ -379,7 +403,7 @@ def _day(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
-def _minute(seconds: int) -> str:
+def minute(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 

@@ -53,6 +53,7 @@ def of_computation(computation: Computation) -> dict[str, Any]:
         "computation": computation.name,
         "state": computation.state.value,
         "contract": computation.contract_digest,
+        "plan": computation.plan_digest,
         "requester": computation.requester,
         "created": computation.created,
         "updated": computation.updated,

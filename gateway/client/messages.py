@@ -94,6 +94,10 @@ def dataset_from(message: cat.Dataset) -> Listed:
                 rounding=terms.rounding if terms.HasField("rounding") else None,
                 roles=tuple(terms.roles),
                 privacy=_privacy(terms.privacy) if terms.HasField("privacy") else None,
+                persons=terms.persons,
+                decide_within=terms.decide_within,
+                person_statistics=tuple(terms.person_statistics),
+                standing=terms.standing or 1,
             ),
             edition=dataset.Edition(edition.id, edition.create_time, edition.snapshot, edition.row_bound),
         ),
@@ -150,6 +154,7 @@ def plan_from(message: comp.Plan) -> plan.Plan:
             )
             for verdict in message.verdicts
         ),
+        persons=tuple(plan.Persons(item.space, item.persons, item.hours) for item in message.persons),
     )
 
 
@@ -191,6 +196,8 @@ def computation_from(message: comp.Computation) -> computation.Computation:
         deletions=tuple(
             computation.Deletion(gone.kind, gone.delete_time, gone.kept_days) for gone in message.deletions
         ),
+        plan=message.plan,
+        plan_digest=message.plan_digest,
     )
 
 

@@ -16,12 +16,14 @@ class SeatKey:
 
 @record
 class ApprovalBody:
-    """What the agent signs: one key per seat it holds, and one if it provides data ("" if not). `kept` is the digest of
-    the earlier contract of which it keeps the output shares of these very seats ("" for none)."""
+    """What the agent signs: one key per seat it holds, one if it provides data ("" if not), its decisions. `kept` is
+    the digest of the earlier contract of which it keeps the output shares of these very seats ("" for none)."""
 
     contract_digest: str
     seats: tuple[SeatKey, ...]
     provider: str = ""
+    # What this space's stewards signed about the plan (`isthmus-decision+jwt`), where its policy wants persons.
+    decisions: tuple[str, ...] = ()
     kept: str = ""
 
 

@@ -40,7 +40,9 @@ class Ending:
 
 @record
 class SpaceStatus:
-    """Where one space stands: PROPOSED, APPROVED, REFUSED, RUNNING, DONE or FAILED, with its phase."""
+    """Where one space stands: PROPOSED, APPROVED, REFUSED, RUNNING, DONE or FAILED, with its phase. While people
+    decide: READY (nobody there has to), DELIVERED, SEEN, APPROVED, REFUSED or UNREACHABLE, and the phase says how many
+    have."""
 
     space: str
     status: str
@@ -123,6 +125,13 @@ class Computation:
     ending: Ending | None = None
     seconds: float = 0.0
     deletions: tuple[Deletion, ...] = ()
+    # What people decide on, as it was signed, and its digest; the contract is frozen when they have.
+    plan: str = ""
+    plan_digest: str = ""
+
+    @property
+    def waits_for_people(self) -> bool:
+        return bool(self.plan) and not self.contract
 
     @property
     def name(self) -> str:

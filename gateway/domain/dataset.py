@@ -76,6 +76,12 @@ class Terms:
     roles: tuple[str, ...] = ("*",)
     # Where it is left out, the owner answers nothing with noise.
     privacy: Privacy | None = None
+    # How many of its stewards have to approve a question, within how many hours, for which statistics (none named:
+    # all), and for how many editions at once.
+    persons: int = 0
+    decide_within: int = 168
+    person_statistics: tuple[str, ...] = ()
+    standing: int = 1
 
 
 @record

@@ -50,6 +50,15 @@ class Forecast:
 
 
 @record
+class Persons:
+    """At `space`, `persons` stewards have to approve, within `hours`."""
+
+    space: str
+    persons: int
+    hours: int
+
+
+@record
 class Plan:
     """`draft` is the contract as it would be frozen; `smallest_group` the fewest operators that together
     would see every record."""
@@ -59,6 +68,7 @@ class Plan:
     learns: tuple[Learns, ...]
     forecast: Forecast
     verdicts: tuple[Verdict, ...] = ()
+    persons: tuple[Persons, ...] = ()
 
     @property
     def refusals(self) -> tuple[Verdict, ...]:

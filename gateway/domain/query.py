@@ -92,3 +92,5 @@ class Query:
     seats: Seats = Seats()
     # Demonstrations only: one party shows a sample of its receive buffer. Owners must allow it.
     demo_view: bool = False
+    # For how many editions approval by people is asked at once.
+    standing: int = 1

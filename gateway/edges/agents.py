@@ -16,6 +16,7 @@ from typing import Any
 from gateway.api.agent.v1 import agent_pb2 as pb
 from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.domain.caller import Caller
+from gateway.domain.decision import Consulted
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
@@ -103,6 +104,14 @@ class AgentLine:
         if answer.WhichOneof("message") != "proposed":
             raise self._nonsense()
         return convert.proposed_from(answer.proposed, self._entity)
+
+    async def consult(self, plan: str, chains: Chains, withdrawn: bool) -> Consulted | Refusal:
+        """Port `Stewards`: what the agent says of its people."""
+        request = peer.ConsultRequest(plan=plan, chains=convert.chains_to(chains), withdrawn=withdrawn)
+        answer = await self._ask(pb.ConnectResponse(consult=request))
+        if answer.WhichOneof("message") != "consulted":
+            raise self._nonsense()
+        return convert.consulted_from(answer.consulted, self._entity)
 
     async def open_to(self, space: str) -> tuple[str, ...]:
         """The datasets that `space` may ask about."""

@@ -15,14 +15,17 @@ from typing import Any
 from gateway.domain.approval import ApprovalBody, SignedApproval, SignedContract
 from gateway.domain.computation import Computation, Receipt
 from gateway.domain.contract import Contract
+from gateway.domain.decision import SignedPlan
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer
 from gateway.edges.keyrings import Signer
 from gateway.edges.tokens import Verifier, sign
 from gateway.ports import Clock, Ids, Once
-from gateway.rules.contract import audience, read_contract
+from gateway.rules.contract import audience, read_body, read_contract
 from gateway.rules.jose import parse_compact
 from gateway.rules.offers import check_offer
+from gateway.rules.plans import audience as plan_audience
+from gateway.rules.plans import check_addressed, plan_digest
 from gateway.rules.records import from_bytes, to_plain
 from gateway.rules.tokens import payload_digest
 
@@ -30,6 +33,7 @@ OFFER = "isthmus-offer+jwt"
 CONTRACT = "isthmus-contract+jwt"
 APPROVAL = "isthmus-approval+jwt"
 RECEIPT = "isthmus-receipt+jwt"
+PLAN = "isthmus-plan+jwt"
 OFFER_LIFETIME = 24 * 3600
 MAX_STORED = 512 * 1024
 
@@ -51,6 +55,12 @@ class Reader:
         verified = await self.verifier.verify(token, CONTRACT, session)
         return SignedContract(read_contract(verified.claims), verified.digest, token)
 
+    async def plan(self, token: str) -> SignedPlan:
+        """A plan that people are to decide on, signed by its initiator's gateway and addressed to its own digest."""
+        verified = await self.verifier.verify(token, PLAN, _unverified(token, "aud"))
+        body = read_body(verified.claims)
+        return SignedPlan(body, check_addressed(verified.claims, body), token, verified.claims["exp"])
+
     async def approval(self, token: str, contract: SignedContract) -> SignedApproval:
         """One space's approval of exactly `contract`; raises IsthmusError(APPROVALS_INVALID) for another's."""
         verified = await self.verifier.verify(token, APPROVAL, audience(contract.body.session))
@@ -71,8 +81,12 @@ class Reader:
     def recall(self, computation: Computation) -> tuple[SignedContract, Sequence[SignedApproval]]:
         """What was verified when it came and stored since: lifetimes are over by now, signatures count still.
 
-        Raises IsthmusError(INTERNAL) when the stored contract is not the one whose digest was written down.
+        Of one that waits for people this is its plan. Raises IsthmusError(INTERNAL) when the stored contract is not the
+        one whose digest was written down.
         """
+        if computation.waits_for_people:
+            plan = recall_plan(computation.plan, computation.plan_digest)
+            return SignedContract(plan.body, plan.digest, plan.token), ()
         token = parse_compact(computation.contract, MAX_STORED)
         digest = payload_digest(token.payload)
         if digest != computation.contract_digest:
@@ -104,6 +118,10 @@ class Writer:
             {**self._envelope(lifetime), "aud": audience(contract.session), "contract": to_plain(contract)},
             self.signer(),
         )
+
+    def plan(self, draft: Contract, expires: int) -> str:
+        claims = {**self._envelope(expires - self.clock.now()), "aud": plan_audience(plan_digest(draft))}
+        return sign(PLAN, {**claims, "contract": to_plain(draft)}, self.signer())
 
     def approval(self, contract: Contract, body: ApprovalBody) -> str:
         claims = {**self._envelope(contract.expires - contract.not_before), "aud": audience(contract.session)}
@@ -150,6 +168,28 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanDesk:
+    """Port `Plans`: signs plans in the gateway's name, reads everybody's."""
+
+    reader: Reader
+    writer: Writer
+
+    def sign(self, draft: Contract, expires: int) -> SignedPlan:
+        return SignedPlan(draft, plan_digest(draft), self.writer.plan(draft, expires), expires)
+
+    async def read(self, token: str) -> SignedPlan:
+        return await self.reader.plan(token)
+
+    def recall(self, computation: Computation) -> SignedPlan:
+        return recall_plan(computation.plan, computation.plan_digest)
+
+    def renew(self, plan: SignedPlan) -> SignedPlan:
+        if parse_compact(plan.token, MAX_STORED).kid == self.writer.signer().kid:
+            return plan
+        return self.sign(plan.body, plan.expires)
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayStore:
     """What the verifier asks of a store, over port `Once`."""
 
@@ -157,6 +197,20 @@ class ReplayStore:
 
     async def consume(self, issuer: str, typ: str, jti: str, expires_at: int) -> bool:
         return await self.once.consume(typ, issuer, jti, expires_at)
+
+
+def recall_plan(token: str, digest: str) -> SignedPlan:
+    """A plan that was verified when it was stored. Raises IsthmusError(INTERNAL) unless it is the one of `digest`."""
+    claims = parse_compact(token, MAX_STORED).claims
+    body = read_body(claims)
+    if plan_digest(body) != digest:
+        raise IsthmusError(
+            Reason.INTERNAL,
+            "a stored plan is not the one that was asked",
+            private=digest,
+            advice="This space's operator checks the audit log and the store",
+        )
+    return SignedPlan(body, digest, token, int(claims["exp"]))
 
 
 def approvals_invalid(public: str, space: str = "") -> IsthmusError:

@@ -17,6 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from gateway.api.peer.v1 import peer_pb2 as pb
 from gateway.domain.computation import State
+from gateway.domain.decision import Consulted
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
 from gateway.domain.plan import Verdict
@@ -75,6 +76,10 @@ class PeerLine:
     async def check(self, draft: bytes) -> Verdict:
         answer = await self._call("CheckDraft", pb.CheckDraftRequest(draft=draft), pb.CheckDraftResponse)
         return convert.checked_from(answer, self._peer)
+
+    async def consult(self, plan: str, chains: Chains, withdrawn: bool) -> Consulted | Refusal:
+        request = pb.ConsultRequest(plan=plan, chains=convert.chains_to(chains), withdrawn=withdrawn)
+        return convert.consulted_from(await self._call("Consult", request, pb.ConsultResponse), self._peer)
 
     async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
         request = pb.ProposeRequest(contract=contract, chains=convert.chains_to(chains))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from gateway.domain.computation import State
+from gateway.domain.decision import Consulted
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
 from gateway.domain.offer import Objection, Space
@@ -42,6 +43,9 @@ class OwnLine:
 
     async def check(self, draft: bytes) -> Verdict:
         return await self.take_part.check(draft, caller=self.entity)
+
+    async def consult(self, plan: str, chains: Chains, withdrawn: bool) -> Consulted | Refusal:
+        return await self.take_part.consult(plan, chains, withdrawn, caller=self.entity)
 
     async def propose(self, contract: str, chains: Chains) -> Approval | Refusal:
         return await self.take_part.propose(contract, chains, caller=self.entity)

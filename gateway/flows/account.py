@@ -43,6 +43,15 @@ class Account:
         self.watchers.changed(saved)
         return saved
 
+    async def note(self, changed: Computation, kind: str, detail: str) -> Computation:
+        """`changed` in the state in which it is, written with a fact. Raises as `advance`."""
+        now = self.clock.now()
+        saved = await self.store.save(
+            replace(changed, updated=now), [Fact(now, kind, self.entity, changed.name, detail[:1000])]
+        )
+        self.watchers.changed(saved)
+        return saved
+
     async def end(self, id: str, event: Event, failure: Failure) -> Computation | None:
         """End a computation that is still live, whoever else writes to it; as it is stored then.
 

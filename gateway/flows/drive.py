@@ -14,10 +14,12 @@ from typing import Any
 
 from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.computation import Computation, SpaceStatus, State
+from gateway.domain.decision import SignedPlan
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import UNDETERMINED, Failure, Refusal
 from gateway.flows.account import Account, ending_of
 from gateway.flows.approve import Approve
+from gateway.flows.consult import Consult, NotDecided
 from gateway.flows.follow import Follow, Session
 from gateway.ports import Documents, Federation, Opener, Revocations
 from gateway.rules import blame, redelivery, release
@@ -47,19 +49,37 @@ class _Outcome:
 
 
 @dataclass(slots=True)
+class _Asked:
+    """What the other spaces know of a computation: its contract, or still its plan."""
+
+    last: SignedContract | SignedPlan
+
+    @property
+    def contract(self) -> SignedContract:
+        if isinstance(self.last, SignedPlan):
+            raise AssertionError("people have not decided yet")
+        return self.last
+
+
+@dataclass(slots=True)
 class Drive:
     account: Account
     federation: Federation
     documents: Documents
     opener: Opener
     revocations: Revocations
+    consult: Consult
+    # What waits for people outlives this process: nobody ends it when the process does.
+    _waiting: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _stops: dict[str, asyncio.Future[Stopped]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def start(self, computation: Computation, contract: SignedContract) -> None:
-        """Drive it in the background until it has ended."""
+    def start(self, computation: Computation, asked: SignedContract | SignedPlan) -> None:
+        """Drive it in the background until it has ended; of a plan, first until people have decided."""
         self._stops[computation.id] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._drive(computation, contract), name=f"drive {computation.id}")
+        task = asyncio.create_task(self._drive(computation, asked), name=f"drive {computation.id}")
+        if isinstance(asked, SignedPlan):
+            self._waiting[computation.id] = task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -72,9 +92,13 @@ class Drive:
         return True
 
     async def drain(self, stopped: Stopped) -> None:
-        """End everything that is driven and wait until every space has been told."""
+        """End everything that is driven and wait until every space has been told. What waits for people goes on
+        waiting, and is driven again when the process is back."""
         for id in list(self._stops):
-            self.stop(id, stopped)
+            if (waiting := self._waiting.get(id)) is not None:
+                waiting.cancel()
+            else:
+                self.stop(id, stopped)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2 * CONCLUDE_WITHIN)
 
@@ -94,18 +118,32 @@ class Drive:
         await self._conclude(contract, ended.state, failure, [])
         return ended
 
-    async def _drive(self, computation: Computation, contract: SignedContract) -> None:
+    async def _drive(self, computation: Computation, asked: SignedContract | SignedPlan) -> None:
+        agreed = _Asked(asked)
         try:
-            outcome = await self._unless_stopped(computation.id, self._work(computation, contract))
-            await self._release(contract, outcome)
+            outcome = await self._unless_stopped(computation.id, self._decide_and_work(computation, agreed))
+            await self._release(agreed.contract, outcome)
         except Stopped as stopped:
-            await self._end(computation.id, contract, stopped)
+            await self._end(computation.id, agreed, stopped)
+        except NotDecided as problem:
+            await self._end(computation.id, agreed, Stopped(problem.event, problem.failure))
         except IsthmusError as problem:
-            await self._end(computation.id, contract, _stopped_by(problem, problem.space or self.account.entity))
+            await self._end(computation.id, agreed, _stopped_by(problem, problem.space or self.account.entity))
         except Exception as bug:  # whatever it was, nobody may wait for ever: every space is told
             internal = IsthmusError(Reason.INTERNAL, "the home gateway failed", private=repr(bug))
-            await self._end(computation.id, contract, _stopped_by(internal, self.account.entity))
+            await self._end(computation.id, agreed, _stopped_by(internal, self.account.entity))
             raise
+        finally:
+            self._waiting.pop(computation.id, None)
+
+    async def _decide_and_work(self, computation: Computation, asked: _Asked) -> _Outcome:
+        if isinstance(asked.last, SignedPlan):
+            if computation.state is State.PENDING:
+                detail = f"plan {asked.last.digest}"
+                computation = await self.account.advance(computation, Event.PROPOSE, "plan.proposed", detail)
+            computation, asked.last = await self.consult.decided(computation, asked.last)
+            self._waiting.pop(computation.id, None)
+        return await self._work(computation, asked.contract)
 
     async def _unless_stopped(self, id: str, work: Coroutine[Any, Any, _Outcome]) -> _Outcome:
         """What `work` brings; raises Stopped if somebody stops it before. From then on nobody can."""
@@ -123,7 +161,8 @@ class Drive:
 
     async def _work(self, computation: Computation, contract: SignedContract) -> _Outcome:
         advance = self.account.advance
-        computation = await advance(computation, Event.PROPOSE, "computation.proposed")
+        if computation.state is State.PENDING:
+            computation = await advance(computation, Event.PROPOSE, "computation.proposed")
         approvals, refusals = await Approve(self.federation, self.documents).gather(contract)
         if refusals:
             raise _refused(refusals)
@@ -188,11 +227,14 @@ class Drive:
         with suppress(IsthmusError):
             await self.account.witness.see(ended.receipts)
 
-    async def _end(self, id: str, contract: SignedContract, stopped: Stopped) -> None:
+    async def _end(self, id: str, asked: _Asked, stopped: Stopped) -> None:
         try:
             await self.account.end(id, stopped.event, stopped.failure)
         finally:  # even if this space cannot write: the others must not wait
-            await self._conclude(contract, ENDINGS[stopped.event], stopped.failure, [])
+            if isinstance(asked.last, SignedPlan):
+                await self.consult.withdraw(asked.last)
+            else:
+                await self._conclude(asked.contract, ENDINGS[stopped.event], stopped.failure, [])
 
     async def _conclude(
         self, contract: SignedContract, state: State, failure: Failure | None, receipts: list[str]

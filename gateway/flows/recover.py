@@ -6,6 +6,7 @@ failed, and its account says whose gateway that was.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,15 +25,21 @@ GRACE = 15  # seconds past a contract's expiry, for clocks that differ and sessi
 class Recover:
     account: Account
     tunnels: Tunnels
+    # Drives on what waits for people.
+    resume: Callable[[Computation], None]
 
     async def end_what_is_left(self) -> None:
-        """At start: home computations and running sessions have ended with the process that drove them."""
+        """At start: home computations and running sessions have ended with the process that drove them; those that wait
+        for people go on waiting."""
         # The same reason and culprit as everybody else finds, who only sees this gateway go away.
         entity = self.account.entity
         text, action = "the gateway was started again in mid-session", "Ask again"
         gone = Failure(Reason.PEER_UNREACHABLE.value, entity, "session", text, action)
         for found in await self.account.store.live(sorted(LIVE)):
-            if found.role is Role.HOME or found.state is State.RUNNING:
+            if found.role is Role.HOME and found.waits_for_people:
+                with suppress(IsthmusError):  # one that cannot be read any more expires
+                    self.resume(found)
+            elif found.role is Role.HOME or found.state is State.RUNNING:
                 await self._end(found, Event.FAIL, gone)
 
     async def expire(self) -> None:

@@ -17,9 +17,11 @@ from gateway.domain.audit import Fact
 from gateway.domain.caller import Caller
 from gateway.domain.computation import Computation, Role, SpaceStatus, State
 from gateway.domain.contract import Contract, Recipient
+from gateway.domain.decision import SignedPlan
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision, Plan, Verdict
 from gateway.domain.query import Query
+from gateway.flows.consult import Consult
 from gateway.ports import Clock, ComputationStore, Documents, Federation, Ids, Opener, Revocations
 from gateway.rules import access, planning, redelivery, roles, seats
 from gateway.rules.records import to_bytes
@@ -39,7 +41,8 @@ class Submit:
     opener: Opener
     revocations: Revocations
     # Starts what `create` wrote; the driver owns the computation from then on.
-    start: Callable[[Computation, SignedContract], None]
+    start: Callable[[Computation, SignedContract | SignedPlan], None]
+    consult: Consult
 
     async def validate(self, caller: Caller, asked: Query, recipient_key: bytes = b"") -> Plan:
         """The plan with every space's verdict from public metadata; nothing is written."""
@@ -54,8 +57,16 @@ class Submit:
         IsthmusError(ALREADY_EXISTS).
         """
         draft = await self._seated(self._draft(caller, asked, recipient_key))
-        signed = await self.documents.contract(self.documents.sign(draft))
         now = self.clock.now()
+        signed: SignedContract | SignedPlan
+        if needs := self.consult.needs(draft):
+            signed = self.consult.sign(draft, needs)
+            plan, contract, expires = (signed.token, signed.digest), ("", ""), signed.expires
+            about = f"plan {signed.digest}"
+        else:
+            signed = await self.documents.contract(self.documents.sign(draft))
+            plan, contract, expires = ("", ""), (signed.token, signed.digest), draft.expires
+            about = f"contract {signed.digest}"
         wanted = Computation(
             id=draft.session,
             role=Role.HOME,
@@ -64,14 +75,19 @@ class Submit:
             request_digest=hashlib.sha256(to_bytes(asked) + recipient_key).hexdigest(),
             state=State.PENDING,
             query=to_bytes(asked).decode(),
-            contract=signed.token,
-            contract_digest=signed.digest,
+            contract=contract[0],
+            contract_digest=contract[1],
             created=now,
             updated=now,
-            expires=draft.expires,
-            spaces=tuple(SpaceStatus(entity, "PROPOSED") for entity in draft.entities()),
+            expires=expires,
+            spaces=tuple(
+                SpaceStatus(entity, "READY" if needs and entity not in needs else "PROPOSED")
+                for entity in draft.entities()
+            ),
+            plan=plan[0],
+            plan_digest=plan[1],
         )
-        fact = Fact(now, "computation.created", caller.id, wanted.name, f"contract {signed.digest}")
+        fact = Fact(now, "computation.created", caller.id, wanted.name, about)
         stored = await self.store.create(wanted, [fact])
         if stored.id == wanted.id:
             self.start(stored, signed)

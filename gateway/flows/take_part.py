@@ -18,12 +18,13 @@ from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.computation import Computation, Receipt, Role, SpaceStatus, State
 from gateway.domain.contract import Contract
+from gateway.domain.decision import Consulted
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Completed, Failure, Progress, Refusal, RunEvent
 from gateway.flows.account import Account, ending_of
 from gateway.flows.oversee import lines_watched, overseen
-from gateway.ports import Agent, Chains, Documents, Tunnels
+from gateway.ports import Agent, Chains, Documents, Plans, Stewards, Tunnels
 from gateway.rules import blame, redelivery
 from gateway.rules.jose import parse_compact
 from gateway.rules.lifecycle import LIVE, Event
@@ -52,6 +53,8 @@ class TakePart:
     tunnels: Tunnels
     # Whether the gateway of another space answers within so many seconds.
     alive: Callable[[str, float], Awaitable[bool]]
+    plans: Plans
+    stewards: Stewards
     # Sessions that run here; set when the initiator has said how one ended.
     _running: dict[str, asyncio.Event] = field(default_factory=dict)
     # Those that are done here and wait for how it ended.
@@ -70,6 +73,13 @@ class TakePart:
         if read.initiator != caller:
             raise _not_the_initiator(caller, read)
         return await self.agent.check(draft)
+
+    async def consult(self, plan: str, chains: Chains, withdrawn: bool, *, caller: str) -> Consulted | Refusal:
+        """What the agent says of its people's decision. Nothing is kept here: the agent keeps the plan."""
+        signed = await self.plans.read(plan)
+        if signed.body.initiator != caller:
+            raise _not_the_initiator(caller, signed.body)
+        return await self.stewards.consult(plan, chains, withdrawn)
 
     async def propose(self, contract: str, chains: Chains, *, caller: str) -> Approval | Refusal:
         """The agent's answer, kept with the contract; the same contract always gets the same answer."""

@@ -44,6 +44,7 @@ TABLE: dict[str, Access] = {
     "/isthmus.peer.v1.ExaminationService/Examine": Access(CallerKind.PEER, "", 90.0),
     "/isthmus.peer.v1.PeerService/Describe": _PEER,
     "/isthmus.peer.v1.PeerService/CheckDraft": _PEER,
+    "/isthmus.peer.v1.PeerService/Consult": _PEER,
     "/isthmus.peer.v1.PeerService/Propose": _PEER,
     "/isthmus.peer.v1.PeerService/Run": Access(CallerKind.PEER, "", _HOUR),
     "/isthmus.peer.v1.PeerService/Conclude": _PEER,

@@ -35,6 +35,14 @@ def audience(session: str) -> str:
 
 def read_contract(claims: Mapping[str, object]) -> Contract:
     """The contract in a verified token's claims (`contract`, beside the envelope)."""
+    read = read_body(claims)
+    if claims.get("aud") != audience(read.session):
+        raise invalid("the contract's audience is another session", field="session")
+    return read
+
+
+def read_body(claims: Mapping[str, object]) -> Contract:
+    """What a contract and a plan have in common."""
     body = claims.get("contract")
     if not isinstance(body, dict) or set(claims) - {*ENVELOPE, "contract"}:
         raise invalid("the contract token carries something else than a contract")
@@ -46,8 +54,6 @@ def read_contract(claims: Mapping[str, object]) -> Contract:
         raise invalid("a requester is named by 1 to 200 printable characters", field="requester")
     if claims.get("iss") != read.initiator:
         raise invalid("the contract is signed by another space than its initiator", field="initiator")
-    if claims.get("aud") != audience(read.session):
-        raise invalid("the contract's audience is another session", field="session")
     return read
 
 
@@ -79,6 +85,11 @@ def check_contract(read: Contract, operators: Mapping[str, Operator], now: int) 
         )
     if now < read.not_before - LEEWAY or not 0 < read.expires - read.not_before <= STARTS_WITHIN:
         raise invalid("the contract's times are out of range; clocks may differ", field="not_before")
+    check_parties(read, operators)
+
+
+def check_parties(read: Contract, operators: Mapping[str, Operator]) -> None:
+    """Raises IsthmusError unless the contract is whole and its seats are allowed, whatever the time."""
     seats.check_seats(read.m, read.t, read.seats, operators)
     for provider in read.providers:
         if provider.entity not in operators:

@@ -9,6 +9,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer
 from gateway.rules.codelists import ANYWHERE, ROLES
+from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import dominance_in_range, rounding_in_range
 from gateway.rules.privacy import terms_hold
 from gateway.rules.queries import COLUMN_NAME, DATASET_NAME
@@ -45,6 +46,12 @@ def check_offer(offer: Offer, entity: str) -> Offer:
             raise _refused(f"answers roles for {dataset.name} that nobody has", "datasets.terms", entity)
         if not terms_hold(terms.privacy):
             raise _refused(f"gives {dataset.name} a privacy budget out of range", "datasets.terms", entity)
+        if not (
+            0 <= terms.persons <= MAX_PERSONS
+            and 1 <= terms.decide_within <= MAX_WITHIN
+            and 1 <= terms.standing <= MAX_STANDING
+        ):
+            raise _refused(f"wants people for {dataset.name} in numbers out of range", "datasets.terms", entity)
     return offer
 
 

@@ -17,8 +17,8 @@ from gateway.domain import contract, query
 from gateway.domain.dataset import Column, ColumnType, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import ProgramOffer, Space
-from gateway.domain.plan import Decision, Forecast, Learns, Plan, Verdict
-from gateway.rules import dates, noise, policy, privacy, seats
+from gateway.domain.plan import Decision, Forecast, Learns, Persons, Plan, Verdict
+from gateway.rules import dates, noise, plans, policy, privacy, seats
 from gateway.rules.sharing import P
 from gateway.rules.text import nearest
 
@@ -160,6 +160,9 @@ def plan(draft: contract.Contract, spaces: Mapping[str, Space], verdicts: Sequen
         learns=tuple(learns),
         forecast=forecast([verdict for verdict in verdicts if verdict.decision is Decision.ALLOWED]),
         verdicts=tuple(verdicts),
+        persons=tuple(
+            Persons(entity, need.persons, need.within) for entity, need in plans.needs(draft, spaces).items()
+        ),
     )
 
 

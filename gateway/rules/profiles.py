@@ -60,6 +60,11 @@ def is_hex_digest(value: object) -> bool:
     return isinstance(value, str) and _HEX_DIGEST.fullmatch(value) is not None
 
 
+def is_line(value: object) -> bool:
+    """What a person writes in one line, for people."""
+    return isinstance(value, str) and len(value) <= 500 and value.isprintable()
+
+
 def is_object(value: object) -> bool:
     return isinstance(value, dict)
 
@@ -218,14 +223,24 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 once=True,
             ),
             # A steward's decision about a plan, or a requester's signature under a query, by a key of their own
-            # (`gateway.rules.verification.read_decision`).
+            # (`gateway.rules.verification.read_decision`). About a standing query it lives longer than the plan.
             Profile(
                 "isthmus-decision+jwt",
                 max_bytes=64 * KIB,
-                lifetime=30 * DAY,
+                lifetime=400 * DAY,
                 audience=PLAN,
                 signed_with=None,
                 required={"decision": is_text},
+                optional={"reason": is_line},
+            ),
+            # A draft contract that people decide on, addressed to its own digest (`gateway.rules.plans`).
+            Profile(
+                "isthmus-plan+jwt",
+                max_bytes=512 * KIB,
+                lifetime=30 * DAY,
+                audience=PLAN,
+                signed_with=KeyUse.TOKENS,
+                required={"contract": is_object},
             ),
         )
     }

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
 from gateway.rules import noise, policy
+from gateway.rules.plans import MAX_STANDING
 from gateway.rules.records import from_plain
 
 MAX_SOURCES = 32
@@ -83,6 +84,8 @@ def checked(query: Query, *, what: str = "query") -> Query:
             noise.epsilon(query.limits.epsilon)
         except ValueError as wrong:
             raise _malformed(what, "limits.epsilon", str(wrong)) from None
+    if not 1 <= query.standing <= MAX_STANDING:
+        raise _malformed(what, "standing", f"between 1 and {MAX_STANDING} editions")
     return query
 
 

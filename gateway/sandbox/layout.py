@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.identity import EntityId, Jwk, host_of
-from gateway.edges import certificates, keys, ringfiles
+from gateway.edges import certificates, keys, ringfiles, steward_keys
 from gateway.edges.certificates import Credentials, Role
 from gateway.edges.federation import entity_configuration, subordinate_statement
 from gateway.rules.gateway_metadata import GatewayMetadata
@@ -26,6 +26,7 @@ from gateway.sandbox.toml import toml
 
 STATEMENT = "keys/anchor.statement.jwt"  # the anchor's, about a space
 EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
+STEWARDS = ("anna", "ben")
 CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate")}
 ROLES = ["analyst"]
 
@@ -95,6 +96,7 @@ def lay_out(
         home = folder / "spaces" / spec.name
         (home / "gateway.toml").write_text(_gateway_toml(spec, ports))
         (home / "agent.toml").write_text(_agent_toml(spec, ports[spec.name]))
+        _stewards(folder / "users", spec)
         _clients(folder / "users", home, spec, ports[spec.name], now)
     (folder / "default-profile.toml").write_text(_profile(spaces[0], "analyst", ports[spaces[0].name], "users/"))
     return configurations
@@ -171,6 +173,13 @@ def _clients(users: Path, home: Path, spec: SpaceSpec, port: int, now: int) -> N
         credentials = certificates.client_certificate(authority, spec.entity, Role.CLIENT, now, client_id=client)
         _write_credentials(users, f"{spec.name}-{client}", credentials)
         (users / f"{spec.name}-{client}.toml").write_text(_profile(spec, client, port, ""))
+
+
+def _stewards(users: Path, spec: SpaceSpec) -> None:
+    """A key for each person who decides at a space; it is theirs, and no process of the space reads it."""
+    users.mkdir(exist_ok=True)
+    for name in STEWARDS:
+        steward_keys.make(users / f"{spec.name}-{name}.jwk")
 
 
 def _profile(spec: SpaceSpec, client: str, port: int, folder: str) -> str:
@@ -260,6 +269,10 @@ def _agent_toml(spec: SpaceSpec, port: int) -> str:
                 "seats": spec.seats,
                 "datasets": [f"datasets/{name.lower()}.toml" for name in spec.lists],
             }
+        ),
+        *(
+            "[[stewards]]\n" + toml({"name": name, "key": f"../../users/{spec.name}-{name}.pub.jwk"})
+            for name in STEWARDS
         ),
         "[keys]\n" + toml({"contract": "agent/contract.ring.json", "storage": "agent/storage.pem"}),
         "[tls]\n" + toml({"ca": "tls/ca.ring.json", "agent": "agent/agent.ring.json"}),

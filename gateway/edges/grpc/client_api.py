@@ -190,6 +190,6 @@ _TOKEN_TYPES = {
 
 
 def _outline(message: comp.Computation) -> comp.Computation:
-    for field in ("shares", "views", "table", "contract", "approvals"):
+    for field in ("shares", "views", "table", "contract", "approvals", "plan"):
         message.ClearField(field)
     return message

@@ -42,6 +42,7 @@ def query_from(message: qpb.JointQuery) -> query.Query:
         ),
         seats=query.Seats(message.seats.count or 3, tuple(message.seats.at)),
         demo_view=message.demo_view,
+        standing=message.standing or 1,
     )
     return queries.checked(asked)
 
@@ -65,6 +66,7 @@ def query_to(asked: query.Query) -> qpb.JointQuery:
         ),
         seats=qpb.Seats(count=asked.seats.count, at=asked.seats.at),
         demo_view=asked.demo_view,
+        standing=asked.standing,
     )
     if asked.statistic.count_by is not None:
         message.count_by.CopyFrom(qpb.CountBy(columns=asked.statistic.count_by.columns))
@@ -146,6 +148,10 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
             rounding=terms.rounding,
             roles=terms.roles,
             privacy=None if terms.privacy is None else _privacy_to(terms.privacy),
+            persons=terms.persons,
+            decide_within=terms.decide_within,
+            person_statistics=terms.person_statistics,
+            standing=terms.standing,
         ),
         edition=cat.Edition(
             id=item.edition.id,
@@ -216,6 +222,7 @@ def plan_to(made: plan.Plan) -> comp.Plan:
             for verdict in made.verdicts
         ],
         minimum_cell=draft.limits.minimum_cell,
+        persons=[comp.Persons(space=item.space, persons=item.persons, hours=item.hours) for item in made.persons],
     )
 
 
@@ -253,6 +260,8 @@ def computation_to(item: computation.Computation, table: Table | None) -> comp.C
         session_seconds=item.seconds,
         query=item.query,
         deletions=[comp.Deletion(kind=gone.kind, delete_time=gone.at, kept_days=gone.days) for gone in item.deletions],
+        plan=item.plan,
+        plan_digest=item.plan_digest,
     )
 
 

@@ -38,6 +38,11 @@ class PeerService:
     async def check_draft(self, request: pb.CheckDraftRequest, caller: Caller) -> pb.CheckDraftResponse:
         return convert.checked_to(await self.take_part.check(request.draft, caller=caller.id))
 
+    async def consult(self, request: pb.ConsultRequest, caller: Caller) -> pb.ConsultResponse:
+        chains = convert.chains_from(request.chains)
+        told = await self.take_part.consult(request.plan, chains, request.withdrawn, caller=caller.id)
+        return convert.consulted_to(told)
+
     async def propose(self, request: pb.ProposeRequest, caller: Caller) -> pb.ProposeResponse:
         chains = convert.chains_from(request.chains)
         return convert.proposed_to(await self.take_part.propose(request.contract, chains, caller=caller.id))

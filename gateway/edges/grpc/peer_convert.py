@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from gateway.api.agent.v1 import agent_pb2 as agent
 from gateway.api.peer.v1 import peer_pb2 as pb
 from gateway.domain.computation import SealedShare
+from gateway.domain.decision import Consulted, Stage
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.plan import Decision, Verdict
 from gateway.domain.session import (
@@ -73,6 +74,34 @@ def checked_from(message: pb.CheckDraftResponse, space: str) -> Verdict:
         return Verdict(space, Decision.ALLOWED, message.rounds, message.bytes_per_party, kept_seats=seats)
     refusal = message.refusal
     return Verdict(space, Decision.REFUSED, reason=refusal.reason, text=refusal.text, advice=refusal.advice)
+
+
+def consulted_to(answer: Consulted | Refusal) -> pb.ConsultResponse:
+    if isinstance(answer, Refusal):
+        return pb.ConsultResponse(refusal=refusal_to(answer))
+    return pb.ConsultResponse(
+        consulted=pb.Consulted(
+            stage=pb.Consulted.Stage.Value(f"STAGE_{answer.stage}"),  # type: ignore[arg-type]
+            have=answer.have,
+            need=answer.need,
+            deliver_time=answer.delivered,
+            see_time=answer.seen,
+            deadline=answer.deadline,
+            text=answer.text,
+        )
+    )
+
+
+def consulted_from(message: pb.ConsultResponse, space: str) -> Consulted | Refusal:
+    said = message.consulted
+    name = pb.Consulted.Stage.Name(said.stage).removeprefix("STAGE_") if said.stage in range(6) else ""
+    if message.WhichOneof("answer") != "consulted":
+        return refusal_from(message.refusal, space)
+    if name not in Stage.__members__:
+        text, advice = "the space says something of its people that is not known here", "Upgrade this gateway"
+        return Refusal(Reason.PROTOCOL_VIOLATION.value, text, advice=advice, space=space)
+    text = "".join(character if character.isprintable() else " " for character in said.text[:500])
+    return Consulted(Stage(name), said.have, said.need, said.deliver_time, said.see_time, said.deadline, text)
 
 
 def proposed_to(answer: Approval | Refusal) -> pb.ProposeResponse:

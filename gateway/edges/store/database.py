@@ -17,6 +17,7 @@ from gateway.edges.store.beliefs import StoredBeliefs
 from gateway.edges.store.computations import StoredComputations
 from gateway.edges.store.connections import Connections, connect, shown
 from gateway.edges.store.editions import StoredEditions
+from gateway.edges.store.inbox import StoredInbox
 from gateway.edges.store.kept import StoredKept
 from gateway.edges.store.ledger import StoredLedger
 from gateway.edges.store.members import StoredInvitations, StoredMembers
@@ -39,6 +40,7 @@ class Database:
         self.approvals = StoredApprovals(connections)
         self.ledger = StoredLedger(connections)
         self.kept = StoredKept(connections)
+        self.inbox = StoredInbox(connections)
         self.beliefs = StoredBeliefs(connections)
         self.sign_ins = StoredSignIns(connections)
         self.members = StoredMembers(connections)

@@ -262,6 +262,45 @@ rulebooks = Table(
     Column("text", Text, nullable=False),
 )
 
+# Of an agent: plans that people decide on, by their digest. Times are 0 for what has not happened.
+plans = Table(
+    "plans",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("initiator", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    # The thumbprint of the key of whoever looked first.
+    Column("seen_by", Text, nullable=False),
+    Column("withdrawn", BigInteger, nullable=False),
+)
+Index("plans_newest", plans.c.delivered, plans.c.digest)
+Index("plans_of", plans.c.initiator, plans.c.delivered)
+
+# What stewards signed, each with the digest of its payload.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("plan", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("decision", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# The sets of editions that were run under a plan, each with the contract that was first.
+plan_runs = Table(
+    "plan_runs",
+    metadata,
+    Column("plan", Text, primary_key=True),
+    Column("editions", Text, primary_key=True),
+    Column("contract", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 # As alembic makes it; apart, because alembic leaves its own table out when it compares.
 version = Table(
     "alembic_version",

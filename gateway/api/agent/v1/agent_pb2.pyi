@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ConnectRequest(_message.Message):
-    __slots__ = ("number", "hello", "checked", "proposed", "ran", "done", "refused", "opened")
+    __slots__ = ("number", "hello", "checked", "proposed", "ran", "done", "refused", "opened", "consulted")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CHECKED_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class ConnectRequest(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     OPENED_FIELD_NUMBER: _ClassVar[int]
+    CONSULTED_FIELD_NUMBER: _ClassVar[int]
     number: int
     hello: Hello
     checked: _peer_pb2.CheckDraftResponse
@@ -28,7 +29,8 @@ class ConnectRequest(_message.Message):
     done: Done
     refused: _peer_pb2.Refusal
     opened: _examination_pb2.ListOpenDatasetsResponse
-    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., checked: _Optional[_Union[_peer_pb2.CheckDraftResponse, _Mapping]] = ..., proposed: _Optional[_Union[_peer_pb2.ProposeResponse, _Mapping]] = ..., ran: _Optional[_Union[_peer_pb2.RunResponse, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., refused: _Optional[_Union[_peer_pb2.Refusal, _Mapping]] = ..., opened: _Optional[_Union[_examination_pb2.ListOpenDatasetsResponse, _Mapping]] = ...) -> None: ...
+    consulted: _peer_pb2.ConsultResponse
+    def __init__(self, number: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., checked: _Optional[_Union[_peer_pb2.CheckDraftResponse, _Mapping]] = ..., proposed: _Optional[_Union[_peer_pb2.ProposeResponse, _Mapping]] = ..., ran: _Optional[_Union[_peer_pb2.RunResponse, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., refused: _Optional[_Union[_peer_pb2.Refusal, _Mapping]] = ..., opened: _Optional[_Union[_examination_pb2.ListOpenDatasetsResponse, _Mapping]] = ..., consulted: _Optional[_Union[_peer_pb2.ConsultResponse, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("offer", "process")
@@ -43,7 +45,7 @@ class Done(_message.Message):
     def __init__(self) -> None: ...
 
 class ConnectResponse(_message.Message):
-    __slots__ = ("number", "check", "propose", "run", "stop", "believe", "open_to")
+    __slots__ = ("number", "check", "propose", "run", "stop", "believe", "open_to", "consult")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     CHECK_FIELD_NUMBER: _ClassVar[int]
     PROPOSE_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +53,7 @@ class ConnectResponse(_message.Message):
     STOP_FIELD_NUMBER: _ClassVar[int]
     BELIEVE_FIELD_NUMBER: _ClassVar[int]
     OPEN_TO_FIELD_NUMBER: _ClassVar[int]
+    CONSULT_FIELD_NUMBER: _ClassVar[int]
     number: int
     check: _peer_pb2.CheckDraftRequest
     propose: _peer_pb2.ProposeRequest
@@ -58,7 +61,8 @@ class ConnectResponse(_message.Message):
     stop: Stop
     believe: Believe
     open_to: OpenTo
-    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., believe: _Optional[_Union[Believe, _Mapping]] = ..., open_to: _Optional[_Union[OpenTo, _Mapping]] = ...) -> None: ...
+    consult: _peer_pb2.ConsultRequest
+    def __init__(self, number: _Optional[int] = ..., check: _Optional[_Union[_peer_pb2.CheckDraftRequest, _Mapping]] = ..., propose: _Optional[_Union[_peer_pb2.ProposeRequest, _Mapping]] = ..., run: _Optional[_Union[_peer_pb2.RunRequest, _Mapping]] = ..., stop: _Optional[_Union[Stop, _Mapping]] = ..., believe: _Optional[_Union[Believe, _Mapping]] = ..., open_to: _Optional[_Union[OpenTo, _Mapping]] = ..., consult: _Optional[_Union[_peer_pb2.ConsultRequest, _Mapping]] = ...) -> None: ...
 
 class Believe(_message.Message):
     __slots__ = ("chains", "revocations")

@@ -109,7 +109,7 @@ class Code(_message.Message):
     def __init__(self, value: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Terms(_message.Message):
-    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "dominance", "rounding", "privacy", "roles")
+    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "dominance", "rounding", "privacy", "roles", "persons", "decide_within", "person_statistics", "standing")
     PURPOSES_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,10 @@ class Terms(_message.Message):
     ROUNDING_FIELD_NUMBER: _ClassVar[int]
     PRIVACY_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
+    PERSONS_FIELD_NUMBER: _ClassVar[int]
+    DECIDE_WITHIN_FIELD_NUMBER: _ClassVar[int]
+    PERSON_STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
     purposes: _containers.RepeatedScalarFieldContainer[str]
     legal_bases: _containers.RepeatedScalarFieldContainer[str]
     statistics: _containers.RepeatedScalarFieldContainer[str]
@@ -144,7 +148,11 @@ class Terms(_message.Message):
     rounding: int
     privacy: Privacy
     roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., privacy: _Optional[_Union[Privacy, _Mapping]] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    persons: int
+    decide_within: int
+    person_statistics: _containers.RepeatedScalarFieldContainer[str]
+    standing: int
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., privacy: _Optional[_Union[Privacy, _Mapping]] = ..., roles: _Optional[_Iterable[str]] = ..., persons: _Optional[int] = ..., decide_within: _Optional[int] = ..., person_statistics: _Optional[_Iterable[str]] = ..., standing: _Optional[int] = ...) -> None: ...
 
 class Privacy(_message.Message):
     __slots__ = ("epsilon", "budget", "total", "required")

@@ -107,7 +107,7 @@ class AcknowledgeResultResponse(_message.Message):
     def __init__(self, computation: _Optional[_Union[Computation, _Mapping]] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("draft", "seats", "threshold", "editions", "smallest_group", "learners", "forecast", "verdicts", "minimum_cell")
+    __slots__ = ("draft", "seats", "threshold", "editions", "smallest_group", "learners", "forecast", "verdicts", "minimum_cell", "persons")
     DRAFT_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
@@ -117,6 +117,7 @@ class Plan(_message.Message):
     FORECAST_FIELD_NUMBER: _ClassVar[int]
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     MINIMUM_CELL_FIELD_NUMBER: _ClassVar[int]
+    PERSONS_FIELD_NUMBER: _ClassVar[int]
     draft: str
     seats: _containers.RepeatedCompositeFieldContainer[PlannedSeat]
     threshold: int
@@ -126,7 +127,18 @@ class Plan(_message.Message):
     forecast: Forecast
     verdicts: _containers.RepeatedCompositeFieldContainer[Verdict]
     minimum_cell: int
-    def __init__(self, draft: _Optional[str] = ..., seats: _Optional[_Iterable[_Union[PlannedSeat, _Mapping]]] = ..., threshold: _Optional[int] = ..., editions: _Optional[_Iterable[_Union[PlannedEdition, _Mapping]]] = ..., smallest_group: _Optional[_Iterable[str]] = ..., learners: _Optional[_Iterable[_Union[Learner, _Mapping]]] = ..., forecast: _Optional[_Union[Forecast, _Mapping]] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ..., minimum_cell: _Optional[int] = ...) -> None: ...
+    persons: _containers.RepeatedCompositeFieldContainer[Persons]
+    def __init__(self, draft: _Optional[str] = ..., seats: _Optional[_Iterable[_Union[PlannedSeat, _Mapping]]] = ..., threshold: _Optional[int] = ..., editions: _Optional[_Iterable[_Union[PlannedEdition, _Mapping]]] = ..., smallest_group: _Optional[_Iterable[str]] = ..., learners: _Optional[_Iterable[_Union[Learner, _Mapping]]] = ..., forecast: _Optional[_Union[Forecast, _Mapping]] = ..., verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ..., minimum_cell: _Optional[int] = ..., persons: _Optional[_Iterable[_Union[Persons, _Mapping]]] = ...) -> None: ...
+
+class Persons(_message.Message):
+    __slots__ = ("space", "persons", "hours")
+    SPACE_FIELD_NUMBER: _ClassVar[int]
+    PERSONS_FIELD_NUMBER: _ClassVar[int]
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    space: str
+    persons: int
+    hours: int
+    def __init__(self, space: _Optional[str] = ..., persons: _Optional[int] = ..., hours: _Optional[int] = ...) -> None: ...
 
 class PlannedSeat(_message.Message):
     __slots__ = ("pid", "entity", "operator")
@@ -191,7 +203,7 @@ class Verdict(_message.Message):
     def __init__(self, space: _Optional[str] = ..., decision: _Optional[_Union[Verdict.Decision, str]] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class Computation(_message.Message):
-    __slots__ = ("name", "state", "role", "requester", "create_time", "update_time", "contract", "contract_digest", "approvals", "spaces", "ending", "shares", "table", "receipts", "views", "session_seconds", "query", "deletions")
+    __slots__ = ("name", "state", "role", "requester", "create_time", "update_time", "contract", "contract_digest", "approvals", "spaces", "ending", "shares", "table", "receipts", "views", "session_seconds", "query", "deletions", "plan", "plan_digest")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Computation.State]
@@ -242,6 +254,8 @@ class Computation(_message.Message):
     SESSION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     DELETIONS_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    PLAN_DIGEST_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: Computation.State
     role: Computation.Role
@@ -260,7 +274,9 @@ class Computation(_message.Message):
     session_seconds: float
     query: str
     deletions: _containers.RepeatedCompositeFieldContainer[Deletion]
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[Computation.State, str]] = ..., role: _Optional[_Union[Computation.Role, str]] = ..., requester: _Optional[str] = ..., create_time: _Optional[int] = ..., update_time: _Optional[int] = ..., contract: _Optional[str] = ..., contract_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., spaces: _Optional[_Iterable[_Union[SpaceStatus, _Mapping]]] = ..., ending: _Optional[_Union[Ending, _Mapping]] = ..., shares: _Optional[_Iterable[_Union[SealedShare, _Mapping]]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., session_seconds: _Optional[float] = ..., query: _Optional[str] = ..., deletions: _Optional[_Iterable[_Union[Deletion, _Mapping]]] = ...) -> None: ...
+    plan: str
+    plan_digest: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[Computation.State, str]] = ..., role: _Optional[_Union[Computation.Role, str]] = ..., requester: _Optional[str] = ..., create_time: _Optional[int] = ..., update_time: _Optional[int] = ..., contract: _Optional[str] = ..., contract_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., spaces: _Optional[_Iterable[_Union[SpaceStatus, _Mapping]]] = ..., ending: _Optional[_Union[Ending, _Mapping]] = ..., shares: _Optional[_Iterable[_Union[SealedShare, _Mapping]]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., views: _Optional[_Iterable[_Union[View, _Mapping]]] = ..., session_seconds: _Optional[float] = ..., query: _Optional[str] = ..., deletions: _Optional[_Iterable[_Union[Deletion, _Mapping]]] = ..., plan: _Optional[str] = ..., plan_digest: _Optional[str] = ...) -> None: ...
 
 class Deletion(_message.Message):
     __slots__ = ("kind", "delete_time", "kept_days")

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "limits", "seats", "demo_view")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "limits", "seats", "demo_view", "standing")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,7 @@ class JointQuery(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
     title: str
     purpose: str
     legal_basis: str
@@ -30,7 +31,8 @@ class JointQuery(_message.Message):
     limits: Limits
     seats: Seats
     demo_view: bool
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ...) -> None: ...
+    standing: int
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")

@@ -1,6 +1,7 @@
 # Generated from proto/ by `make proto`; a test compares.
 from gateway.api.buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -65,6 +66,56 @@ class Chain(_message.Message):
     STATEMENTS_FIELD_NUMBER: _ClassVar[int]
     statements: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, statements: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ConsultRequest(_message.Message):
+    __slots__ = ("plan", "chains", "withdrawn")
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    CHAINS_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
+    plan: str
+    chains: _containers.RepeatedCompositeFieldContainer[Chain]
+    withdrawn: bool
+    def __init__(self, plan: _Optional[str] = ..., chains: _Optional[_Iterable[_Union[Chain, _Mapping]]] = ..., withdrawn: _Optional[bool] = ...) -> None: ...
+
+class ConsultResponse(_message.Message):
+    __slots__ = ("consulted", "refusal")
+    CONSULTED_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    consulted: Consulted
+    refusal: Refusal
+    def __init__(self, consulted: _Optional[_Union[Consulted, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+
+class Consulted(_message.Message):
+    __slots__ = ("stage", "have", "need", "deliver_time", "see_time", "deadline", "text")
+    class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STAGE_UNSPECIFIED: _ClassVar[Consulted.Stage]
+        STAGE_NOT_NEEDED: _ClassVar[Consulted.Stage]
+        STAGE_DELIVERED: _ClassVar[Consulted.Stage]
+        STAGE_SEEN: _ClassVar[Consulted.Stage]
+        STAGE_APPROVED: _ClassVar[Consulted.Stage]
+        STAGE_REJECTED: _ClassVar[Consulted.Stage]
+    STAGE_UNSPECIFIED: Consulted.Stage
+    STAGE_NOT_NEEDED: Consulted.Stage
+    STAGE_DELIVERED: Consulted.Stage
+    STAGE_SEEN: Consulted.Stage
+    STAGE_APPROVED: Consulted.Stage
+    STAGE_REJECTED: Consulted.Stage
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    HAVE_FIELD_NUMBER: _ClassVar[int]
+    NEED_FIELD_NUMBER: _ClassVar[int]
+    DELIVER_TIME_FIELD_NUMBER: _ClassVar[int]
+    SEE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    stage: Consulted.Stage
+    have: int
+    need: int
+    deliver_time: int
+    see_time: int
+    deadline: int
+    text: str
+    def __init__(self, stage: _Optional[_Union[Consulted.Stage, str]] = ..., have: _Optional[int] = ..., need: _Optional[int] = ..., deliver_time: _Optional[int] = ..., see_time: _Optional[int] = ..., deadline: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ProposeRequest(_message.Message):
     __slots__ = ("contract", "chains")

@@ -45,6 +45,11 @@ class PeerServiceStub:
                 request_serializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.CheckDraftRequest.SerializeToString,
                 response_deserializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.CheckDraftResponse.FromString,
                 _registered_method=True)
+        self.Consult = channel.unary_unary(
+                '/isthmus.peer.v1.PeerService/Consult',
+                request_serializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.ConsultRequest.SerializeToString,
+                response_deserializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.ConsultResponse.FromString,
+                _registered_method=True)
         self.Propose = channel.unary_unary(
                 '/isthmus.peer.v1.PeerService/Propose',
                 request_serializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.ProposeRequest.SerializeToString,
@@ -82,6 +87,15 @@ class PeerServiceServicer:
         """This space's verdict on a draft contract, from public metadata alone (dry run).
         Callers: gateways of the federation. Discloses: public terms; nothing that depends on a row. To whom may ask this
         very question: that it was answered before, and by which seats.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Consult(self, request, context):
+        """Brings a signed plan to the people who decide at this space, and asks how far they are; or takes it back.
+        Callers: the plan's initiator. Discloses: how many people have to decide, whether one of them has seen it, and what
+        they decided, with the reason that they give in public; nobody's name, and nothing that depends on a row.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +145,11 @@ def add_PeerServiceServicer_to_server(servicer, server):
                     servicer.CheckDraft,
                     request_deserializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.CheckDraftRequest.FromString,
                     response_serializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.CheckDraftResponse.SerializeToString,
+            ),
+            'Consult': grpc.unary_unary_rpc_method_handler(
+                    servicer.Consult,
+                    request_deserializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.ConsultRequest.FromString,
+                    response_serializer=gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.ConsultResponse.SerializeToString,
             ),
             'Propose': grpc.unary_unary_rpc_method_handler(
                     servicer.Propose,
@@ -207,6 +226,33 @@ class PeerService:
             '/isthmus.peer.v1.PeerService/CheckDraft',
             gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.CheckDraftRequest.SerializeToString,
             gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.CheckDraftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Consult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.peer.v1.PeerService/Consult',
+            gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.ConsultRequest.SerializeToString,
+            gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2.ConsultResponse.FromString,
             options,
             channel_credentials,
             insecure,

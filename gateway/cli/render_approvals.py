@@ -1,0 +1,210 @@
+"""An inbox and a plan for those who decide: in plain words, and as JSON objects.
+
+Invariants as in `gateway.cli.render`; the digest that is shown is the one that is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from gateway.cli.render import host, lines, minute, table, words
+from gateway.domain.query import Filter, Query
+from gateway.rules.codelists import LEGAL_BASES, PURPOSES
+from gateway.rules.records import to_plain
+
+if TYPE_CHECKING:
+    from gateway.cli.approving import Done, Page, Row
+
+SHOWN = 12
+STATES = {
+    "DELIVERED": "new",
+    "SEEN": "seen",
+    "APPROVED": "approved",
+    "REJECTED": "rejected",
+    "WITHDRAWN": "withdrawn by its asker",
+    "EXPIRED": "not decided in time",
+    "NOT_NEEDED": "nobody has to decide",
+}
+
+
+def rows(found: Sequence[Row]) -> RenderableType:
+    if not found:
+        return words("Nothing waits for a decision.")
+    made = table("Plan", "Question", "State", "Decide by", fixed=("Plan", "Decide by"))
+    for row in found:
+        count = f"{row.said.have} of {row.said.need}"
+        made.add_row(
+            words(row.entry.digest[:SHOWN]),
+            lines(row.body.query.title, f"{row.body.requester} at {host(row.entry.initiator)}"),
+            words(f"{STATES[row.state]}, {count}"),
+            words(minute(row.entry.deadline)),
+        )
+    return made
+
+
+def plain_row(row: Row) -> dict[str, Any]:
+    return {
+        "plan": row.entry.digest,
+        "title": row.body.query.title,
+        "initiator": row.entry.initiator,
+        "requester": row.body.requester,
+        "state": row.state,
+        "have": row.said.have,
+        "need": row.said.need,
+        "standing": row.body.query.standing,
+        "delivered": row.entry.delivered,
+        "seen": row.entry.seen,
+        "seen_by": row.entry.seen_by,
+        "deadline": row.entry.deadline,
+        "expires": row.entry.expires,
+        "withdrawn": row.entry.withdrawn,
+    }
+
+
+def page(found: Page) -> RenderableType:
+    facts = Table.grid(padding=(0, 2))
+    for topic, text in told(found):
+        facts.add_row(words(topic, "bold"), words(text))
+    return Group(words(found.row.body.query.title, "bold"), "", facts)
+
+
+def plain(found: Page) -> dict[str, Any]:
+    return {
+        **plain_row(found.row),
+        "verified": found.verified,
+        "contract": to_plain(found.row.body),
+        "learns": [to_plain(item) for item in found.plan.learns],
+        "smallest_group": list(found.plan.smallest_group),
+        "decisions": [
+            {"by": one.signer, "for": one.seat, "approves": one.approves, "at": one.at, "reason": one.text}
+            for one in found.decided
+        ],
+        "earlier": [
+            {
+                "title": one.title,
+                "initiator": one.initiator,
+                "purpose": one.purpose,
+                "at": one.at,
+                "datasets": list(one.datasets),
+            }
+            for one in found.earlier
+        ],
+        "budgets": [
+            {"dataset": one.dataset, "what": one.what, "spent": one.spent, "limit": one.limit} for one in found.budgets
+        ],
+        "told": [{"topic": topic, "text": text} for topic, text in told(found)],
+    }
+
+
+def told(found: Page) -> list[tuple[str, str]]:
+    """Topic and what is said of it: all that a decision is about, then what helps to make it."""
+    body, plan, row = found.row.body, found.plan, found.row
+    asked, asker = body.query, found.asker
+    where = f", {asker.jurisdiction}" if asker.jurisdiction else ""
+    signature = "" if found.verified else "; its signature cannot be verified now, the agent did when it came"
+    said = [
+        ("Asked", _question(asked)),
+        ("By", f"{body.requester} at {host(body.initiator)} ({asker.name}{where}){signature}"),
+        ("For", f"{asked.purpose} ({PURPOSES.get(asked.purpose, 'declared by a policy')})"),
+        ("On the basis of", f"{asked.legal_basis} ({LEGAL_BASES.get(asked.legal_basis, 'national law')})"),
+        *(("Of", text) for text in _sources(found)),
+        ("People linked on", ", ".join(asked.link_on)),
+        ("Editions", _editions(asked)),
+        ("Limits", _limits(found)),
+        *((f"Learns: {learner.who}", learner.what) for learner in plan.learns),
+        ("Would see everything", f"only together: {' + '.join(plan.smallest_group)}"),
+        ("Decide by", f"{minute(row.entry.deadline)}; {row.said.have} of {row.said.need} have approved"),
+        *(("Decided", _decision(found, index)) for index in range(len(found.decided))),
+        *(("Left", text) for text in _budgets(found)),
+        *(
+            ("Asked before", f"{one.title}: by {host(one.initiator)}, for {one.purpose}, {minute(one.at)}")
+            for one in found.earlier
+        ),
+        ("You sign", f"plan {row.entry.digest}"),
+    ]
+    if not found.earlier:
+        said.insert(-1, ("Asked before", "nothing was asked of these datasets within a year"))
+    if body.demo_view:
+        said.insert(6, ("Receive buffer", "a sample of what the asker's own party receives is shown to it"))
+    return said
+
+
+def decision(done: Done) -> str:
+    place = f" in the place of {done.place}" if done.place else ""
+    verb = "approved" if done.said == "approve" else "rejected"
+    said = done.row.said
+    return (
+        f"{done.name}{place} {verb} plan {done.row.entry.digest[:SHOWN]}: {STATES[done.row.state]}, "
+        f"{said.have} of {said.need} stewards have approved it."
+    )
+
+
+def plain_decision(done: Done) -> dict[str, Any]:
+    return {**plain_row(done.row), "decision": done.said, "by": done.name, "as": done.place or done.name}
+
+
+def _question(asked: Query) -> str:
+    if asked.statistic.count_by is not None:
+        columns = " and ".join(asked.statistic.count_by.columns)
+        return f"how many people there are by {columns}, each counted once across all {len(asked.sources)} datasets"
+    return f"how many people are on exactly which of {len(asked.sources)} lists"
+
+
+def _sources(found: Page) -> list[str]:
+    editions = {item.dataset: item for provider in found.row.body.providers for item in provider.inputs}
+    texts = []
+    for source in found.row.body.query.sources:
+        own = "yours: " if source.dataset in found.own else ""
+        title = f" ({found.titles[source.dataset]})" if source.dataset in found.titles else ""
+        kept = " and ".join(_filter(item) for item in source.filters)
+        rows_kept = f", only where {kept}" if kept else ", all of it"
+        texts.append(f"{own}{source.dataset}{title}, edition {editions[source.dataset].edition}{rows_kept}")
+    return texts
+
+
+def _filter(item: Filter) -> str:
+    if item.between is not None:
+        return f"{item.column} is from {item.between.low} to {item.between.high}"
+    if item.one_of is not None:
+        return f"{item.column} is one of {', '.join(map(str, item.one_of))}"
+    return f"{item.column} is {item.equals}"
+
+
+def _editions(asked: Query) -> str:
+    if asked.standing == 1:
+        return "these editions and no others"
+    return f"these and those to come: {asked.standing} sets of editions under one approval, within a year"
+
+
+def _limits(found: Page) -> str:
+    limits = found.row.body.limits
+    if limits.minimum_cell <= 1:
+        return "none: every count is released exactly, the small ones too"
+    said = [f"counts under {limits.minimum_cell} are suppressed"]
+    if limits.zero_is_small:
+        said.append("and zero like them")
+    if limits.dominance is not None:
+        said.append(f"and those of which one provider has over {limits.dominance} percent")
+    if limits.rounding is not None:
+        said.append(f"the others are rounded to multiples of {limits.rounding}")
+    return ", ".join(said)
+
+
+def _decision(found: Page, index: int) -> str:
+    one = found.decided[index]
+    name, seat = found.stewards.get(one.signer, one.signer), found.stewards.get(one.seat, one.seat)
+    place = f" in the place of {seat}" if seat != name else ""
+    reason = f": {one.text}" if one.text else ""
+    return f"{name}{place} {'approved' if one.approves else 'rejected'} it, {minute(one.at)}{reason}"
+
+
+def _budgets(found: Page) -> list[str]:
+    texts = []
+    for one in found.budgets:
+        left = "any number" if one.limit is None else f"{max(0, one.limit - one.spent)} of {one.limit}"
+        texts.append(f"{one.dataset}: {left} {one.what}; {one.spent} asked so far")
+    return texts

@@ -1,0 +1,126 @@
+"""Two stewards decide on the command line while the asker waits: seen, approved, run; and a no."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gateway.client import Client
+from tests.attacks.lone import until
+from tests.e2e.shell import ROOT, Shell
+from tests.e2e.test_policy_changes import under
+
+LA, GP = "spaces/care.example/datasets/la", "spaces/registry.example/datasets/gp"
+WITHIN = 60.0
+
+
+def question(title: str) -> str:
+    """Of rows about which no other test asks."""
+    filters = [{"column": "prs_Gender", "equals": "Masculine"}]
+    return json.dumps(
+        {
+            "title": title,
+            "purpose": "trend-monitoring",
+            "legal_basis": "gdpr-6-1-e",
+            "sources": [{"dataset": name, "filters": filters} for name in (LA, GP)],
+            "link_on": ["prs_FirstName", "prs_SecondName", "prs_Birthdate"],
+            "statistic": {"overlap": {}},
+            "limits": {"minimum_cell": 0},
+        }
+    )
+
+
+@contextmanager
+def asking(shell: Shell, file: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "gateway", "run", str(file), "--json"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=ROOT, env=shell.environment(), stdout=pipe, stderr=pipe, stdin=subprocess.DEVNULL, text=True
+    ) as asked:
+        try:
+            yield asked
+        finally:
+            asked.kill()
+
+
+def inbox(shell: Shell, *arguments: object) -> Any:
+    done = shell("approvals", *arguments, "--agent", shell.folder / "spaces" / "registry" / "agent.toml", "--json")
+    assert done.code == 0, done
+    return done.json
+
+
+def waiting(shell: Shell, title: str) -> str:
+    """The digest of the plan with this title, once it is there."""
+    found: list[str] = []
+
+    def is_there() -> bool:
+        found.extend(plan["plan"] for plan in inbox(shell, "list")["plans"] if plan["title"] == title)
+        return bool(found)
+
+    assert until(is_there, WITHIN)
+    return found[0]
+
+
+def key(shell: Shell, name: str) -> Path:
+    return shell.folder / "users" / f"registry-{name}.jwk"
+
+
+def status(shell: Shell, title: str) -> tuple[str, str]:
+    """What the asker sees of the registry's people."""
+    with Client(shell.profile()) as client:
+        found = next(item for item in client.list() if title in item.query)
+    return next((item.status, item.phase) for item in found.spaces if item.space == "https://registry.example")
+
+
+def test_two_stewards_approve_on_the_command_line_and_the_question_runs(shell: Shell) -> None:
+    title = "Known to the public and to local authorities"
+    file = shell.file("approved.json", question(title))
+    with under(shell, "registry", GP, "[approval]", "persons = 2", "within_hours = 24"):
+        plan = shell("plan", file)
+        assert "Needs 2 stewards at registry.example, within 1 day." in " ".join(plan.out.split()), plan
+        with asking(shell, file) as asked:
+            digest = waiting(shell, title)
+            seen = inbox(shell, "show", digest[:12], "--key", key(shell, "anna"))
+            told = {line["topic"]: line["text"] for line in seen["told"]}
+            assert "exactly which of 2 lists" in told["Asked"]
+            assert "analyst at care.example" in told["By"] and seen["verified"]
+            assert (seen["state"], told["You sign"]) == ("SEEN", f"plan {digest}")
+            assert seen["contract"]["query"]["title"] == title
+            assert until(lambda: status(shell, title) == ("SEEN", "0 of 2"), WITHIN)
+            alone = inbox(shell, "approve", digest, "--key", key(shell, "anna"))
+            assert (alone["state"], alone["have"]) == ("SEEN", 1)
+            twice = inbox(shell, "approve", digest, "--key", key(shell, "anna"))
+            assert twice["have"] == 1
+            both = inbox(shell, "approve", digest, "--key", key(shell, "ben"), "--reason", "as agreed")
+            assert (both["state"], both["have"]) == ("APPROVED", 2)
+            out, err = asked.communicate(timeout=WITHIN)
+        assert asked.returncode == 0, err
+        assert json.loads(out)["state"] == "RELEASED"
+        facts = shell.facts("registry", database="agent.db")
+        kinds = [fact.kind for fact in facts if fact.about == digest]
+        assert kinds == ["plan.delivered", "plan.seen", "plan.approved", "plan.approved", "plan.approved", "plan.run"]
+        assert not [fact for fact in facts if "anna" in fact.detail + fact.subject]
+
+
+def test_a_no_reaches_the_asker_with_its_reason(shell: Shell) -> None:
+    title = "A question that a steward turns down"
+    file = shell.file("rejected.json", question(title))
+    with under(shell, "registry", GP, "[approval]", "persons = 1"), asking(shell, file) as asked:
+        digest = waiting(shell, title)
+        bad = shell(
+            "approvals", "approve", digest, "--agent", shell.folder / "spaces" / "registry" / "agent.toml",
+            "--key", shell.folder / "users" / "care-anna.jwk",
+        )  # fmt: skip
+        assert bad.code == 3 and bad.is_one_line(), bad
+        done = inbox(shell, "reject", digest, "--key", key(shell, "ben"), "--reason", "not these people")
+        assert done["state"] == "REJECTED"
+        out, err = asked.communicate(timeout=WITHIN)
+        assert asked.returncode == 3, err
+        ending = json.loads(out)["ending"]
+        assert (ending["reason"], ending["space"]) == ("NOT_APPROVED", "https://registry.example")
+        assert "not these people" in ending["text"]

@@ -1,0 +1,144 @@
+"""What people sign: the plan's digest changes with all that they decide on, and with nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from gateway.domain.contract import Contract, Limits, Recipient
+from gateway.domain.dataset import Terms
+from gateway.domain.decision import Need
+from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.query import Filter, Source
+from gateway.rules import plans
+from tests.examples import CARE, HOME, POLICE, contract, dataset, question, space, spaces
+
+Change = Callable[[Contract], Contract]
+
+
+def query(**changes: object) -> Change:
+    return lambda body: replace(body, query=replace(body.query, **changes))  # type: ignore[arg-type]
+
+
+def filtered(body: Contract) -> Contract:
+    first, *rest = body.query.sources
+    return replace(
+        body, query=replace(body.query, sources=(Source(first.dataset, (Filter("year", equals="2012"),)), *rest))
+    )
+
+
+def edition(**changes: object) -> Change:
+    def change(body: Contract) -> Contract:
+        first, *rest = body.providers
+        item = replace(first.inputs[0], **changes)  # type: ignore[arg-type]
+        return replace(body, providers=(replace(first, inputs=(item,), row_bound=item.row_bound), *rest))
+
+    return change
+
+
+DECIDED_ON: dict[str, Change] = {
+    "another initiator": lambda body: replace(body, initiator=POLICE),
+    "another requester": lambda body: replace(body, requester="somebody"),
+    "another title": query(title="Something else"),
+    "another purpose": query(purpose="other"),
+    "another legal basis": query(legal_basis="other"),
+    "a filter": filtered,
+    "more editions at once": query(standing=2),
+    "another program": lambda body: replace(body, program=replace(body.program, digest="f" * 64)),
+    "other seats": lambda body: replace(body, seats=body.seats[::-1]),
+    "another threshold": lambda body: replace(body, t=2),
+    "another recipient": lambda body: replace(body, recipients=(Recipient("client x", "client", "AAAA"),)),
+    "another key of the recipient": lambda body: replace(
+        body, recipients=(replace(body.recipients[0], key="BBBB"),)
+    ),
+    "looser limits": lambda body: replace(body, limits=Limits(1, False, False)),
+    "other deadlines": lambda body: replace(body, deadlines=replace(body.deadlines, total=60)),
+    "a look into a receive buffer": lambda body: replace(body, demo_view=True),
+}  # fmt: skip
+OF_ONE_EDITION: dict[str, Change] = {
+    "another edition": edition(edition="2026-2"),
+    "another snapshot": edition(snapshot="6" * 64),
+    "another bound": edition(row_bound=128),
+}
+OF_ONE_ASKING: dict[str, Change] = {
+    "another session": lambda body: replace(body, session="f" * 32),
+    "a later beginning": lambda body: replace(body, not_before=body.not_before + 9),
+    "a later end": lambda body: replace(body, expires=body.expires + 9),
+}
+
+
+@pytest.mark.parametrize("name", DECIDED_ON)
+@pytest.mark.parametrize("standing", [1, 12])
+def test_what_a_person_decides_on_changes_the_digest(name: str, standing: int) -> None:
+    plan = contract(question(standing=standing))
+    changed = DECIDED_ON[name](plan)
+    assert changed != plan
+    assert plans.plan_digest(changed) != plans.plan_digest(plan)
+
+
+@pytest.mark.parametrize("name", OF_ONE_ASKING)
+def test_what_is_made_anew_with_each_asking_does_not(name: str) -> None:
+    changed = OF_ONE_ASKING[name](contract())
+    assert changed != contract()
+    assert plans.plan_digest(changed) == plans.plan_digest(contract())
+
+
+@pytest.mark.parametrize("name", OF_ONE_EDITION)
+def test_editions_are_decided_on_unless_the_query_stands_for_those_to_come(name: str) -> None:
+    once, standing = contract(), contract(question(standing=12))
+    assert plans.plan_digest(OF_ONE_EDITION[name](once)) != plans.plan_digest(once)
+    assert plans.plan_digest(OF_ONE_EDITION[name](standing)) == plans.plan_digest(standing)
+
+
+def test_a_standing_query_still_names_its_datasets() -> None:
+    plan = contract(question(standing=12))
+    fewer = replace(plan, providers=plan.providers[:-1])
+    assert plans.plan_digest(fewer) != plans.plan_digest(plan)
+
+
+def test_sets_of_editions_are_told_apart_by_edition_and_snapshot_and_not_by_asking() -> None:
+    plan = contract()
+    assert plans.editions(OF_ONE_EDITION["another edition"](plan)) != plans.editions(plan)
+    assert plans.editions(OF_ONE_EDITION["another snapshot"](plan)) != plans.editions(plan)
+    assert plans.editions(OF_ONE_ASKING["another session"](plan)) == plans.editions(plan)
+
+
+def test_a_plan_is_addressed_to_its_own_digest() -> None:
+    plan = contract()
+    claims = {"aud": plans.audience(plans.plan_digest(plan))}
+    assert plans.check_addressed(claims, plan) == plans.plan_digest(plan)
+    with pytest.raises(IsthmusError) as caught:
+        plans.check_addressed(claims, DECIDED_ON["another title"](plan))
+    assert caught.value.reason is Reason.CONTRACT_INVALID
+
+
+def wanting(entity: str, id: str = "list", **changes: object) -> Terms:
+    return replace(dataset(entity, id).terms, **changes)  # type: ignore[arg-type]
+
+
+def test_the_strictest_dataset_of_a_space_says_how_many_and_how_soon() -> None:
+    two = wanting(CARE, persons=2, decide_within=100, standing=6)
+    one = wanting(CARE, persons=1, decide_within=24, standing=12)
+    assert plans.need_of("count_by", [two, wanting(CARE), one]) == Need(2, 24, 6)
+    assert plans.need_of("count_by", [wanting(CARE)]) is None
+    only = wanting(CARE, persons=2, person_statistics=("overlap",))
+    assert plans.need_of("count_by", [only]) is None
+    assert plans.need_of("overlap", [only]) == Need(2, 168)
+
+
+def test_a_plan_says_at_which_owners_people_have_to_approve() -> None:
+    stricter = dataset(CARE, terms=wanting(CARE, persons=2))
+    known = {**spaces(), CARE: space(CARE, stricter, seats=0)}
+    assert plans.needs(contract(known=known), known) == {CARE: Need(2, 168)}
+    assert plans.needs(contract(question((HOME, POLICE)), known), known) == {}
+
+
+def test_no_more_editions_are_approved_at_once_than_an_owner_allows() -> None:
+    stricter = dataset(CARE, terms=wanting(CARE, persons=1, standing=3))
+    plans.check_standing(contract(question(standing=3)), [stricter, dataset(POLICE)])
+    with pytest.raises(IsthmusError) as caught:
+        plans.check_standing(contract(question(standing=4)), [stricter, dataset(POLICE)])
+    assert (caught.value.reason, caught.value.field) == (Reason.POLICY_REFUSED, "standing")
+    assert "3" in caught.value.advice
