@@ -93,12 +93,13 @@ class AgentRetentionConfig(Strict):
     """For how many days an agent keeps what."""
 
     contracts_days: Annotated[int, Field(ge=LEAST_DAYS[Kept.CONTRACTS], le=MOST_DAYS)] = 1826
+    plans_days: Annotated[int, Field(ge=LEAST_DAYS[Kept.PLANS], le=MOST_DAYS)] = 1826
     # What is kept of a released result, to answer repeats from.
     kept_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] = 365
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        return (Rule(Kept.CONTRACTS, self.contracts_days),)
+        return (Rule(Kept.CONTRACTS, self.contracts_days), Rule(Kept.PLANS, self.plans_days))
 
 
 class StewardConfig(Strict):

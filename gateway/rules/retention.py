@@ -20,17 +20,19 @@ MOST_DAYS = 36_500
 
 
 class Kept(StrEnum):
-    """What is kept for a time: of a gateway the first three, of an agent the last."""
+    """What is kept for a time: of a gateway the first three, of an agent the others."""
 
     RESULTS = "results"
     COMPUTATIONS = "computations"
     SIGN_INS = "sign-ins"
     CONTRACTS = "contracts"
+    PLANS = "plans"
 
 
 # Fewest days. Recipients fetch a result and say whether it fits together; a contract lives for ten minutes and its
-# session for an hour, and a quarrel about either takes weeks; misuse of a sign-in is noticed after a weekend.
-LEAST_DAYS = {Kept.RESULTS: 1, Kept.COMPUTATIONS: 30, Kept.SIGN_INS: 7, Kept.CONTRACTS: 30}
+# session for an hour, and a quarrel about either takes weeks; misuse of a sign-in is noticed after a weekend; a decision
+# about a standing query counts for 400 days, and its plan can be asked for 30.
+LEAST_DAYS = {Kept.RESULTS: 1, Kept.COMPUTATIONS: 30, Kept.SIGN_INS: 7, Kept.CONTRACTS: 30, Kept.PLANS: 430}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def without_record(computation: Computation, days: int, now: int) -> Computation
     """What is left when all but its outline is deleted: state, times, digest, receipts. Who asked is gone too, but for
     the space that initiated it."""
     gone = Deletion(Kept.COMPUTATIONS.value, now, days)
-    bare = replace(computation, query="", contract="", approvals=(), shares=(), views=())
+    bare = replace(computation, query="", contract="", plan="", approvals=(), shares=(), views=())
     if computation.role is Role.HOME:
         bare = replace(bare, requester="", request_id="", request_digest="")
     return replace(bare, deletions=(*computation.deletions, gone))

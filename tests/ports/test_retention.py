@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 from gateway.domain.approval import Approved
 from gateway.domain.audit import Fact
 from gateway.domain.computation import Computation, Deletion, Ending, Receipt, Role, SealedShare, State, View
+from gateway.domain.decision import Delivered
 from gateway.domain.sign_in import Evidence
 from gateway.edges.store import schema
 from gateway.edges.store.database import Database
@@ -28,7 +29,7 @@ END = 1_700_000_000
 DAYS = 90
 DUE = END + DAYS * DAY + 1
 RESULTS, COMPUTATIONS = Rule(Kept.RESULTS, DAYS), Rule(Kept.COMPUTATIONS, DAYS)
-SIGN_INS, CONTRACTS = Rule(Kept.SIGN_INS, DAYS), Rule(Kept.CONTRACTS, DAYS)
+SIGN_INS, CONTRACTS, PLANS = (Rule(kept, DAYS) for kept in (Kept.SIGN_INS, Kept.CONTRACTS, Kept.PLANS))
 RECEIPT = Receipt("https://b.example", "c" * 64, ("o",), 11, True, 3, "f" * 64, 12345, 6, 0.75, "jws")
 
 
@@ -38,6 +39,8 @@ def released(make: Make, **changes: Any) -> Computation:
         "query": '{"title":"of whom"}',
         "contract": "a contract",
         "contract_digest": "c" * 64,
+        "plan": "a plan",
+        "plan_digest": "d" * 64,
         "updated": END,
         "approvals": ("a1",),
         "shares": (SealedShare(0, "ann", "AAAA"),),
@@ -102,7 +105,7 @@ async def test_of_a_computation_an_outline_with_its_receipts_is_left(database: D
     await database.computations.create(guest, [])
     assert await database.retention.delete(COMPUTATIONS, US, DUE, 10) == 2
     gone = (Deletion("computations", DUE, DAYS),)
-    bare = dataclasses.replace(home, query="", contract="", approvals=(), shares=(), views=(), revision=1)
+    bare = dataclasses.replace(home, query="", contract="", plan="", approvals=(), shares=(), views=(), revision=1)
     assert await database.computations.get(home.id) == dataclasses.replace(
         bare, requester="", request_id="", request_digest="", deletions=gone
     )
@@ -261,3 +264,22 @@ async def test_an_older_database_learns_what_ended_when(tmp_path: Path, a_comput
         rows = connection.execute("SELECT ended, kept FROM computations ORDER BY id").fetchall()
         assert rows == [(END, "result"), (0, "record"), (END + 5, "record")]
         assert connection.execute("SELECT at FROM evidence").fetchall() == [(END,)]
+
+
+async def test_a_plan_goes_with_what_was_signed_about_it_and_run_under_it(database: Database) -> None:
+    for digest, expires in (("old", END), ("new", END + 1)):
+        asked = Delivered(digest, "a plan", US, "session", END - 10, END - 5, expires, 0, "", 0)
+        await database.inbox.deliver(asked, [])
+        await database.inbox.decide(digest, f"d{digest}", "signed", END - 8, [])
+        ran = Fact(END, "plan.run", US, digest, "")
+        await database.inbox.run(digest, "editions", "contract", END - 7, ran, lambda signed, before: None)
+    assert await database.retention.delete(PLANS, US, DUE - 1, 10) == 0
+    assert await database.retention.delete(PLANS, US, DUE, 10) == 1
+    assert await database.inbox.get("old") is None
+    assert await database.inbox.decided("old") == ((), ())
+    kept = await database.inbox.get("new")
+    assert kept is not None and kept.plan == "a plan"
+    signed, before = await database.inbox.decided("new")
+    assert (list(signed), len(before)) == (["signed"], 1)
+    said = (await facts(database))[-1]
+    assert (said.kind, said.about) == ("retention.deleted", "plans")

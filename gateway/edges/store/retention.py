@@ -16,7 +16,7 @@ from gateway.domain.computation import Computation
 from gateway.edges.audit import append_facts
 from gateway.edges.store.computations import read_record, row_of
 from gateway.edges.store.connections import Connections
-from gateway.edges.store.tables import approvals, computations, evidence
+from gateway.edges.store.tables import approvals, computations, decisions, evidence, plan_runs, plans
 from gateway.rules.retention import Kept, Rule, deletion, without_record, without_result
 
 Batch = Callable[[AsyncConnection, Rule, int, int], Awaitable[int]]
@@ -86,9 +86,20 @@ async def _contracts(connection: AsyncConnection, rule: Rule, now: int, limit: i
     return (await connection.execute(update(approvals).where(here.digest.in_(due)).values(contract=""))).rowcount
 
 
+async def _plans(connection: AsyncConnection, rule: Rule, now: int, limit: int) -> int:
+    """What people were asked goes together with what they signed, once none of it can count any more."""
+    here = plans.c
+    due = select(here.digest).where(here.expires < rule.before(now)).order_by(here.expires).limit(limit)
+    gone = (await connection.execute(due)).scalars().all()
+    for table in (decisions, plan_runs):
+        await connection.execute(delete(table).where(table.c.plan.in_(gone)))
+    return (await connection.execute(delete(plans).where(here.digest.in_(gone)))).rowcount
+
+
 _BATCHES: dict[Kept, Batch] = {
     Kept.RESULTS: _results,
     Kept.COMPUTATIONS: _computations,
     Kept.SIGN_INS: _sign_ins,
     Kept.CONTRACTS: _contracts,
+    Kept.PLANS: _plans,
 }
