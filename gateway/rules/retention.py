@@ -30,8 +30,8 @@ class Kept(StrEnum):
 
 
 # Fewest days. Recipients fetch a result and say whether it fits together; a contract lives for ten minutes and its
-# session for an hour, and a quarrel about either takes weeks; misuse of a sign-in is noticed after a weekend; a decision
-# about a standing query counts for 400 days, and its plan can be asked for 30.
+# session for an hour, and a quarrel about either takes weeks; misuse of a sign-in is noticed after a weekend; decisions
+# about a standing query count for 400 days, and their plan can be asked for 30.
 LEAST_DAYS = {Kept.RESULTS: 1, Kept.COMPUTATIONS: 30, Kept.SIGN_INS: 7, Kept.CONTRACTS: 30, Kept.PLANS: 430}
 
 
