@@ -13,7 +13,7 @@ from gateway.domain.plan import Decision, Verdict
 from gateway.domain.result import Row, Table
 from gateway.edges.grpc import convert
 from gateway.edges.grpc.serve import parse
-from gateway.rules import planning
+from gateway.rules import noise, planning
 from gateway.rules.queries import MAX_INTEGER, read_query
 from gateway.rules.records import from_bytes, to_bytes, to_plain
 from tests import examples
@@ -45,6 +45,7 @@ QUERY = st.builds(
     st.builds(
         query.Limits, st.none() | st.integers(0, 100_000), st.booleans(),
         st.none() | st.integers(1, 99), st.none() | st.integers(2, 1000),
+        st.none() | st.integers(noise.LEAST, noise.MOST).map(noise.text),
     ),
     st.builds(query.Seats, st.integers(1, 64), st.lists(TEXT, max_size=3).map(tuple)),
     st.booleans(),
