@@ -115,9 +115,12 @@ class Submit:
 
     async def _seated(self, draft: Contract) -> Contract:
         """The draft with the seats that keep the shares of an answer to its very question, where there is a choice:
-        those who can keep any are asked. Whether they are shown again, the approvals say."""
+        those who can keep any are asked, or this space alone where every answer needs its seat. Whether they are shown
+        again, the approvals say."""
         spaces = self.federation.spaces()
         able = [item.entity for item in draft.providers if spaces[item.entity].offer.seats]
+        if self.entity in able and sum(space.offer.seats > 0 for space in spaces.values()) <= draft.m:
+            able = [self.entity]
         if draft.query.seats.at or draft.demo_view or not able:
             return draft
         kept_seats = redelivery.agreed_seats(draft, await self._verdicts(draft, able, HINT_WITHIN))

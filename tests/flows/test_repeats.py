@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from gateway.domain.computation import Computation, State
+from gateway.domain.plan import Verdict
 from gateway.domain.query import Query, Seats
 from gateway.domain.result import Table
 from gateway.rules.contract import read_contract
 from gateway.rules.jose import parse_compact
 from tests.examples import CARE, HOME, NEUTRAL, POLICE, question
-from tests.fakes import Node, World
+from tests.fakes import ANALYST, Node, World
 
 SEATS = (HOME, POLICE, NEUTRAL)
 
@@ -61,6 +63,33 @@ async def test_a_repeat_at_another_space_gets_the_seats_that_keep_the_answer(her
     assert origins(again) == {first.contract_digest}
     assert table(here.nodes[POLICE], again) == table(here.home, first)
     assert sessions(here) == [1, 1, 1]
+
+
+async def test_an_owner_that_has_no_seat_hears_of_the_seats_from_those_that_have(here: World) -> None:
+    first = await ask(here)
+    again = await ask(here, question((POLICE, CARE, HOME)), at=CARE)
+    assert origins(again) == {first.contract_digest}
+    assert table(here.nodes[CARE], again) == table(here.home, first)
+
+
+async def test_nobody_else_is_asked_where_every_answer_needs_the_own_seat(here: World) -> None:
+    asked: list[str] = []
+    for entity in (HOME, POLICE):
+        check = here.nodes[entity].agent.check
+
+        async def heard(draft: bytes, entity: str = entity, check: Any = check) -> Verdict:
+            asked.append(entity)
+            return await check(draft)  # type: ignore[no-any-return]
+
+        here.nodes[entity].agent.check = heard  # type: ignore[method-assign]
+    await ask(here)
+    assert asked == [HOME]
+    # A fourth seat in the federation: an answer may have gone by the own one.
+    known = here.home.federation.known
+    known[CARE] = replace(known[CARE], offer=replace(known[CARE].offer, seats=1))
+    asked.clear()
+    await here.home.submit._seated(here.home.submit._draft(ANALYST, question(), b""))
+    assert sorted(asked) == [HOME, POLICE]
 
 
 async def test_seats_that_the_requester_names_are_not_changed_for_a_repeat(here: World) -> None:
