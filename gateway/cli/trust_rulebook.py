@@ -15,6 +15,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+
 from gateway.anchor.app import opened
 from gateway.config import GatewayConfig, database_url, load
 from gateway.domain.audit import Fact
@@ -149,13 +151,21 @@ async def leave(config: Path, anchor: str) -> tuple[str, bool]:
     (address,) = [pinned for pinned in settings.anchors if pinned.entity == left]
     line = AnchorLine(settings.entity, located(address), keys.token.active, clock, SystemIds())
     try:
-        await line.fetch(configuration, (), _ALL)
+        # A running gateway may say the same at this moment, or was faster: then this one is refused as one that has left.
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception(_written_meanwhile), stop=stop_after_attempt(3), reraise=True
+        ):
+            with attempt:
+                await line.fetch(configuration, (), _ALL)
         return left, True
     except IsthmusError as problem:
-        # A running gateway may have been faster; then it is refused as one that has left.
         return left, problem.reason is Reason.PERMISSION_DENIED
     finally:
         await line.close()
+
+
+def _written_meanwhile(problem: BaseException) -> bool:
+    return isinstance(problem, IsthmusError) and problem.reason is Reason.ILLEGAL_TRANSITION
 
 
 async def _say(

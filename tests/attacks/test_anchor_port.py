@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
+from gateway import app
 from gateway.anchor.app import opened, running
 from gateway.api.trust.v1 import anchor_pb2 as pb
 from gateway.cli import trust_join, trust_rulebook
@@ -400,3 +402,41 @@ async def _overwrite(door: Door, text: str) -> None:
 
     with sqlite3.connect(door.config.parent / "anchor.db") as connection:
         connection.execute("UPDATE rulebooks SET text = ?", (text,))
+
+
+async def until(what: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(100):
+        while not await what():
+            await asyncio.sleep(0.1)
+
+
+async def test_a_running_gateway_fetches_the_text_and_says_for_its_space_what_its_operator_commands(door: Door) -> None:
+    care, book = door.space(CARE, "care"), await published(door)
+    await door.joined(care)
+    care.config.write_text(care.config.read_text().replace('listen = "127.0.0.1:9"', 'listen = "127.0.0.1:0"'))
+    texts = RulebookFiles.beside(care.settings.statement)
+
+    async def fetched() -> bool:
+        return texts.text(ANCHOR, book) == TEXT
+
+    async def accepted() -> bool:
+        return await said_of(door, CARE) == (accepting(book), False)
+
+    async def paused() -> bool:
+        return (await said_of(door, CARE))[0].paused
+
+    async with app.running(care.config):
+        await until(fetched)
+        await trust_rulebook.accept(care.config, 0, "", lambda found: True)
+        await until(accepted)
+        await trust_rulebook.pause(care.config, resume=False)
+        await until(paused)
+        await trust_rulebook.pause(care.config, resume=True)
+        await until(accepted)
+        assert await trust_rulebook.leave(care.config, "") == (ANCHOR, True)
+    assert (await said_of(door, CARE))[1]
+    for kind, times in (("rulebook.accepted", 1), ("member.paused", 1), ("member.resumed", 1), ("member.left", 1)):
+        assert len(await door.facts(kind)) == times, kind
+    async with await Database.open(database_url(care.settings.database, care.config.parent)) as database:
+        kinds = [fact.kind for fact in await database.audit.read(start=0, limit=10)]
+    assert kinds == ["rulebook.accepted", "membership.paused", "membership.resumed", "membership.left"]
