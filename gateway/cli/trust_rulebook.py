@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_fixed
 
 from gateway.anchor.app import opened
 from gateway.config import GatewayConfig, database_url, load
@@ -147,25 +147,33 @@ async def leave(config: Path, anchor: str) -> tuple[str, bool]:
     word = await _say(config, leaving, ("membership.left", left, "by its operator"))
     clock = SystemClock()
     hints = [pinned.entity for pinned in settings.anchors]
-    configuration = own_statement(settings, keys, hints, clock.now(), word)
     (address,) = [pinned for pinned in settings.anchors if pinned.entity == left]
     line = AnchorLine(settings.entity, located(address), keys.token.active, clock, SystemIds())
+
+    async def knows() -> bool:
+        """That the anchor was told is known when it answers no more: a running gateway's statement may be a little
+        newer than this one, and tells it then."""
+        try:
+            await line.fetch(own_statement(settings, keys, hints, clock.now(), word), (), _ALL)
+        except IsthmusError as problem:
+            if problem.reason is Reason.PERMISSION_DENIED and "has left" in problem.public:
+                return True
+            if problem.reason is not Reason.ILLEGAL_TRANSITION:  # that is a running gateway which said it first
+                raise
+        return False
+
+    asking = AsyncRetrying(
+        retry=retry_if_result(lambda known: not known),
+        stop=stop_after_attempt(10),
+        wait=wait_fixed(1),
+        retry_error_callback=lambda state: False,
+    )
     try:
-        # A running gateway may say the same at this moment, or was faster: then this one is refused as one that has left.
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(_written_meanwhile), stop=stop_after_attempt(3), reraise=True
-        ):
-            with attempt:
-                await line.fetch(configuration, (), _ALL)
-        return left, True
-    except IsthmusError as problem:
-        return left, problem.reason is Reason.PERMISSION_DENIED
+        return left, bool(await asking(knows))
+    except IsthmusError:
+        return left, False
     finally:
         await line.close()
-
-
-def _written_meanwhile(problem: BaseException) -> bool:
-    return isinstance(problem, IsthmusError) and problem.reason is Reason.ILLEGAL_TRANSITION
 
 
 async def _say(
