@@ -102,8 +102,10 @@ class Connections:
                     # A checkpoint cannot be inside the transaction that has been begun here.
                     await connection.exec_driver_sql("ROLLBACK")
                     await connection.exec_driver_sql(f"PRAGMA busy_timeout = {SCRUB_WITHIN}")
-                    busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
-                    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY}")
+                    try:
+                        busy = (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
+                    finally:
+                        await connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY}")
                     return bool(busy == 0)
             except Exception as problem:
                 raise _failed("written", problem) from problem
