@@ -26,7 +26,7 @@ $(VENV)/bin/uv: requirements.lock
 $(STAMP): $(VENV)/bin/uv requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation -e .
-	@$(PY) -c "import connectors.app, gateway.anchor.app, gateway.app, gateway.sandbox.federation, ibis; ibis.duckdb"
+	@$(PY) -c "import connectors.app, gateway.anchor.app, gateway.app, gateway.sandbox.federation, ibis, numba; ibis.duckdb"
 	@touch $(STAMP)
 
 demo: env

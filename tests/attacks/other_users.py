@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from connectors.engine.kernelcache import OF_THE_PACKAGE, checked
 from gateway.client import AsyncClient, Profile
 from gateway.domain.audit import Fact
 from gateway.domain.computation import Computation
@@ -59,10 +60,10 @@ class BrokenIn:
         return self.live.folder / "agents" / "care"
 
     async def started_parties(self) -> list[int]:
-        """Once there are any: kernels are compiled first, because this agent's user may not write to ours."""
+        """Once there are any: kernels are loaded first, or compiled where another user finds the code elsewhere."""
         async with asyncio.timeout(120):
             while not (found := await asyncio.to_thread(self.parties)):
-                continue
+                await asyncio.sleep(0.1)  # what is waited for needs the processor
         return found
 
     def parties(self) -> list[int]:
@@ -172,6 +173,8 @@ def _separate(folder: Path) -> None:
         (home / name).rename(agent_home / name)
     for name in ("ca.ring.json", "ca.pem"):
         shutil.copy(home / "tls" / name, agent_home / "tls" / name)
+    # What this agent would compile in its first ten seconds, because its user may not write to ours.
+    shutil.copytree(checked(OF_THE_PACKAGE), agent_home / "kernels")
     # Of the contract key the gateway has the public side alone.
     shutil.copy(agent_home / "agent" / "contract.ring.json", home / "keys" / "contract.ring.json")
     (home / "tls" / "ca.key.pem").unlink()  # "Keep the key of the space's CA on neither machine"
@@ -280,7 +283,7 @@ def _reachable(path: Path) -> bool:
 
 
 def _unneeded(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name in ("test", "idlelib", "ensurepip", "__pycache__", ".git")]
+    return [name for name in names if name in ("test", "idlelib", "ensurepip", ".git")]
 
 
 def _link(source: str, target: str) -> None:
