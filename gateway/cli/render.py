@@ -98,7 +98,12 @@ def catalogue(found: Catalogue, now: int | None = None) -> RenderableType:
         if number_of:
             made.add_row()
         made.add_row(
-            lines(f"{item.short_name} at {item.space_host}", item.title, item.coverage or item.vocabulary),
+            lines(
+                f"{item.short_name} at {item.space_host}",
+                item.title,
+                item.coverage or item.vocabulary,
+                f"edition {item.edition.id} of {_day(item.edition.created)}",
+            ),
             _statistics(item),
             str(item.terms.minimum_cell),
             number(item.edition.row_bound),

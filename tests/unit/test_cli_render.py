@@ -198,6 +198,12 @@ def test_a_plan_says_who_what_and_why_not() -> None:
         assert said in text
 
 
+def test_a_catalogue_and_a_dataset_say_which_edition_of_which_day_is_offered() -> None:
+    listed = Listed(DATASET, 100)
+    assert "edition 2013-1 of 2014-04-01" in shown(render.catalogue(Catalogue((listed,), ()), 160))
+    assert "2013-1 of 2014-04-01" in shown(render.dataset(listed, 160))
+
+
 def test_text_from_elsewhere_neither_steers_the_terminal_nor_is_markup() -> None:
     nasty = replace(DATASET, title="\x1b[2J[red]Harmless[/red]\nsecond line\u202e")
     text = shown(render.catalogue(Catalogue((Listed(nasty, 0),), ()), 0))
