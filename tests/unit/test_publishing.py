@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
 from gateway.edges.store.database import Database
+from gateway.edges.store.editions import StoredEdition
 from tests.examples import NOW, POLICE
 from tests.held import people
 from tests.owner import HEADER, Done, Owner
@@ -352,3 +354,16 @@ def test_of_two_publishers_at_once_one_publishes(owner: Owner) -> None:
         thread.join()
     assert sorted(found) == ["published", "unchanged", "unchanged", "unchanged"]
     assert [kind for kind, _ in facts(owner)] == ["edition.published"] and copies_of(owner) == ["1.csv"]
+
+
+def test_of_two_machines_that_publish_one_number_or_one_name_the_first_is_written(owner: Owner) -> None:
+    """Where no lock of files reaches: the database decides, and the second leaves no record."""
+    first = StoredEdition("list", 1, "2026-05", NOW, "5" * 64, 64, b"", "list/1.csv")
+    others = [replace(first, id="2026-06"), replace(first, number=2)]
+    fact = Fact(NOW, "edition.published", POLICE, "list", "edition")
+
+    async def run(database: Database) -> list[bool]:
+        return [await database.editions.publish(edition, (), [fact]) for edition in (first, *others)]
+
+    assert with_database(owner, run) == [True, False, False]
+    assert facts(owner) == [("edition.published", "edition")]
