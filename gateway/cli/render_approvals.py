@@ -67,6 +67,8 @@ def plain_row(row: Row) -> dict[str, Any]:
 
 def page(found: Page) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(max_width=20)
+    facts.add_column(overflow="fold")  # nothing of it is cut off, least of all what is signed
     for topic, text in told(found):
         facts.add_row(words(topic, "bold"), words(text))
     return Group(words(found.row.body.query.title, "bold"), "", facts)
@@ -115,7 +117,7 @@ def told(found: Page) -> list[tuple[str, str]]:
         ("People linked on", ", ".join(asked.link_on)),
         ("Editions", _editions(asked)),
         ("Limits", _limits(found)),
-        *((f"Learns: {learner.who}", learner.what) for learner in plan.learns),
+        *(("Learns", f"{learner.who}: {learner.what}") for learner in plan.learns),
         ("Would see everything", f"only together: {' + '.join(plan.smallest_group)}"),
         ("Decide by", f"{minute(row.entry.deadline)}; {row.said.have} of {row.said.need} have approved"),
         *(("Decided", _decision(found, index)) for index in range(len(found.decided))),
