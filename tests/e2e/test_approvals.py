@@ -13,7 +13,7 @@ from typing import Any
 from gateway.client import Client
 from tests.attacks.lone import until
 from tests.e2e.shell import ROOT, Shell
-from tests.e2e.test_policy_changes import under
+from tests.e2e.test_policy_changes import under, version
 
 LA, GP = "spaces/care.example/datasets/la", "spaces/registry.example/datasets/gp"
 WITHIN = 60.0
@@ -33,6 +33,15 @@ def question(title: str) -> str:
             "limits": {"minimum_cell": 0},
         }
     )
+
+
+@contextmanager
+def wanting(shell: Shell, *lines: str) -> Iterator[None]:
+    """The policy of GP wants people, and the asker's gateway has heard of it; afterwards both are as before."""
+    with under(shell, "registry", GP, "[approval]", *lines):
+        assert until(lambda: version(shell, "care", GP) == 2, WITHIN)
+        yield
+    assert until(lambda: version(shell, "care", GP) == 1, WITHIN)
 
 
 @contextmanager
@@ -80,7 +89,7 @@ def status(shell: Shell, title: str) -> tuple[str, str]:
 def test_two_stewards_approve_on_the_command_line_and_the_question_runs(shell: Shell) -> None:
     title = "Known to the public and to local authorities"
     file = shell.file("approved.json", question(title))
-    with under(shell, "registry", GP, "[approval]", "persons = 2", "within_hours = 24"):
+    with wanting(shell, "persons = 2", "within_hours = 24"):
         plan = shell("plan", file)
         assert "Needs 2 stewards at registry.example, within 1 day." in " ".join(plan.out.split()), plan
         with asking(shell, file) as asked:
@@ -110,7 +119,7 @@ def test_two_stewards_approve_on_the_command_line_and_the_question_runs(shell: S
 def test_a_no_reaches_the_asker_with_its_reason(shell: Shell) -> None:
     title = "A question that a steward turns down"
     file = shell.file("rejected.json", question(title))
-    with under(shell, "registry", GP, "[approval]", "persons = 1"), asking(shell, file) as asked:
+    with wanting(shell, "persons = 1"), asking(shell, file) as asked:
         digest = waiting(shell, title)
         bad = shell(
             "approvals", "approve", digest, "--agent", shell.folder / "spaces" / "registry" / "agent.toml",
