@@ -433,7 +433,7 @@ class Agent:
 
     def _redelivery(self, contract: SignedContract, keys: Roster, private: SessionKeys, origin: str) -> Redelivery:
         async def spend() -> None:
-            if (problem := self._objection(contract)) is not None:
+            if (problem := self._objection(contract) or await self._taken_back(contract)) is not None:
                 raise problem
             await self.keeper.deliver(contract, origin)
 

@@ -1,19 +1,24 @@
 """What is left of the budgets of this space's datasets, for people who decide; from their files and the ledger alone.
 
-Another budget (of privacy) is another `Budget` of the same dataset.
+They are those of the edition that is on offer, and of the operator that asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.config import AgentConfig, DatasetConfig, PolicyConfig
 from connectors.policies import described, stewards_of
+from connectors.rules import budgets as privacy
 from gateway.config import load
 from gateway.domain.dataset import Dataset
 from gateway.domain.identity import host_of
+from gateway.domain.offer import Operator
 from gateway.edges.store.database import Database
+from gateway.rules import noise
+from gateway.rules.seats import hands
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,14 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Of one dataset: what is counted, how much of it was spent, and how much there is (None: no limit)."""
+    """Of one dataset: what is counted, how much of it was spent, and how much there is (None: no limit), both to be
+    divided by `per`."""
 
     dataset: str
     what: str
     spent: int
     limit: int | None
+    per: int = 1
 
 
 def describe(settings: AgentConfig) -> dict[str, Described]:
@@ -46,12 +53,35 @@ def describe(settings: AgentConfig) -> dict[str, Described]:
     return found
 
 
-async def budgets(database: Database, datasets: Sequence[Described]) -> list[Budget]:
-    return [await _questions(database, held) for held in datasets]
+async def budgets(
+    database: Database, datasets: Sequence[Described], asker: str, operators: Mapping[str, Operator]
+) -> list[Budget]:
+    """Of each dataset its questions, and where it answers with noise what the operator of the space `asker`, and
+    everybody, may still spend of ε."""
+    found = []
+    for held in datasets:
+        found.append(await _questions(database, held))
+        found += await _epsilon(database, held, asker, operators)
+    return found
 
 
 async def _questions(database: Database, held: Described) -> Budget:
     """Different questions that the present edition has answered."""
+    published = await database.editions.of(held.dataset.name)
+    edition = published[-1].edition.id if published else held.dataset.edition.id
     answers = await database.ledger.answers(held.dataset.name)
-    taken = {answer.question for answer in answers if answer.edition == held.dataset.edition.id}
-    return Budget(held.dataset.name, f"questions on edition {held.dataset.edition.id}", len(taken), held.questions)
+    taken = {answer.question for answer in answers if answer.edition == edition}
+    return Budget(held.dataset.name, f"questions on edition {edition}", len(taken), held.questions)
+
+
+async def _epsilon(database: Database, held: Described, asker: str, operators: Mapping[str, Operator]) -> list[Budget]:
+    allowed = privacy.Budget.of(held.dataset.terms.privacy)
+    if allowed is None:
+        return []
+    name = held.dataset.name
+    spent = privacy.Spent(Counter(await database.ledger.charges(name)))
+    own = spent.of(asker, hands(operators.values()))
+    found = [Budget(name, f"epsilon for the operator of {asker}", own, allowed.each, noise.UNITS)]
+    if allowed.total is not None:
+        found.append(Budget(name, "epsilon for everybody", spent.total, allowed.total, noise.UNITS))
+    return found

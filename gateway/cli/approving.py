@@ -247,7 +247,12 @@ async def _page(inbox: _Inbox, row: Row) -> Page:
         decided=in_force(signed, body, inbox.stewards, inbox.clock.now(), signature_holds),
         earlier=await _earlier(inbox, set(own)),
         budgets=tuple(
-            await budgets(inbox.database, [inbox.described[name] for name in own if name in inbox.described])
+            await budgets(
+                inbox.database,
+                [inbox.described[name] for name in own if name in inbox.described],
+                body.initiator,
+                operators,
+            )
         ),
         verified=verified,
     )

@@ -96,7 +96,8 @@ def plain(found: Page) -> dict[str, Any]:
             for one in found.earlier
         ],
         "budgets": [
-            {"dataset": one.dataset, "what": one.what, "spent": one.spent, "limit": one.limit} for one in found.budgets
+            {"dataset": one.dataset, "what": one.what, "spent": one.spent, "limit": one.limit, "per": one.per}
+            for one in found.budgets
         ],
         "told": [{"topic": topic, "text": text} for topic, text in told(found)],
     }
@@ -207,6 +208,7 @@ def _decision(found: Page, index: int) -> str:
 def _budgets(found: Page) -> list[str]:
     texts = []
     for one in found.budgets:
-        left = "any number" if one.limit is None else f"{max(0, one.limit - one.spent)} of {one.limit}"
-        texts.append(f"{one.dataset}: {left} {one.what}; {one.spent} asked so far")
+        limit = 0 if one.limit is None else one.limit / one.per
+        left = "any number" if one.limit is None else f"{max(0.0, limit - one.spent / one.per):g} of {limit:g}"
+        texts.append(f"{one.dataset}: {left} {one.what}; {one.spent / one.per:g} spent so far")
     return texts
