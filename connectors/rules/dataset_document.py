@@ -110,6 +110,7 @@ def _details(number: int, item: Asked) -> Facts:
         ("Recipients", recipients),
         ("Limits", item.limits),
         ("Noise", item.noise),
+        ("Stewards", f"approved with the keys {', '.join(item.stewards)}" if item.stewards else ""),
         ("Outcome", f"{item.outcome}: {item.why}" if item.why else item.outcome),
         ("Asks the same as", item.repeats),
         ("Receipt", receipt),

@@ -21,10 +21,12 @@ from gateway.domain.dataset import Dataset
 from gateway.domain.offer import Operator
 from gateway.domain.records import record
 from gateway.rules import noise, wording
+from gateway.rules.jose import TokenProblem, parse_compact
 from gateway.rules.seats import hands
 
 # The records over which a receipt is signed.
 SIGNED = ("session.completed", "redelivery.completed")
+MAX_APPROVAL = 64 * 1024  # bytes, as when it was signed
 
 
 class Outcome(StrEnum):
@@ -75,6 +77,8 @@ class Asked:
     why: str
     record: int | None = None
     head: str = ""
+    # Thumbprints of the keys of the stewards whose word the approval rests on; none where the policy wants nobody.
+    stewards: tuple[str, ...] = ()
 
 
 @record
@@ -273,7 +277,17 @@ def _asked(
         why=why,
         record=receipt,
         head="" if receipt is None else known.heads[receipt].root,
+        stewards=_stewards(kept.approval),
     )
+
+
+def _stewards(approval: str) -> tuple[str, ...]:
+    """Who signed the decisions in this agent's own approval, as it stored it."""
+    try:
+        decisions = parse_compact(approval, MAX_APPROVAL).claims.get("decisions", [])
+        return tuple(parse_compact(decision, MAX_APPROVAL).kid for decision in decisions)
+    except TokenProblem:
+        return ()
 
 
 def _jurisdiction(entity: str, operators: Mapping[str, Operator]) -> str:

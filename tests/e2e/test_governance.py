@@ -157,6 +157,7 @@ def test_the_page_takes_an_operator_from_policy_file_to_report(operator: Operato
     assert "holds" in verified.out
     told = report.json
     assert [item["outcome"] for item in told["asked"]] == ["released", "delivered again"]
+    assert [len(set(item["stewards"])) for item in told["asked"]] == [2, 2]
     assert {item["kind"] for item in told["inferences"]} >= {"combinations of several answers", "answers with noise"}
     for name in ("go.html", "record.html"):
         page = (operator.folder / name).read_text()
