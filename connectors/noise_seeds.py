@@ -22,11 +22,13 @@ LABEL = b"isthmus noise v1"
 
 
 def noise_seed(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> bytes:
-    """32 bytes: HMAC-SHA256 of the question's digest under a key by HKDF-SHA256 from the snapshot key of a dataset, and
-    the XOR of these over this provider's datasets in the contract."""
+    """32 bytes: HMAC-SHA256 of the question's digest under a key by HKDF-SHA256 from the snapshot key of a dataset and
+    its name, and the XOR of these over this provider's datasets in the contract. Without the name, two datasets for
+    which an owner uses one key file would put in the same, and together nothing."""
     provider, asked = contract.provider_of(entity), question(contract).encode()
     seed = 0
     for item in () if provider is None else provider.inputs:
-        key = HKDF(SHA256(), SEED_BYTES, salt=None, info=LABEL).derive(holdings[item.dataset].snapshot_key)
+        label = b"%b %b" % (LABEL, item.dataset.encode())
+        key = HKDF(SHA256(), SEED_BYTES, salt=None, info=label).derive(holdings[item.dataset].snapshot_key)
         seed ^= int.from_bytes(hmac.digest(key, asked, "sha256"))
     return seed.to_bytes(SEED_BYTES)

@@ -301,3 +301,16 @@ def test_a_seed_is_the_questions_and_the_owners_alone(tmp_path: Any) -> None:
         noise_seed(noised(known=known), POLICE, {holding.dataset.name: replace(holding, snapshot_key=b"k" * 32)}),
     }
     assert len(others) == 3 and seed not in others
+
+
+def test_two_datasets_under_one_key_file_do_not_take_each_others_part_of_the_seed_away(tmp_path: Any) -> None:
+    one = held(tmp_path / "one", POLICE, people(range(100)))
+    known = opened()
+    first = replace(one.dataset, terms=replace(one.dataset.terms, privacy=OPEN))
+    second = replace(first, name=f"{first.name}-2")
+    known[POLICE] = replace(known[POLICE], offer=replace(known[POLICE].offer, datasets=(first, second)))
+    holdings = {dataset.name: replace(one, dataset=dataset) for dataset in (first, second)}
+    alone = noise_seed(noised(known=known), POLICE, holdings)
+    both = noised(known=known, sources=(*examples.question().sources, query.Source(second.name)))
+    seed = noise_seed(both, POLICE, holdings)
+    assert len(holdings) == 2 and seed not in (bytes(32), alone)
