@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from pyroaring import BitMap
 
+from connectors.rules.ledger import apart
 from gateway.rules.dates import day_of
 
 # The copies of the newest edition and the one before it are kept.
@@ -69,19 +70,14 @@ def decide(rows: BitMap, formers: Sequence[Former], answered: Iterable[BitMap], 
     if formers and not come and not gone:
         return Decision(Outcome.UNCHANGED, least, 0, 0)
     for former in reversed(formers):
-        if 0 < (near := _apart(rows, former.rows)) < least:
+        if 0 < (near := apart(rows, former.rows)) < least:
             return Decision(Outcome.WAITS, least, come, gone, near, Against.EDITION, former.id)
     if len(rows) < least:
         return Decision(Outcome.WAITS, least, come, gone, len(rows), Against.NOTHING)
     for other in answered:
-        if 0 < (near := _apart(rows, other)) < least:
+        if 0 < (near := apart(rows, other)) < least:
             return Decision(Outcome.WAITS, least, come, gone, near, Against.ANSWER)
     return Decision(Outcome.PUBLISHED, least, come, gone)
-
-
-def _apart(one: BitMap, other: BitMap) -> int:
-    """By how many people the two differ at least; sets whose sizes are far apart differ by as much."""
-    return max(one.difference_cardinality(other), other.difference_cardinality(one))
 
 
 def next_bound(rows: int, bound: int) -> int:

@@ -4,13 +4,13 @@ Invariants: it decides on sets of row numbers and on public words alone, and on 
 once may be answered again, since that says nothing new; an objection never leaves the agent (whoever asks hears one
 uniform refusal), so it may say what it found.
 
-Two tables whose row sets differ by a few rows give, by subtraction, a table of these few (Denning and Schlörer 1980,
-"A fast procedure for finding a tracker in a statistical database"): differences of fewer rows than the least cell are
-refused. A source that is added or left out is such a difference too, of whatever size: its owner's cells come out
-whole. Two different tables of the same people have margins in common, at least their total: a margin less its shown
-cells is what the hidden ones hold together, and one alone comes out exactly. So rows are shown in one table, whose
-margins are sums of its own shown cells. Clever combinations of three and more answers pass here; against those only a
-budget protects.
+Two tables whose row sets differ by a few rows give, by subtraction, a table of these few (Denning and Schlörer 1980, "A
+fast procedure for finding a tracker in a statistical database"): differences of fewer people than the least cell are
+refused. A corrected record is one row gone and one come, and one person: the larger of the two counts. A source that is
+added or left out is such a difference too, of whatever size: its owner's cells come out whole. Two different tables of
+the same people have margins in common, at least their total: a margin less its shown cells is what the hidden ones hold
+together, and one alone comes out exactly. So rows are shown in one table, whose margins are sums of its own shown
+cells. Clever combinations of three and more answers pass here; against those only a budget protects.
 
 A question with noise costs its ε of two budgets, of whoever asks and of all together (budgets.py). It is not held
 against other answers, nor others against it: a difference with it is noised by as much, whatever else is known, and
@@ -66,6 +66,11 @@ class Terms:
     budget: Budget | None = None
 
 
+def apart(one: BitMap, other: BitMap) -> int:
+    """By how many people the two differ at least; sets whose sizes are far apart differ by as much."""
+    return max(one.difference_cardinality(other), other.difference_cardinality(one))
+
+
 class Ledger:
     """The answers from one dataset, in an order that spares most comparisons; grows only."""
 
@@ -107,12 +112,13 @@ class Ledger:
             return self._questions_objection(asked, terms, others)
         near = [answer for there in range(size - least + 1, size + least) for answer in self._sizes.get(there, ())]
         for answer in [*near, *(other for other in others if not other.charge)]:
-            apart = asked.rows.symmetric_difference_cardinality(answer.rows)
-            if 0 < apart < least:
+            near_by = apart(asked.rows, answer.rows)
+            if 0 < near_by < least:
                 return Objection.DIFFERENCE
-            if apart == 0 and (asked.sources < answer.sources or answer.sources < asked.sources):
+            if near_by == 0 and (asked.sources < answer.sources or answer.sources < asked.sources):
                 return Objection.SOURCE
-            if apart == 0 and asked.sources == answer.sources and asked.table and answer.table not in ("", asked.table):
+            same = near_by == 0 and asked.sources == answer.sources
+            if same and asked.table and answer.table not in ("", asked.table):
                 return Objection.TABLE
         return self._questions_objection(asked, terms, others)
 

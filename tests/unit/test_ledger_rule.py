@@ -43,7 +43,15 @@ def test_a_few_rows_more_or_less_are_a_difference(more: int, objection: Objectio
 def test_rows_exchanged_for_others_are_a_difference_in_sets_of_one_size() -> None:
     known = ledger(answer("first", range(100)))
     assert known.objection(answer("second", range(5, 105)), TERMS) is Objection.DIFFERENCE
-    assert known.objection(answer("second", range(6, 106)), TERMS) is None
+    assert known.objection(answer("second", range(11, 111)), TERMS) is None
+
+
+def test_a_corrected_record_is_one_person_and_not_two() -> None:
+    """Ten records were corrected between two editions: ten rows gone, ten come, and a difference of ten people."""
+    known = ledger(answer("first", range(100)))
+    corrected = answer("second", range(10, 110), edition="2024-2")
+    assert known.objection(corrected, TERMS) is Objection.DIFFERENCE
+    assert ledger().objection(corrected, TERMS, [answer("first", range(100))]) is Objection.DIFFERENCE
 
 
 def test_rows_that_were_shown_in_one_table_are_shown_in_no_other() -> None:
@@ -129,7 +137,7 @@ def test_no_answer_is_closer_than_the_least_cell_unless_it_has_the_same_rows(
     small = max(least, 2)
     if 0 < len(asked) < small:
         expected = Objection.SINGLED_OUT
-    elif any(0 < len(asked ^ kept) < small for kept in before):
+    elif any(0 < max(len(asked - kept), len(kept - asked)) < small for kept in before):
         expected = Objection.DIFFERENCE
     else:
         expected = None
