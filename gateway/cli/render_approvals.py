@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from gateway.cli.render import host, lines, minute, table, words
+from gateway.domain.contract import Limits
 from gateway.domain.query import Filter, Query
 from gateway.rules.codelists import LEGAL_BASES, PURPOSES
 from gateway.rules.records import to_plain
@@ -117,7 +118,7 @@ def told(found: Page) -> list[tuple[str, str]]:
         *(("Of", text) for text in _sources(found)),
         ("People linked on", ", ".join(asked.link_on)),
         ("Editions", _editions(asked)),
-        ("Limits", _limits(found)),
+        ("Limits", limits_in_words(body.limits)),
         *(("Learns", f"{learner.who}: {learner.what}") for learner in plan.learns),
         ("Would see everything", f"only together: {' + '.join(plan.smallest_group)}"),
         ("Decide by", f"{minute(row.entry.deadline)}; {row.said.have} of {row.said.need} have approved"),
@@ -183,11 +184,15 @@ def _editions(asked: Query) -> str:
     return f"these and those to come: {asked.standing} sets of editions under one approval, within a year"
 
 
-def _limits(found: Page) -> str:
-    limits = found.row.body.limits
+_EXACT = "every count is released exactly, the small ones too"
+
+
+def limits_in_words(limits: Limits) -> str:
+    """What is done to counts before anybody sees them."""
+    noised = [] if limits.epsilon is None else [f"counts have noise, for an epsilon of {limits.epsilon}"]
     if limits.minimum_cell <= 1:
-        return "none: every count is released exactly, the small ones too"
-    said = [f"counts under {limits.minimum_cell} are suppressed"]
+        return ", ".join([*noised, "each is shown"]) if noised else f"none: {_EXACT}"
+    said = [*noised, f"counts under {limits.minimum_cell} are suppressed"]
     if limits.zero_is_small:
         said.append("and zero like them")
     if limits.dominance is not None:

@@ -50,7 +50,7 @@ def filtered(item: Filter, described: Dataset | None = None) -> str:
 
 def limits(given: contract.Limits) -> str:
     if given.minimum_cell <= 1:
-        return "none: every count is released exactly"
+        return f"none: every count is released {'exactly' if given.epsilon is None else 'with its noise'}"
     said = [f"counts under {given.minimum_cell} are hidden"]
     if given.zero_is_small:
         said.append("zero like them")

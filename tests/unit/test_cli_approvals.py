@@ -15,12 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.app import app
-from gateway.domain.contract import Contract
+from gateway.cli.render_approvals import limits_in_words
+from gateway.domain.contract import Contract, Limits
 from gateway.domain.decision import Delivered
 from gateway.edges import keys
 from gateway.edges.clock import SystemClock, SystemIds
 from gateway.edges.documents import Writer
 from gateway.edges.store.database import Database
+from gateway.rules import wording
 from gateway.rules.dates import day_of
 from gateway.rules.plans import plan_digest
 from gateway.rules.profiles import DAY
@@ -176,3 +178,11 @@ def test_a_key_pair_is_made_once(tmp_path: Path) -> None:
     assert "d" not in public and public["kid"] == json.loads(made.stdout)["thumbprint"]
     again = CliRunner().invoke(app, ["approvals", "key", "--out", str(out), "--json"])
     assert again.exit_code == 2
+
+
+def test_limits_say_that_counts_have_noise_and_call_none_exact_that_has_some() -> None:
+    suppressed, shown = Limits(11, False, False, epsilon="0.5"), Limits(0, False, False, epsilon="10")
+    assert limits_in_words(suppressed) == "counts have noise, for an epsilon of 0.5, counts under 11 are suppressed"
+    assert "epsilon of 10" in limits_in_words(shown) and "exact" not in limits_in_words(shown)
+    assert "exactly" in limits_in_words(Limits(0, False, False))
+    assert "exact" not in wording.limits(shown) and "exactly" in wording.limits(Limits(0, False, False))
