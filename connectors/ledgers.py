@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from connectors.holdings import Holding, row_hashes
 from connectors.known_rows import KnownRows, identities_of, stored
-from connectors.rules.budgets import Budget, Left, Spent, left
+from connectors.rules.budgets import NOBODY, Budget, Left, Spent, left
 from connectors.rules.ledger import Answer, Ledger, Objection, Terms
 from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
@@ -106,6 +106,7 @@ class Ledgers:
                 self._held[contract.digest] = _Held(body.expires + LEEWAY, {})
                 return
         found = await asyncio.to_thread(row_hashes, body, self._entity, self._holdings)
+        together = await self._together() if charge else NOBODY
         sources = frozenset(source.dataset for source in body.query.sources)
         async with self._turn:
             answers = {
@@ -121,7 +122,7 @@ class Ledgers:
                 for item in provider.inputs
             }
             for name, answer in answers.items():
-                if (objection := self._objection(name, answer)) is not None:
+                if (objection := self._objection(name, answer, together)) is not None:
                     await self._refuse(contract, name, objection)
             self._held[contract.digest] = _Held(body.expires + LEEWAY, answers)
 
@@ -136,17 +137,19 @@ class Ledgers:
             if held is None:
                 raise not_releasable(self._entity)
             objections: list[tuple[str, Objection]] = []
+            together = await self._together() if any(answer.charge for answer in held.answers.values()) else NOBODY
 
             def check(name: str, news: Sequence[StoredAnswer]) -> None:
                 self._books[name].read(news)
-                if (objection := self._objection(name, held.answers[name])) is not None:
+                if (objection := self._objection(name, held.answers[name], together)) is not None:
                     objections.append((name, objection))
                     raise not_releasable(self._entity)
 
             now = self._clock.now()
             fact = Fact(now, "ledger.answered", body.initiator, contract.digest, f"question {question(body)}")
             try:
-                await self._store.answer(self._written(held), contract.digest, now, fact, check)
+                paying = self._in_hands(body.initiator, together)
+                await self._store.answer(self._written(held), contract.digest, now, fact, check, paying)
             except IsthmusError:
                 for name, objection in objections:
                     await self._refuse(contract, name, objection)
@@ -161,7 +164,7 @@ class Ledgers:
         if budget is None:
             return None
         spent = Spent(Counter(await self._store.charges(dataset)))
-        return left(budget, spent, asker, hands(self._operators().values()))
+        return left(budget, spent, asker, await self._together())
 
     def let_go(self, digest: str) -> None:
         """The contract will not be run; of one that was answered this changes nothing."""
@@ -183,13 +186,22 @@ class Ledgers:
             for name, answer in held.answers.items()
         ]
 
-    def _objection(self, name: str, answer: Answer) -> Objection | None:
+    async def _together(self) -> Mapping[str, str]:
+        """Who is in whose hands, of those who are believed now and of those who have spent something: whose statement
+        has expired since, or says otherwise, has not got its operator another budget by it."""
+        return hands([*self._operators().values(), *await self._store.spenders()])
+
+    def _in_hands(self, asker: str, together: Mapping[str, str]) -> list[Operator]:
+        """The operators believed now that share a budget with `asker`."""
+        own = together.get(asker)
+        return [one for one in self._operators().values() if own is not None and together.get(one.entity) == own]
+
+    def _objection(self, name: str, answer: Answer, together: Mapping[str, str]) -> Objection | None:
         holding = self._holdings[name]
         public = holding.dataset.terms
         budget = Budget.of(public.privacy)
         terms = Terms(public.minimum_cell, public.zero_is_small, holding.questions, budget)
         held = [other.answers[name] for other in self._held.values() if name in other.answers]
-        together = hands(self._operators().values()) if answer.charge else {}
         return self._books[name].ledger.objection(answer, terms, held, together)
 
     async def _rows(self, name: str, hashes: Sequence[bytes]) -> BitMap:

@@ -95,6 +95,7 @@ async def report_under(
         facts=facts,
         heads={position: await _signed_over(database, position) for position in completed},
         operators=operators,
+        spenders=await database.ledger.spenders(),
         head=head,
     )
     return report(terms, known, since, until, clock.now())

@@ -168,6 +168,8 @@ class Known:
     heads: Mapping[int, TreeHead]
     operators: Mapping[str, Operator]
     head: TreeHead
+    # Who has spent of privacy budgets, and those in the same hands, as they were believed then.
+    spenders: Sequence[Operator] = ()
 
 
 def report(terms: Terms, known: Known, since: int, until: int, now: int) -> DatasetReport:
@@ -208,7 +210,7 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
             if fact.kind == "contract.refused" and name in fact.detail and since <= fact.at < until
         ),
         answers=len(known.taken),
-        budgets=(budget, *_epsilon(terms, known.taken, known.operators)),
+        budgets=(budget, *_epsilon(terms, known.taken, [*known.operators.values(), *known.spenders])),
         inferences=inferences(known.taken, max(2, terms.dataset.terms.minimum_cell), budget.left),
         contracts_days=terms.contracts_days,
         kept_days=terms.kept_days,
@@ -324,7 +326,7 @@ def _refused_by_rows(
     return tuple(found.values())
 
 
-def _epsilon(terms: Terms, taken: Sequence[Taken], operators: Mapping[str, Operator]) -> tuple[Budget, ...]:
+def _epsilon(terms: Terms, taken: Sequence[Taken], operators: Sequence[Operator]) -> tuple[Budget, ...]:
     """Of everybody, then of each operator that has spent some, by one of its spaces."""
     spent, once = Spent(), {answer.question: answer for answer in taken}
     for answer in once.values():
@@ -332,7 +334,7 @@ def _epsilon(terms: Terms, taken: Sequence[Taken], operators: Mapping[str, Opera
     allowed = budgets.Budget.of(terms.dataset.terms.privacy)
     if allowed is None and not spent.total:
         return ()
-    together, name = hands(operators.values()), "epsilon of privacy"
+    together, name = hands(operators), "epsilon of privacy"
     each = 0 if allowed is None else allowed.each
     total = 0 if allowed is None else allowed.total
     askers = {together.get(asker, asker): asker for asker in sorted(spent.by)}

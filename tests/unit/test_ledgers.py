@@ -22,7 +22,7 @@ from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules.records import to_bytes
 from tests import examples
-from tests.examples import CARE, HOME, POLICE
+from tests.examples import CARE, HOME, NEUTRAL, POLICE
 from tests.fakes import FakeClock
 from tests.held import held, offered, people
 
@@ -215,6 +215,34 @@ async def test_a_budget_is_the_operators_however_many_spaces_it_asks_from(tmp_pa
     assert not await is_answered(book, noised(holding, older(20), epsilon="0.7", session="a" * 32, initiator=CARE))
     assert await is_answered(book, noised(holding, older(20), epsilon="0.9", session="b" * 32, initiator=POLICE))
     assert await book.left(holding.dataset.name, CARE) == Left(3_000, 9_000)
+
+
+@pytest.mark.parametrize("later", ["expired", "another group", "both"])
+async def test_what_an_operator_spent_is_spent_when_its_space_is_not_believed_any_more(
+    tmp_path: Path, database: Database, later: str
+) -> None:
+    """Else a group of spaces would have a budget each, one after the other."""
+    holding = opened(tmp_path / "data")
+    name, between = holding.dataset.name, examples.operator(NEUTRAL)
+    operators = {
+        HOME: replace(examples.operator(HOME), group="one group"),
+        NEUTRAL: replace(between, group="one group", affiliates=(CARE,)),
+        CARE: examples.operator(CARE),
+    }
+    believed = dict(operators)
+
+    def book() -> Ledgers:  # another after a restart
+        return Ledgers(POLICE, {name: holding}, database.ledger, cast(Clock, CLOCK), lambda: believed)
+
+    assert await is_answered(book(), noised(holding, epsilon="1"))
+    if later == "another group":
+        believed[HOME] = replace(operators[HOME], group="a new one")
+    else:
+        del believed[HOME]
+    if later == "both":
+        del believed[NEUTRAL]
+    assert await book().left(name, CARE) == Left(0, None)
+    assert not await is_answered(book(), noised(holding, older(20), session="a" * 32, initiator=CARE))
 
 
 async def test_a_budget_holds_for_all_editions_of_a_dataset(tmp_path: Path, database: Database) -> None:

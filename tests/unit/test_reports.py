@@ -346,5 +346,8 @@ async def test_what_is_left_is_of_the_newest_published_edition(tmp_path: Path) -
         edition = StoredEdition(before.dataset, 1, "2026-9", NOW, "5" * 64, 64, b"", "")
         assert await database.editions.publish(edition, (), [])
         after = await dataset_report(database, settings, clock, "shelters", 0, NOW + 1)
-    assert after.budgets[0].name == "different questions on edition 2026-9"
+    assert [budget.name for budget in after.budgets] == [
+        "different questions on edition 2026-9",
+        "epsilon of privacy, everybody",
+    ]
     assert before.budgets != after.budgets

@@ -6,6 +6,7 @@ transaction that looked for objections; nothing of a row is here but a keyed has
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.domain.audit import Fact
+from gateway.domain.offer import Operator
 from gateway.edges.audit import append_facts
 from gateway.edges.store.connections import Connections
-from gateway.edges.store.tables import answers, insert_new, known_rows, refusals
+from gateway.edges.store.tables import answers, insert_new, known_rows, refusals, spenders
+from gateway.rules.records import from_bytes, to_bytes
 
 WORD = 8  # bytes of an identity
 
@@ -88,6 +91,16 @@ class StoredLedger:
 
         return await self._connections.read(work)
 
+    async def spenders(self) -> Sequence[Operator]:
+        """Whoever has paid for noise, and those in the same hands, as they were believed then: of a space whose
+        statement has changed since, several."""
+
+        async def work(connection: AsyncConnection) -> Sequence[Operator]:
+            found = await connection.execute(select(spenders.c.operator).order_by(spenders.c.digest))
+            return tuple(from_bytes(Operator, said, what="spender") for said in found.scalars())
+
+        return await self._connections.read(work)
+
     async def answer(
         self,
         given: Sequence[Answered],
@@ -95,9 +108,10 @@ class StoredLedger:
         at: int,
         fact: Fact,
         check: Callable[[str, Sequence[StoredAnswer]], None],
+        hands: Sequence[Operator] = (),
     ) -> None:
         """Write down that these are answered now, with what the audit log gets about it; those that were answered
-        before stay as they are.
+        before stay as they are. `hands` are the operators in whose hands the space is that pays for it.
 
         `check(dataset, news)` is handed what was written of each dataset behind `Answered.after`, in the same
         transaction, and raises to leave everything as it was.
@@ -121,6 +135,10 @@ class StoredLedger:
                     "asker": one.asker,
                 }
                 await insert_new(connection, answers, row)
+            for operator in hands:
+                said = to_bytes(operator)
+                row = {"digest": hashlib.sha256(said).hexdigest(), "operator": said.decode()}
+                await insert_new(connection, spenders, row)
 
         await self._connections.write(work)
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0014"
+REVISION = "0015"
 
 metadata = MetaData()
 
@@ -299,6 +299,14 @@ plan_runs = Table(
     Column("editions", Text, primary_key=True),
     Column("contract", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+)
+
+# Who has spent of a privacy budget, and those in the same hands: records, each as it was believed then.
+spenders = Table(
+    "spenders",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("operator", Text, nullable=False),
 )
 
 # As alembic makes it; apart, because alembic leaves its own table out when it compares.
