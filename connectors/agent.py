@@ -100,7 +100,7 @@ class Agent:
             contract = from_bytes(Contract, draft, what="draft", reason=Reason.CONTRACT_INVALID)
             queries.checked(contract.query, what="draft")
             check_draft(contract, self.own, self.operators(), self.clock.now())
-            kept = await self.keeper.seats_of(contract)
+            kept = await self.keeper.seats_of(contract) if await self._might_be_run(contract) else ()
         except IsthmusError as problem:
             return Verdict(
                 self.own.entity,
@@ -351,6 +351,16 @@ class Agent:
         for digest, (contract, _) in list(self._waiting.items()):
             if await self._taken_back(contract) is not None and digest in self._waiting:
                 self._forget(digest)
+
+    async def _might_be_run(self, draft: Contract) -> bool:
+        """Whether nothing but rows and keys stands between this draft and an answer: whoever may not have that is not
+        told that somebody had it."""
+        try:
+            self.revocations.check(draft)
+            await self.people.check(draft)
+        except IsthmusError:
+            return False
+        return True
 
     async def _taken_back(self, contract: SignedContract) -> IsthmusError | None:
         try:

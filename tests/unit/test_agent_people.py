@@ -11,7 +11,7 @@ import pytest
 
 from connectors.config import AgentConfig
 from connectors.rules.decisions import Steward
-from connectors.session import Session
+from connectors.session import Session, SessionKeys
 from connectors.stewards import check_terms, load_stewards
 from gateway.config import load
 from gateway.domain.approval import SignedContract
@@ -22,10 +22,15 @@ from gateway.domain.session import Approval, Failure, Refusal
 from gateway.edges import steward_keys
 from gateway.edges.documents import PlanDesk, Reader, Writer
 from gateway.edges.keys import SigningKey, new_signing_key
+from gateway.rules import sealing
+from gateway.rules.canonical import question
 from gateway.rules.jose import parse_compact
+from gateway.rules.profiles import DAY
+from gateway.rules.records import to_bytes
+from gateway.rules.roster import Roster
 from gateway.rules.tokens import payload_digest
 from tests import examples
-from tests.examples import HOME, dataset
+from tests.examples import HOME, POLICE, dataset
 from tests.fakes import FakeIds
 from tests.held import offered
 from tests.unit.test_agent_revocation import NOW, World, world
@@ -157,6 +162,45 @@ class Running:
 
     def stop(self, failure: Failure) -> None:
         self.stopped = failure
+
+
+async def test_an_approval_that_was_taken_back_a_moment_ago_keeps_kept_shares_here_too(desk: Desk) -> None:
+    """A repeat without a session is over before anybody looks again at what runs."""
+    for name in desk.signers:
+        await desk.decide(name)
+    agent = desk.world.agent
+    signed = await agent.reader.contract(desk.contract())
+    repeat = agent._redelivery(signed, Roster(b"", {}, {}), SessionKeys({}, b""), "e" * 64)
+    await repeat.spend()
+    desk.world.clock.at += 1
+    await desk.decide("anna", REJECT, jti="2")
+    with pytest.raises(IsthmusError) as caught:
+        await repeat.spend()
+    assert caught.value.reason is Reason.NOT_APPROVED
+    assert len(await desk.world.facts("redelivery.output")) == 1
+
+
+async def test_a_dry_run_tells_of_an_earlier_answer_only_whoever_might_have_it(desk: Desk) -> None:
+    """Not before its people have approved the question, nor to somebody with whom no session begins."""
+    agent, body = desk.world.agent, desk.body()
+    asked = SignedContract(replace(body, requester="somebody else"), "e" * 64, "")
+    key, about = agent.keeper.storage_key, question(asked.body)
+    pids = [seat.pid for seat in body.seats_of(POLICE)]
+    keys = {pid: sealing.fresh_key() for pid in pids}
+    met = Roster(b"T" * 32, {pid: public for pid, (_, public) in keys.items()}, {})
+    sealed = {
+        pid: sealing.seal_kept(key, keys[pid][0], met.transcript, pid, asked.digest, about, [1, 1]) for pid in pids
+    }  # fmt: skip
+    agent.keeper.completed(asked, met, sealed)
+    await agent.keeper.released(body.session)
+    seats = tuple(seat.entity for seat in body.seats)
+    assert (await agent.check(to_bytes(body))).kept_seats == ()
+    for name in desk.signers:
+        await desk.decide(name)
+    assert (await agent.check(to_bytes(body))).kept_seats == seats
+    desk.world.clock.at += DAY  # no list of anybody is fresh any more
+    later = replace(body, not_before=NOW + DAY, expires=NOW + DAY + 600)
+    assert (await agent.check(to_bytes(later))).kept_seats == ()
 
 
 async def test_a_policy_that_wants_more_people_stops_what_runs(desk: Desk) -> None:
