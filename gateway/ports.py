@@ -328,7 +328,8 @@ class Federation(Protocol):
     def line(self, entity: str) -> SpaceLine: ...
 
     def chains(self, entities: Sequence[str]) -> Chains:
-        """The statements that prove these spaces, to be pushed along with a contract."""
+        """The statements that prove these spaces, to be pushed along with a contract. Raises
+        IsthmusError(PEER_UNREACHABLE) where one of them is not known, or not any more."""
         ...
 
 

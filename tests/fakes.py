@@ -369,6 +369,8 @@ class FakeFederation:
     nodes: Mapping[str, Node]
     cut: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
+    # Their statements have expired.
+    gone: set[str] = field(default_factory=set)
 
     def spaces(self) -> Mapping[str, KnownSpace]:
         return self.known
@@ -379,6 +381,8 @@ class FakeFederation:
         return _Line(self.entity, self.nodes[entity].take_part)
 
     def chains(self, entities: Sequence[str]) -> Chains:
+        for entity in self.gone.intersection(entities):
+            raise IsthmusError(Reason.PEER_UNREACHABLE, "no peer of ours", space=entity)
         return []
 
     async def alive(self, entity: str, within: float) -> bool:

@@ -94,6 +94,11 @@ class Spaces:
         return self._peer(entity)
 
     def chains(self, entities: Sequence[str]) -> Chains:
+        """Raises IsthmusError(PEER_UNREACHABLE) for one that is no peer, or none any more: statements live for a day,
+        and what waits for people waits for longer."""
+        missing = [entity for entity in entities if entity != self._entity and entity not in self._chains]
+        if missing:
+            raise _no_peer(missing[0])
         return [self._own_chain() if entity == self._entity else self._chains[entity] for entity in entities]
 
     def tunnel(
@@ -254,11 +259,15 @@ class Spaces:
                 raise withdrawn
             believed = self._trust.entity(entity)
             if believed is None or entity not in self._chains or not believed.tls_ca:
-                raise IsthmusError(
-                    Reason.PEER_UNREACHABLE,
-                    "this space is no peer of ours, or its statement has expired",
-                    space=entity,
-                    advice="Its operator has to push a new statement",
-                )
+                raise _no_peer(entity)
             self._peers[entity] = self._dial(believed.entity_id)
         return self._peers[entity]
+
+
+def _no_peer(entity: str) -> IsthmusError:
+    return IsthmusError(
+        Reason.PEER_UNREACHABLE,
+        "this space is no peer of ours, or its statement has expired",
+        space=entity,
+        advice="Its operator has to push a new statement",
+    )

@@ -107,11 +107,13 @@ class Consult:
         """Tell every space that the plan is asked no more, so that nobody decides for nothing."""
         renewed = self.plans.renew(plan)
         spaces = [provider.entity for provider in plan.body.providers]
+        # Who asks is all that they have to know for that: another space that is gone keeps nobody from hearing it.
+        chains = [list(chain) for chain in self.federation.chains([self.account.entity])]
 
         async def tell(entity: str) -> None:
             try:
                 async with asyncio.timeout(WITHDRAW_WITHIN):
-                    await self.federation.line(entity).consult(renewed.token, self._chains(plan.body), True)
+                    await self.federation.line(entity).consult(renewed.token, chains, True)
             except (TimeoutError, IsthmusError):
                 return  # its people see when the plan is over
 

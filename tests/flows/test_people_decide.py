@@ -140,6 +140,26 @@ async def test_a_space_that_cannot_be_asked_delays_it_and_does_not_end_it(here: 
     await here.home.ended(id)
 
 
+async def test_a_space_whose_statement_has_expired_delays_it_and_does_not_end_it(here: World) -> None:
+    """What waits for people waits for longer than a statement lives, of a seat that nobody asks too."""
+    wants_persons(here, CARE)
+    here.home.federation.gone.add(NEUTRAL)
+    id = await asked(here)
+    assert statuses(await now(here, id))[CARE][0] == "UNREACHABLE"
+    here.home.federation.gone.clear()
+    await here.home.rounds.next()
+    await here.home.rounds.over(2)
+    assert statuses(await now(here, id))[CARE] == ("DELIVERED", "0 of 2")
+    # Whoever is there hears all the same that it is asked no more.
+    here.home.federation.gone.add(NEUTRAL)
+    plan = await plan_of(here, id)
+    assert here.home.drive.stop(id, CANCEL)
+    await here.home.ended(id)
+    await here.idle()
+    entry = await here.nodes[CARE].agent.inbox.get(plan.digest)
+    assert entry is not None and entry.withdrawn
+
+
 async def test_what_is_cancelled_while_it_waits_is_withdrawn_everywhere(here: World) -> None:
     wants_persons(here, CARE, POLICE)
     id = await asked(here)

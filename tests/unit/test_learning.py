@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import Anchor, EntityId
 from gateway.edges.documents import Reader
 from gateway.edges.federation import Federation, subordinate_statement
@@ -99,6 +100,17 @@ async def test_a_suspended_member_is_gone_and_no_chain_through_that_anchor_bring
     assert "suspended" in caught.value.private
     await bench.spaces.learn(ANCHOR, [chain], ())  # the anchor lifts it
     assert bench.peers == {POLICE}
+
+
+async def test_who_is_no_peer_any_more_has_no_chain_to_push_and_that_is_said(bench: Bench) -> None:
+    chain = tuple(chain_of(POLICE_SPACE, KEY))
+    await bench.spaces.learn(ANCHOR, [chain], ())
+    assert bench.spaces.chains([CARE, POLICE]) == [(), chain]
+    bench.clock.time += DAY + 1
+    await bench.spaces.refresh()
+    with pytest.raises(IsthmusError) as caught:
+        bench.spaces.chains([CARE, POLICE])
+    assert (caught.value.reason, caught.value.space) == (Reason.PEER_UNREACHABLE, POLICE)
 
 
 async def test_an_anchor_takes_nobody_away_for_whom_it_does_not_vouch(bench: Bench) -> None:
