@@ -202,7 +202,7 @@ _register(
     _approvals,
     ("list", approvals.list_, "isthmus approvals list --agent space/agent.toml"),
     ("show", approvals.show, "isthmus approvals show 4f0c --agent space/agent.toml --key anna.jwk"),
-    ("approve", approvals.approve, "isthmus approvals approve 4f0c --agent space/agent.toml --key anna.jwk"),
+    ("approve", approvals.approve, "isthmus approvals approve DIGEST --agent space/agent.toml --key anna.jwk"),
     (
         "reject",
         approvals.reject,

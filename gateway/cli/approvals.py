@@ -16,6 +16,7 @@ from gateway.cli.output import AsJson, answering
 AgentFile = Annotated[Path, typer.Option("--agent", metavar="FILE", help="agent.toml of the space.")]
 KeyFile = Annotated[Path, typer.Option("--key", metavar="FILE", help="Your private key (isthmus approvals key).")]
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's digest, or how it begins.")]
+WholePlan = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's whole digest, as `show` ends with it.")]
 Place = Annotated[
     str, typer.Option("--as", metavar="NAME", help="The steward in whose place you decide, as their delegate.")
 ]
@@ -50,7 +51,7 @@ def show(plan: PlanName, agent: AgentFile, key: KeyFile, json: AsJson = False) -
 
 
 def approve(
-    plan: PlanName,
+    plan: WholePlan,
     agent: AgentFile,
     key: KeyFile,
     place: Place = "",

@@ -99,9 +99,17 @@ class _Inbox:
     people: People
     clock: SystemClock
 
+    async def entries(self) -> AsyncIterator[Delivered]:
+        """All of them, newest first: however many newer ones somebody has put before it, none is left out."""
+        after = ""
+        while page := await self.database.inbox.list(after=after, limit=MOST):
+            for entry in page:
+                yield entry
+            after = page[-1].digest
+
     async def find(self, named: str) -> Row:
         """The one plan whose digest begins so. Raises IsthmusError(NOT_FOUND, INVALID_ARGUMENT)."""
-        found = [entry for entry in await self.database.inbox.list(limit=MOST) if entry.digest.startswith(named)]
+        found = [entry async for entry in self.entries() if entry.digest.startswith(named)]
         if not named or not found:
             text, advice = f"there is no plan {named!r:.80} here", "See: isthmus approvals list --all"
             raise IsthmusError(Reason.NOT_FOUND, text, field="PLAN", advice=advice)
@@ -159,9 +167,12 @@ async def _opened(agent: Path) -> AsyncIterator[_Inbox]:
 
 async def listed(agent: Path, everything: bool) -> list[Row]:
     async with _opened(agent) as inbox:
-        rows = [await inbox.row(entry) for entry in await inbox.database.inbox.list(limit=MOST)]
         now = inbox.clock.now()
-        return [row for row in rows if everything or not (row.entry.withdrawn or row.entry.deadline <= now)]
+        return [
+            await inbox.row(entry)
+            async for entry in inbox.entries()
+            if everything or not (entry.withdrawn or entry.deadline <= now)
+        ]
 
 
 async def shown(agent: Path, named: str, key: Path) -> Page:
@@ -183,6 +194,11 @@ async def decide(agent: Path, named: str, key: Path, place: str, said: str, reas
     signer = steward_keys.load(key)
     async with _opened(agent) as inbox:
         holder, row = inbox.holder(signer), await inbox.find(named)
+        if said == APPROVE and named != row.entry.digest:
+            # Who asks chooses the plan, and with some patience how its digest begins.
+            text = "an approval names the whole digest of its plan: another plan may begin like the one that was shown"
+            advice = "Take it from the last line of: isthmus approvals show"
+            raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="PLAN", advice=advice)
         rules, now, entry = inbox.people.rules(row.body), inbox.clock.now(), row.entry
         seat = inbox.seat(holder, place, rules)
         if said == APPROVE and (entry.withdrawn or entry.deadline <= now):

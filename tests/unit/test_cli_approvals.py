@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gateway.cli import approving
 from gateway.cli.app import app
 from gateway.cli.render_approvals import limits_in_words
 from gateway.domain.contract import Contract, Limits
@@ -155,6 +156,23 @@ def test_a_delegate_decides_in_a_place_and_nobody_else_does(desk: Desk) -> None:
         assert desk("approve", digest, "--key", desk.key("ben"))["have"] == 1
     finally:
         desk.config.write_text(before)
+
+
+def test_an_approval_names_the_whole_digest_since_another_plan_may_begin_like_it(desk: Desk) -> None:
+    digest = desk.deliver("One that was read")
+    for part in (digest[:4], digest[:32], digest[:63]):
+        refused = desk("approve", part, "--key", desk.key("anna"), code=2)
+        assert (refused["error"]["reason"], refused["error"]["field"]) == ("INVALID_ARGUMENT", "PLAN")
+    assert desk.kinds(digest) == []
+    assert desk("approve", digest, "--key", desk.key("anna"))["have"] == 1
+
+
+def test_no_plan_is_hidden_behind_many_newer_ones(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approving, "MOST", 1)
+    digests = {desk.deliver(f"Number {number}") for number in range(3)}
+    assert digests <= {plan["plan"] for plan in desk("list")["plans"]}
+    for digest in digests:
+        assert desk("show", digest, "--key", desk.key("anna"))["plan"] == digest
 
 
 def test_bad_input_is_one_line_and_changes_nothing(desk: Desk, tmp_path: Path) -> None:
