@@ -135,8 +135,9 @@ def test_the_page_takes_an_operator_from_policy_file_to_report(operator: Operato
             assert until(is_delivered, WITHIN)
             shown = operator.run(show, PLAN=found[0]).out
             assert "Victims of each form of exploitation" in shown and "police.example" in shown
+            (digest,) = re.findall(r"Yousignplan([0-9a-f]{64})", "".join(shown.split()))
             for step in yes:
-                operator.run(step, PLAN=found[0])
+                operator.run(step, DIGEST=digest)
             out, err = asked.communicate(timeout=WITHIN)
         finally:
             asked.kill()
