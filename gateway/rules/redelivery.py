@@ -70,10 +70,22 @@ def rearranged(shares: Sequence[int], there: str, here: str) -> list[int]:
 
 
 def agreed_seats(draft: Contract, verdicts: Iterable[Verdict]) -> tuple[str, ...]:
-    """The seats, by pid, that all owners who keep an answer to the draft's question name; none if they differ."""
+    """The seats, by pid, of an answer to the draft's question, where every owner asked says the same who sits in the
+    draft or would sit then; none otherwise.
+
+    No owner is moved from its seat by another's word alone, and a space that the draft does not seat comes to one only
+    where all owners say so: who sits decides who could see everything together.
+    """
     owners = {provider.entity for provider in draft.providers}
-    named = {verdict.kept_seats for verdict in verdicts if verdict.space in owners and verdict.kept_seats}
-    return named.pop() if len(named) == 1 else ()
+    said = {verdict.space: verdict.kept_seats for verdict in verdicts if verdict.space in owners}
+    named = {kept_seats for kept_seats in said.values() if kept_seats}
+    if len(named) != 1:
+        return ()
+    (one,) = named
+    drafted = {seat.entity for seat in draft.seats}
+    sitting = said.keys() & (drafted | set(one))
+    confirming = sitting if set(one) <= drafted else owners
+    return one if all(said.get(owner) == one for owner in confirming) else ()
 
 
 def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:

@@ -158,6 +158,19 @@ def test_the_seats_of_a_repeat_are_those_that_all_owners_name_who_keep_its_answe
     assert agreed_seats(draft, [verdict(NEUTRAL, *seats)]) == ()
 
 
+def test_no_owner_moves_another_from_its_seat_or_brings_a_friend_to_one_by_its_own_word() -> None:
+    """Whoever of the owners is malicious would choose who computes: of three seats, two together see everything."""
+    draft, friend = CONTRACT.body, "https://friend.example"
+    assert {seat.entity for seat in draft.seats} == {HOME, POLICE, NEUTRAL}
+    for told in ((POLICE, friend, NEUTRAL), (POLICE, friend, "https://other.example"), (POLICE, NEUTRAL, HOME)):
+        assert agreed_seats(draft, [verdict(POLICE, *told), verdict(HOME), verdict(CARE)]) == ()
+    # Nor do two of three, where the third has no seat and could not know.
+    moved = (POLICE, HOME, friend)
+    two = [verdict(POLICE, *moved), verdict(HOME, *moved)]
+    assert agreed_seats(draft, [*two, verdict(CARE)]) == agreed_seats(draft, two) == ()
+    assert agreed_seats(draft, [*two, verdict(CARE, *moved)]) == moved
+
+
 def test_a_cell_is_called_alike_in_both_places() -> None:
     for contract in (by("form", "year"), lists(HOME, CARE)):
         assert len(redelivery._cells(contract.program.parameters)) == len(release.cell_codes(contract))
