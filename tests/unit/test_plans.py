@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
+from gateway.domain import query as queries
 from gateway.domain.contract import Contract, Limits, Recipient
 from gateway.domain.dataset import Terms
 from gateway.domain.decision import Need
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.query import Filter, Source
+from gateway.domain.query import Between, Filter, Source
 from gateway.rules import plans
 from tests.examples import CARE, HOME, POLICE, contract, dataset, question, space, spaces
 
@@ -76,6 +78,82 @@ def test_what_a_person_decides_on_changes_the_digest(name: str, standing: int) -
     changed = DECIDED_ON[name](plan)
     assert changed != plan
     assert plans.plan_digest(changed) != plans.plan_digest(plan)
+
+
+def everything(standing: int) -> Contract:
+    """A contract in which no field has the value that it has by default, so that each can be changed."""
+    filters = (
+        Filter("year", equals="2012"),
+        Filter("form", one_of=("LABOUR", "SEXUAL")),
+        Filter("age", between=Between(1, 9)),
+    )
+    asked = question(standing=standing)
+    first, *rest = asked.sources
+    asked = replace(
+        asked,
+        sources=(replace(first, filters=filters), *rest),
+        limits=queries.Limits(11, True, 80, 5, "0.5"),
+        seats=queries.Seats(3, (HOME, POLICE)),
+    )
+    made = contract(question(standing=standing))
+    limits = replace(made.limits, dominance=80, rounding=5, epsilon="0.5")
+    return replace(made, query=asked, limits=limits, requester_roles=("analyst",))
+
+
+def changed(value: Any) -> Iterator[tuple[str, Any]]:
+    """Everything that differs from a record in one field, however deep, with where that is."""
+    if is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            for where, other in changed(getattr(value, item.name)):
+                yield f".{item.name}{where}", replace(value, **{item.name: other})
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield f"[-{number}]", (*value[:number], *value[number + 1 :])
+            for where, other in changed(item):
+                yield f"[]{where}", (*value[:number], other, *value[number + 1 :])
+    elif isinstance(value, bool):
+        yield "", not value
+    elif isinstance(value, int):
+        yield "", value + 1
+    elif isinstance(value, str):
+        yield "", f"{value}x"
+
+
+def reached(kind: Any) -> Iterator[str]:
+    """Where there is something to change in a record of this kind, as `changed` says it."""
+    if is_dataclass(kind):
+        for name, hint in get_type_hints(kind).items():
+            for where in reached(hint):
+                yield f".{name}{where}"
+    elif get_origin(kind) is tuple:
+        for where in reached(get_args(kind)[0]):
+            yield f"[]{where}"
+    elif get_args(kind):
+        for one in get_args(kind):
+            yield from reached(one)
+    elif kind is not type(None):
+        yield ""
+
+
+LEFT_OUT = {".session", ".not_before", ".expires"}
+# A standing query's editions: their bounds alone are the provider's.
+OF_EDITIONS = {f".providers[].inputs[].{name}" for name in ("edition", "snapshot", "row_bound")} | {
+    ".providers[].row_bound"
+}
+
+
+@pytest.mark.parametrize("standing", [1, 12])
+def test_every_field_of_a_contract_is_decided_on_but_those_that_are_named_here(standing: int) -> None:
+    """Whoever adds a field that changes what is computed, or who learns it, has it in the digest or says why not."""
+    plan = everything(standing)
+    digest, left_out, seen = plans.plan_digest(plan), set(), set()
+    for where, other in changed(plan):
+        assert other != plan
+        seen.add(where)
+        if plans.plan_digest(other) == digest:
+            left_out.add(where)
+    assert left_out == (LEFT_OUT if standing == 1 else LEFT_OUT | OF_EDITIONS)
+    assert {where for where in reached(Contract) if ".overlap" not in where} <= seen
 
 
 @pytest.mark.parametrize("name", OF_ONE_ASKING)
