@@ -76,9 +76,10 @@ class Tally:
         return self.rejection is None and self.have >= self.need
 
 
-def longest(plan: Contract) -> int:
-    """Seconds that a decision about this plan may live."""
-    return STANDING if plan.query.standing > 1 else ONE
+def longest(plan: Contract, said: str) -> int:
+    """Seconds that a decision about this plan may live. A rejection outlives the approvals that others sign in the
+    meantime, when the same plan is asked again: else they would count once it is over."""
+    return STANDING if plan.query.standing > 1 or said == REJECT else ONE
 
 
 def may_decide_for(signer: Steward, seat: Steward, now: int) -> bool:
@@ -89,18 +90,24 @@ def may_decide_for(signer: Steward, seat: Steward, now: int) -> bool:
 def in_force(
     tokens: Iterable[str], plan: Contract, stewards: Sequence[Steward], now: int, signature_holds: SignatureCheck
 ) -> tuple[Decided, ...]:
-    """The newest decision of each person and seat; whatever else is among `tokens` says nothing."""
+    """The newest decision of each person and seat, and no delegate's that is older than the seat's own; whatever else
+    is among `tokens` says nothing."""
     digest = plan_digest(plan)
     by_key = {steward.key.kid: steward for steward in stewards}
     newest: dict[tuple[str, str], Decided] = {}
     for token in tokens:
-        read = _read(token, digest, by_key, longest(plan), now, signature_holds)
+        read = _read(token, digest, by_key, plan, now, signature_holds)
         if read is None:
             continue
         other = newest.get((read.signer, read.seat))
         if other is None or (read.at, not read.approves) > (other.at, not other.approves):
             newest[read.signer, read.seat] = read
-    return tuple(newest.values())
+    return tuple(one for one in newest.values() if not _overruled(one, newest.get((one.seat, one.seat))))
+
+
+def _overruled(one: Decided, own: Decided | None) -> bool:
+    """Whether whose place it is has decided by themselves since somebody did in their place."""
+    return one.signer != one.seat and own is not None and own.at > one.at
 
 
 def tally(
@@ -122,7 +129,7 @@ def tally(
 
 
 def _read(
-    token: str, digest: str, by_key: Mapping[str, Steward], lifetime: int, now: int, signature_holds: SignatureCheck
+    token: str, digest: str, by_key: Mapping[str, Steward], plan: Contract, now: int, signature_holds: SignatureCheck
 ) -> Decided | None:
     try:
         kid = parse_compact(token, MAX_BYTES).kid
@@ -134,9 +141,11 @@ def _read(
         return None
     claims: Mapping[str, Any] = read.claims
     seat = by_key.get(claims["sub"])
-    if seat is None or not may_decide_for(signer, seat, now) or claims["decision"] not in (APPROVE, REJECT):
+    if seat is None or claims["decision"] not in (APPROVE, REJECT):
         return None
-    if claims["exp"] - claims["iat"] > lifetime:
+    # A no stays one when the delegation ends: what ends by itself must never be what keeps rows here.
+    at = now if claims["decision"] == APPROVE else min(now, claims["iat"])
+    if not may_decide_for(signer, seat, at) or claims["exp"] - claims["iat"] > longest(plan, claims["decision"]):
         return None
     return Decided(
         kid, claims["sub"], claims["decision"] == APPROVE, claims["iat"], str(claims.get("reason", "")), token

@@ -223,7 +223,7 @@ def _expires(plan: SignedPlan, said: str, now: int) -> int:
     """An approval is good until the plan is over, or for a year of editions; a rejection outlives every approval that
     it may take back."""
     if said == REJECT:
-        return now + longest(plan.body)
+        return now + longest(plan.body, said)
     return now + STANDING_LIFETIME if plan.body.query.standing > 1 else plan.expires
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectors.rules.decisions import ONE, Rule, Steward, Tally, in_force, tally
+from connectors.rules.decisions import ONE, Rule, Steward, Tally, in_force, longest, tally
 from gateway.domain.contract import Contract
 from gateway.domain.decision import Need, Ran, SignedPlan
 from gateway.edges import steward_keys
@@ -137,6 +137,27 @@ def test_a_delegate_decides_in_a_place_while_that_lasts() -> None:
     assert counted([for_anna], persons=1, stewards=delegating(NOW), named=("anna",)).is_approved
     assert not counted([for_anna], persons=1, stewards=delegating(NOW - DAY), named=("anna",)).is_approved
     assert not counted([signed("cleo", seat="anna")], persons=1, stewards=delegating(NOW), named=("anna",)).is_approved
+
+
+def test_a_delegates_no_outlasts_the_delegation_as_their_yes_does_not() -> None:
+    no = signed("ben", "reject", seat="anna", expires=NOW + 30 * DAY)
+    tokens = [signed("cleo"), no]
+    assert counted(tokens, persons=1, stewards=delegating(NOW), now=NOW + 3 * DAY).rejection is not None
+    # Whose place it is lifts it, by a newer word of their own.
+    back = signed("anna", at=NOW + DAY)
+    assert counted([no, back], persons=1, stewards=delegating(NOW), now=NOW + 3 * DAY).is_approved
+    assert counted([signed("anna"), no], persons=1, stewards=delegating(NOW), now=NOW + 3 * DAY).rejection is not None
+    # Whoever was no delegate when they signed says nothing.
+    assert counted(tokens, persons=1, stewards=delegating(NOW - DAY)).is_approved
+    assert counted(tokens, persons=1).is_approved
+
+
+def test_a_no_outlives_what_others_approve_when_the_plan_is_asked_again() -> None:
+    no = signed("anna", "reject", expires=NOW + longest(PLAN, "reject"))
+    later = NOW + 20 * DAY
+    yes = signed("ben", at=later, expires=later + longest(PLAN, "approve"))
+    for day in (later, NOW + ONE + DAY, later + ONE - 1):
+        assert counted([no, yes], persons=1, now=day).rejection is not None
 
 
 def test_one_person_never_counts_for_two() -> None:
