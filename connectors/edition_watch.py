@@ -20,6 +20,7 @@ from gateway.domain.errors import IsthmusError
 LOOK_EVERY = 0.4
 # Seconds for which peers plan on the edition before: their catalogue may be that old.
 CATALOGUE_AGE = 60
+Stamp = tuple[int, int, int] | None
 log = structlog.get_logger()
 
 
@@ -29,6 +30,8 @@ class EditionWatch:
         self._agent, self._folder = agent, folder
         # The number of the newest edition that was seen, by dataset; at first those are on offer already.
         self._seen: dict[str, int] = {}
+        # Of those whose copy was refused, what it was then: `publish` may put it back.
+        self._refused: dict[str, tuple[Path, Stamp]] = {}
 
     async def for_ever(self) -> None:
         while True:
@@ -43,20 +46,30 @@ class EditionWatch:
     async def look(self) -> None:
         """Once for editions of every dataset."""
         for name, number in (await self._agent.database.editions.newest()).items():
-            if name in self._agent.holdings and number != self._seen.get(name):
+            if name in self._agent.holdings and (number != self._seen.get(name) or self._is_mended(name)):
                 self._seen[name] = number
+                self._refused.pop(name, None)
                 await self._take_up(name)
+
+    def _is_mended(self, name: str) -> bool:
+        if name not in self._refused:
+            return False
+        place, stamp = self._refused[name]
+        return _stamp(place) != stamp
 
     async def _take_up(self, name: str) -> None:
         newest = (await self._agent.database.editions.of(name))[-1]
         if newest.edition == self._agent.holdings[name].dataset.edition:
             return
+        place = self._folder / newest.file
+        stamp = _stamp(place)
         try:
             frozen = await asyncio.to_thread(on_copy, self._agent.holdings[name], copy_of(newest, self._folder))
         except IsthmusError as problem:
             log.error(
                 "an edition is refused: the one before stays", dataset=name, edition=newest.id, problem=str(problem)
             )
+            self._refused[name] = place, stamp
             await self._agent.keep_edition(name, problem)
             return
         # As it is held now: its policy may have changed while the copy was read.
@@ -66,3 +79,12 @@ class EditionWatch:
         dataset = replace(held.dataset, edition=frozen.dataset.edition)
         log.info("an edition was published", dataset=name, edition=newest.id)
         await self._agent.change_edition(replace(held, dataset=dataset, source=frozen.source, former=former))
+
+
+def _stamp(place: Path) -> Stamp:
+    """What tells one file of this name from the next; None where there is none."""
+    try:
+        state = place.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns

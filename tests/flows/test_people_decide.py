@@ -10,6 +10,7 @@ from gateway.domain.computation import Computation, State
 from gateway.domain.decision import APPROVE, REJECT, SignedPlan
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.session import Failure
+from gateway.flows import submit
 from gateway.flows.drive import Stopped
 from gateway.rules.lifecycle import Event
 from gateway.rules.plans import plan_digest
@@ -158,6 +159,28 @@ async def test_a_space_whose_statement_has_expired_delays_it_and_does_not_end_it
     await here.idle()
     entry = await here.nodes[CARE].agent.inbox.get(plan.digest)
     assert entry is not None and entry.withdrawn
+
+
+async def test_one_client_does_not_fill_the_inboxes_that_a_whole_space_has(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit, "MAX_WAITING_OF_ONE", 2)
+    wants_persons(here, CARE)
+    ids = [(await here.home.ask(question(title=f"Number {n}"), f"request-{n}")).id for n in range(2)]
+    with pytest.raises(IsthmusError) as caught:
+        await here.home.ask(question(title="One more"), "request-2")
+    assert caught.value.reason is Reason.RESOURCE_EXHAUSTED
+    # One that waits already is found again, and what another client asks, or no person has to decide on, runs.
+    assert (await here.home.ask(question(title="Number 1"), "request-1")).id == ids[1]
+    other = await here.home.submit.create(replace(ANALYST, id="another"), "request-2", question(), b"")
+    free = await here.home.ask(question((HOME, POLICE)), "request-3")
+    assert (await here.home.ended(free.id)).state is State.RELEASED
+    for id in (*ids, other.id):
+        assert here.home.drive.stop(id, CANCEL)
+        await here.home.ended(id)
+    again = (await here.home.ask(question(title="One more"), "request-4")).id
+    assert here.home.drive.stop(again, CANCEL)
+    await here.home.ended(again)
 
 
 async def test_what_is_cancelled_while_it_waits_is_withdrawn_everywhere(here: World) -> None:
