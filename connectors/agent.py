@@ -50,6 +50,7 @@ from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules import queries, redelivery, sealing
 from gateway.rules.canonical import question
+from gateway.rules.contract import check_contract
 from gateway.rules.heads import signed_head
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.records import from_bytes
@@ -356,6 +357,7 @@ class Agent:
         """Whether nothing but rows and keys stands between this draft and an answer: whoever may not have that is not
         told that somebody had it."""
         try:
+            check_contract(draft, self.operators(), self.clock.now())  # one that is dated back names a former edition
             self.revocations.check(draft)
             await self.people.check(draft)
         except IsthmusError:

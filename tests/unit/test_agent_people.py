@@ -198,6 +198,7 @@ async def test_a_dry_run_tells_of_an_earlier_answer_only_whoever_might_have_it(d
     for name in desk.signers:
         await desk.decide(name)
     assert (await agent.check(to_bytes(body))).kept_seats == seats
+    assert (await agent.check(to_bytes(replace(body, not_before=NOW - DAY)))).kept_seats == ()
     desk.world.clock.at += DAY  # no list of anybody is fresh any more
     later = replace(body, not_before=NOW + DAY, expires=NOW + DAY + 600)
     assert (await agent.check(to_bytes(later))).kept_seats == ()
