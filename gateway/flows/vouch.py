@@ -83,6 +83,11 @@ class Vouch:
         known = await self.members.get(invited.entity)
         if known is not None and not kept.again:
             raise IsthmusError(Reason.ALREADY_EXISTS, f"{invited.entity} is a member already", space=invited.entity)
+        if known is not None and kept.issued < known.suspended:  # by its own word too: who left asks anew
+            refuse(
+                f"{invited.entity} was suspended since this invitation was made, or has left",
+                "Ask the anchor's operator for a new one",
+            )
         pins = pins_in(configuration, invited.entity, now)
         statement, expires = self.vouching.statement(invited.entity, pins, await self._rulebooks())
         self.vouching.verify(configuration, statement)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,14 @@ import pytest
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import KeyUse
 from gateway.domain.membership import InvitationState
+from gateway.domain.rulebook import NO_WORD
 from gateway.edges.keys import new_signing_key
 from gateway.rules import invitations
 from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.tokens import DAY
 from tests import anchor_kit
 from tests.anchor_kit import HOUR, Office
-from tests.unit.trust_kit import CARE, NOW, POLICE, new_space
+from tests.unit.trust_kit import ANCHOR, CARE, NOW, POLICE, new_space
 
 
 @pytest.fixture
@@ -219,6 +221,28 @@ async def test_a_suspended_member_fetches_nothing_and_comes_back_when_that_is_li
     assert [kind for kind in await office.kinds() if kind.startswith("member.") and "joined" not in kind] == [
         "member.suspended", "member.reinstated",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_an_invitation_of_before_does_not_lift_a_suspension_and_a_newer_one_does(
+    office: Office, leaves: bool
+) -> None:
+    care = new_space(CARE)
+    await office.joined(care)
+    before = await office.invited(CARE, again=True)
+    office.clock.time += 60
+    if leaves:
+        await office.fetch(care, word=replace(NO_WORD, leaving=(ANCHOR,)))
+    else:
+        await office.vouch.suspend(CARE)
+    problem = await refused(office.join(before, office.configuration(new_space(CARE))))
+    assert problem.reason is Reason.PERMISSION_DENIED and "suspended since" in problem.public
+    member = await office.database.members.get(CARE)
+    assert member is not None and member.suspended and member.pins.federation == (care.federation.jwk,)
+    # Its operator has it join with new keys, knowing that.
+    fresh = new_space(CARE)
+    back = await office.join(await office.invited(CARE, again=True), office.configuration(fresh))
+    assert not back.suspended and back.pins.federation == (fresh.federation.jwk,)
 
 
 async def test_a_stranger_fetches_nothing(office: Office) -> None:
