@@ -19,7 +19,18 @@ from sqlalchemy import make_url
 from connectors.config import AgentConfig, DatasetConfig, EditionConfig, PolicyConfig
 from connectors.holdings import FrozenCopy, Holding, checked, described_by, named, on_copy
 from connectors.known_rows import Identities, KnownRows, identities_of, stored
-from connectors.rules.editions import EDITION_ID, Decision, Former, Outcome, decide, next_bound, next_id, outdated
+from connectors.redescribed import changes
+from connectors.rules.editions import (
+    EDITION_ID,
+    Against,
+    Decision,
+    Former,
+    Outcome,
+    decide,
+    next_bound,
+    next_id,
+    outdated,
+)
 from connectors.sources.copies import delete_but, keep_copy, one_at_a_time, take_copy
 from connectors.sources.errors import SourceError
 from connectors.sources.tables import Problem
@@ -205,7 +216,16 @@ class Publisher:
         formers = [Former(edition.id, BitMap.deserialize(edition.rows)) for edition in editions]
         answers = await self._ledger.answers(holding.dataset.name)
         answered = (BitMap.deserialize(answer.rows) for answer in answers)
-        return decide(numbered.rows, formers, answered, holding.dataset.terms.minimum_cell)
+        decision = decide(numbered.rows, formers, answered, holding.dataset.terms.minimum_cell)
+        if decision.outcome is not Outcome.PUBLISHED or not editions:
+            return decision
+        known = bool(numbered.rows & formers[-1].rows) or not formers[-1].rows
+        found = await asyncio.to_thread(changes, holding, editions, self._folder, known)
+        for change in found:
+            if 0 < change.apart < decision.least:
+                come, gone = found[0].come, found[0].gone
+                return Decision(Outcome.WAITS, decision.least, come, gone, change.apart, Against.EDITION, change.since)
+        return decision
 
     def _described(self, file: Path) -> tuple[DatasetConfig, Holding]:
         settings = load(DatasetConfig, file)

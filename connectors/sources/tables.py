@@ -107,6 +107,27 @@ class DatasetSource:
         """The same description over another file."""
         return DatasetSource(replace(self._config, folder=folder, path=path))
 
+    def plain(self, names: Sequence[str]) -> DatasetSource:
+        """These columns of the same file as mere text, of which no rule can be broken."""
+        columns = tuple(Column(name, ColumnType.TEXT) for name in sorted(names))
+        return DatasetSource(replace(self._config, columns=columns, key_columns=(), derived=()))
+
+    def present(self) -> list[str]:
+        """Which of the described columns the file has. Raises SourceError."""
+        with self._file.opened() as opened:
+            return [name for name in self._stored if name in opened.table]
+
+    def hashes(self, key: bytes) -> list[bytes]:
+        """The keyed hash of each row as it is now, whatever rules it breaks. Raises SourceError."""
+        snapshot = Snapshot(key)
+        with self._file.opened() as opened:
+            statement = opened.engine.compile(self._reading(opened.table, [], ()))
+            return [
+                one
+                for batch in opened.rows(statement)
+                for one in snapshot.add([row[: len(self._stored)] for row in self._typed(batch)])
+            ]
+
     def check(self, key: bytes) -> Report:
         """Counts rows and what breaks the description, over all columns; pins them, if nothing does."""
         with self._file.opened() as opened:

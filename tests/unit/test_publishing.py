@@ -21,6 +21,7 @@ from gateway.config import load
 from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
+from gateway.edges.keys import write_secret
 from gateway.edges.store.database import Database
 from gateway.edges.store.editions import StoredEdition
 from tests.examples import NOW, POLICE
@@ -367,3 +368,54 @@ def test_of_two_machines_that_publish_one_number_or_one_name_the_first_is_writte
 
     assert with_database(owner, run) == [True, False, False]
     assert facts(owner) == [("edition.published", "edition")]
+
+
+def redescribed(owner: Owner, leave_out: str) -> None:
+    """The description without one column."""
+    kept = [part for part in owner.dataset.read_text().split("[[columns]]") if f'name = "{leave_out}"' not in part]
+    owner.dataset.write_text("[[columns]]".join(kept))
+
+
+@pytest.mark.parametrize("more", [1, 10])
+def test_few_changes_wait_under_another_description_too(owner: Owner, more: int) -> None:
+    """Rows are known by all of their cells; else a column more would make everybody seem to be somebody else."""
+    published(owner, people(range(40)), "2026-04")
+    published(owner, people(range(60)), "2026-05")
+    redescribed(owner, "note")
+    owner.write(people(range(more, 60)))
+    waits = owner.publish("--id", "2026-06")
+    assert outcome(waits) == (3, "waits", "2026-05")
+    assert (waits.plain["apart"], waits.plain["come"], waits.plain["gone"]) == (more, 0, more)
+    assert waits.plain["since"] == "2026-05"
+    owner.write(people(range(more, 80)))
+    assert outcome(owner.publish("--id", "2026-06")) == (0, "published", "2026-06")
+
+
+def test_few_changes_wait_under_another_key_too(owner: Owner) -> None:
+    published(owner, people(range(40)), "2026-04")
+    (owner.folder / "list.key").unlink()
+    write_secret(owner.folder / "list.key", b"k" * 32)
+    owner.write(people(range(43)))
+    assert outcome(owner.publish("--id", "2026-05")) == (3, "waits", "2026-04")
+
+
+def test_a_description_that_changes_alone_is_published(owner: Owner) -> None:
+    published(owner, people(range(40)), "2026-04")
+    redescribed(owner, "note")
+    assert outcome(owner.publish("--id", "2026-05")) == (0, "published", "2026-05")
+
+
+def test_without_a_copy_to_compare_with_nothing_is_published_under_another_description(owner: Owner) -> None:
+    published(owner, people(range(40)), "2026-04")
+    redescribed(owner, "note")
+    owner.write(people(range(41)))
+    for copy in owner.copies.glob("*.csv"):
+        copy.unlink()
+    done = owner.publish("--id", "2026-05")
+    assert (done.code, done.plain["error"]["field"]) == (2, "columns") and "backup" in done.error
+    assert outcome_of_newest(owner) == "2026-04"
+
+
+def outcome_of_newest(owner: Owner) -> str:
+    (newest,) = with_database(owner, lambda database: database.editions.of("spaces/police.example/datasets/list"))  # type: ignore[misc]
+    return str(newest.id)
