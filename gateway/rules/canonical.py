@@ -11,16 +11,17 @@ from typing import Any
 
 import rfc8785
 
-from gateway.domain.contract import Contract
+from gateway.domain.contract import Contract, CountParameters
 from gateway.domain.query import Filter
-from gateway.rules.records import to_plain
+from gateway.rules.records import from_bytes, to_plain
 
 
 def question(contract: Contract) -> str:
     """The digest (SHA-256, hex) of the canonical query over the editions that the contract names.
 
     Left out are title, purpose, legal basis, requester, recipients and seats: they change no number. The limits are
-    those that the contract settled on, asked for or not.
+    those that the contract settled on, asked for or not. Code lists are in it, in any order: an owner may change them
+    over the same rows, and the table that comes of it is another one, with other noise.
     """
     asked = contract.query
     editions = {item.dataset: item for provider in contract.providers for item in provider.inputs}
@@ -33,7 +34,8 @@ def question(contract: Contract) -> str:
         }
         for source in asked.sources
     ]
-    return _digest({**_counted(contract), "sources": sorted(sources, key=lambda source: str(source["dataset"]))})
+    named = sorted(sources, key=lambda source: str(source["dataset"]))
+    return _digest({**_counted(contract), "codes": _codes(contract), "sources": named})
 
 
 def table(contract: Contract) -> str:
@@ -51,6 +53,14 @@ def _counted(contract: Contract) -> dict[str, Any]:
         "link_on": sorted(asked.link_on),
         "limits": to_plain(contract.limits),
     }
+
+
+def _codes(contract: Contract) -> dict[str, list[str]]:
+    """The codes that make the cells, by column."""
+    if contract.query.statistic.count_by is None:
+        return {}
+    given = from_bytes(CountParameters, contract.program.parameters, what="program.parameters")
+    return {column.name: _sorted(column.codes) for column in given.columns}
 
 
 def _digest(said: dict[str, Any]) -> str:

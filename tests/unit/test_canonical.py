@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from gateway.domain.contract import Contract, Recipient
+from gateway.domain.dataset import Code
 from gateway.domain.query import Between, CountBy, Filter, Limits, Query, Seats, Source, Statistic
 from gateway.rules.canonical import question, table
-from tests.examples import CARE, HOME, NEUTRAL, POLICE, RECIPIENT_KEY, contract, overlap, spaces
+from tests.examples import CARE, FORMS, HOME, NEUTRAL, POLICE, RECIPIENT_KEY, contract, overlap, spaces
 from tests.examples import question as asked
 
 
@@ -88,6 +89,24 @@ def fewer(query: Query) -> Query:
 def test_other_numbers_are_another_question(other: Contract) -> None:
     assert question(other) != question(contract())
     assert len(question(other)) == 64
+
+
+def coded(*forms: str) -> Contract:
+    """The question as it is where every owner's code list is this one, over the same rows."""
+    known = spaces()
+    for entity in (HOME, POLICE, CARE):
+        (dataset,) = known[entity].offer.datasets
+        codes = tuple(Code(form, form) for form in forms)
+        columns = tuple(replace(column, codes=codes) if column.name == "form" else column for column in dataset.columns)
+        offer = replace(known[entity].offer, datasets=(replace(dataset, columns=columns),))
+        known[entity] = replace(known[entity], offer=offer)
+    return contract(known=known)
+
+
+def test_a_code_more_makes_other_cells_and_another_question_and_codes_in_another_order_do_not() -> None:
+    assert question(coded(*FORMS)) == question(coded(*reversed(FORMS))) == question(contract())
+    assert question(coded(*FORMS, "DOMESTIC")) != question(contract())
+    assert table(coded(*FORMS, "DOMESTIC")) == table(contract())
 
 
 def test_a_table_is_its_columns_link_and_limits_whoever_is_counted() -> None:
