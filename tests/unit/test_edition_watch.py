@@ -208,6 +208,23 @@ async def test_a_copy_that_is_not_what_was_published_is_told_once_and_the_editio
     assert space.rows(await space.running()) == 40
 
 
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_copy_that_was_refused_is_taken_up_once_it_is_there_again(space: Publishing, lost: bool) -> None:
+    await space.publish(START, "2026-04")
+    space.owner.write(people(range(80)))
+    assert (await asyncio.to_thread(space.owner.publish, "--id", "2026-05")).code == 0
+    copy = space.owner.copies / "2.csv"
+    copy.unlink()
+    if not lost:
+        copy.write_text("no table any more")
+    await space.editions.look()
+    assert space.offered == "2026-04"
+    again = await asyncio.to_thread(space.owner.publish)
+    assert (again.plain["outcome"], again.plain["restored"]) == ("unchanged", True)
+    await space.editions.look()
+    assert space.offered == "2026-05" and space.rows(await space.running()) == 80
+
+
 async def test_a_copy_that_changes_after_it_was_checked_is_not_read(space: Publishing) -> None:
     await space.publish(START, "2026-04")
     session = await space.running()
