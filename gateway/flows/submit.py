@@ -28,6 +28,7 @@ from gateway.rules.records import to_bytes
 
 VERDICT_WITHIN = 10.0
 HINT_WITHIN = 2.0  # of what only makes it cheaper
+MAX_WAITING_OF_ONE = 20  # questions of one requester that wait for people; an inbox takes 100 of a space
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Submit:
         now = self.clock.now()
         signed: SignedContract | SignedPlan
         if needs := self.consult.needs(draft):
+            await self._check_patience(caller, request_id)
             signed = self.consult.sign(draft, needs)
             plan, contract, expires = (signed.token, signed.digest), ("", ""), signed.expires
             about = f"plan {signed.digest}"
@@ -92,6 +94,21 @@ class Submit:
         if stored.id == wanted.id:
             self.start(stored, signed)
         return stored
+
+    async def _check_patience(self, caller: Caller, request_id: str) -> None:
+        """Raises IsthmusError(RESOURCE_EXHAUSTED) where too many questions of the caller wait for people: inboxes hold
+        so many of a whole space, and one of its clients must not take the place of the others."""
+        waiting = [
+            found.request_id
+            for found in await self.store.live([State.PENDING, State.AWAITING_APPROVAL])
+            if found.role is Role.HOME and found.requester == caller.id and found.waits_for_people
+        ]
+        if len(waiting) >= MAX_WAITING_OF_ONE and not (request_id and request_id in waiting):
+            raise IsthmusError(
+                Reason.RESOURCE_EXHAUSTED,
+                f"{MAX_WAITING_OF_ONE} questions of yours wait for people already",
+                advice="Wait until some are decided, or cancel some: isthmus computations cancel",
+            )
 
     def _draft(self, caller: Caller, asked: Query, recipient_key: bytes) -> Contract:
         access.allow_query(caller, asked)
