@@ -187,6 +187,10 @@ class TakePart:
         event = _EVENT_OF_STATE.get(state)
         if event is None:
             raise IsthmusError(Reason.INVALID_ARGUMENT, "a session does not end in this state", field="state")
+        if (failure is None) is not (state in (State.RELEASED, State.WITHHELD)):
+            # What ended well comes with every space's receipt, and nothing else does: nobody chooses what is looked at.
+            text = "a session that ended well has no failure, and any other has one"
+            raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="failure", advice="Say how it ended")
         known = await self.account.store.get(session)
         own = caller == self.entity
         # A session that somebody else initiated is as unknown to the caller as one that is not there.

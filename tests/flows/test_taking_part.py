@@ -208,6 +208,24 @@ async def test_a_release_without_the_receipts_of_all_spaces_is_not_believed(here
     assert known.state is State.RUNNING
 
 
+@pytest.mark.parametrize(
+    ("state", "failure"), [(State.RELEASED, STOPPED), (State.WITHHELD, STOPPED), (State.FAILED, None)]
+)
+async def test_a_release_comes_with_receipts_and_no_failure_and_anything_else_with_one(
+    here: World, state: State, failure: Failure | None
+) -> None:
+    """Or an initiator would have a release believed here whose receipts nobody looked at."""
+    contract = await contract_of(here)
+    tokens = await approved(here, contract)
+    police = here.nodes[POLICE]
+    assert [event async for event in report(police, contract, tokens)]
+    problem = await refused(police, examples.SESSION, contract.digest, state, failure, ())
+    assert (problem.reason, problem.field) == (Reason.INVALID_ARGUMENT, "failure")
+    known = await police.get(examples.SESSION)
+    assert known is not None and known.state is State.RUNNING
+    assert police.agent.stopped == {}
+
+
 async def test_a_session_whose_initiator_vanishes_ends_here_too_and_blames_nobody(here: World) -> None:
     contract = await contract_of(here)
     tokens = await approved(here, contract)
