@@ -97,7 +97,7 @@ class People:
         await self.inbox.run(plan, editions(contract), digest, now, fact, check)
 
     def _tally(self, contract: Contract, rules: Sequence[Rule], signed: Sequence[str], ran: Sequence[Ran]) -> Tally:
-        decided = in_force(signed, contract, self.stewards, self.clock.now(), signature_holds)
+        decided = in_force(signed, contract, self.entity, self.stewards, self.clock.now(), signature_holds)
         return tally(decided, contract, rules, self.stewards, ran)
 
     def _refuse_unless(self, found: Tally) -> None:

@@ -195,7 +195,8 @@ class FakeAgent:
 
     async def decide(self, plan: SignedPlan, name: str, said: str = "approve", reason: str = "") -> None:
         """What the steward `name` of this space does on the command line."""
-        token = steward_keys.decision(plan, self.signers[name], said, reason, self.clock.now(), secrets.token_hex(8))
+        key, jti = self.signers[name], secrets.token_hex(8)
+        token = steward_keys.decision(plan, key, said, reason, self.clock.now(), jti, space=self.own.entity)
         digest = payload_digest(parse_compact(token, 65536).payload)
         await self.inbox.decide(plan.digest, digest, token, self.clock.now(), [])
 

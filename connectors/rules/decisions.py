@@ -1,9 +1,9 @@
 """Whether the people of this space have approved a plan: the rule over what they signed.
 
 Invariants: a decision counts only by the key of a steward whom this agent's own configuration names now, for exactly
-this plan, while it has not expired; of each person and seat the newest decision counts, and where two are as new, a
-rejection; any rejection in force outweighs all approvals; neither a person nor a steward's seat counts twice; an
-approval covers as many sets of editions as the plan asks for, counted from when it was signed. The order in which
+this plan at this space, while it has not expired; of each person and seat the newest decision counts, and where two are
+as new, a rejection; any rejection in force outweighs all approvals; neither a person nor a steward's seat counts twice;
+an approval covers as many sets of editions as the plan asks for, counted from when it was signed. The order in which
 decisions come, and how often, decides nothing.
 
 A steward is known by the RFC 7638 thumbprint of their key: it is the issuer of what they sign. The subject is the
@@ -50,7 +50,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision that counts: who signed it, for whose seat (thumbprints), and when."""
+    """One decision that counts: who signed it, for whose seat (thumbprints) at which space, and when."""
 
     signer: str
     seat: str
@@ -58,6 +58,7 @@ class Decided:
     at: int
     text: str
     token: str
+    space: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,12 @@ def may_decide_for(signer: Steward, seat: Steward, now: int) -> bool:
 
 
 def in_force(
-    tokens: Iterable[str], plan: Contract, stewards: Sequence[Steward], now: int, signature_holds: SignatureCheck
+    tokens: Iterable[str],
+    plan: Contract,
+    space: str,
+    stewards: Sequence[Steward],
+    now: int,
+    signature_holds: SignatureCheck,
 ) -> tuple[Decided, ...]:
     """The newest decision of each person and seat, and no delegate's that is older than the seat's own; whatever else
     is among `tokens` says nothing."""
@@ -97,7 +103,7 @@ def in_force(
     newest: dict[tuple[str, str], Decided] = {}
     for token in tokens:
         read = _read(token, digest, by_key, plan, now, signature_holds)
-        if read is None:
+        if read is None or read.space != space:  # said of another space, where it may be another's turn
             continue
         other = newest.get((read.signer, read.seat))
         if other is None or (read.at, not read.approves) > (other.at, not other.approves):
@@ -148,7 +154,13 @@ def _read(
     if not may_decide_for(signer, seat, at) or claims["exp"] - claims["iat"] > longest(plan, claims["decision"]):
         return None
     return Decided(
-        kid, claims["sub"], claims["decision"] == APPROVE, claims["iat"], str(claims.get("reason", "")), token
+        kid,
+        claims["sub"],
+        claims["decision"] == APPROVE,
+        claims["iat"],
+        str(claims.get("reason", "")),
+        token,
+        str(claims.get("space", "")),
     )
 
 

@@ -207,7 +207,15 @@ async def decide(agent: Path, named: str, key: Path, place: str, said: str, reas
             raise IsthmusError(Reason.ILLEGAL_TRANSITION, text, field="PLAN", advice=advice)
         plan = SignedPlan(row.body, entry.digest, entry.plan, entry.expires)
         token = steward_keys.decision(
-            plan, signer, said, reason, now, SystemIds().fresh(), seat=seat.key.kid, expires=_expires(plan, said, now)
+            plan,
+            signer,
+            said,
+            reason,
+            now,
+            SystemIds().fresh(),
+            space=inbox.settings.entity,
+            seat=seat.key.kid,
+            expires=_expires(plan, said, now),
         )
         whose = "" if seat == holder else f", in the place of the key {seat.key.kid}"
         fact = Fact(now, f"plan.{_PAST[said]}", inbox.settings.entity, entry.digest, f"by the key {signer.kid}{whose}")
@@ -260,7 +268,7 @@ async def _page(inbox: _Inbox, row: Row) -> Page:
         own=own,
         titles={name: held.dataset.title for name, held in inbox.described.items()},
         stewards={steward.key.kid: steward.name for steward in inbox.stewards},
-        decided=in_force(signed, body, inbox.stewards, inbox.clock.now(), signature_holds),
+        decided=in_force(signed, body, inbox.settings.entity, inbox.stewards, inbox.clock.now(), signature_holds),
         earlier=await _earlier(inbox, set(own)),
         budgets=tuple(
             await budgets(

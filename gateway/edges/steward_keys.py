@@ -69,11 +69,12 @@ def decision(
     now: int,
     jti: str,
     *,
+    space: str,
     seat: str = "",
     expires: int = 0,
 ) -> str:
-    """The signed decision `said` about `plan`, in the place of the steward whose key has the thumbprint `seat`, by
-    default the signer's own; by default good until the plan is over."""
+    """The signed decision `said` about `plan` at `space`, in the place of the steward whose key has the thumbprint
+    `seat`, by default the signer's own; by default good until the plan is over."""
     claims: dict[str, Any] = {
         "iss": key.kid,
         "sub": seat or key.kid,
@@ -82,6 +83,7 @@ def decision(
         "exp": expires or plan.expires,
         "jti": jti,
         "decision": said,
+        "space": space,
     }
     if reason:
         claims["reason"] = reason

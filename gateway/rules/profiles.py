@@ -231,7 +231,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 audience=PLAN,
                 signed_with=None,
                 required={"decision": is_text},
-                optional={"reason": is_line},
+                # Whose people it speaks for: one key may be a steward's of two spaces.
+                optional={"reason": is_line, "space": is_text},
             ),
             # A draft contract that people decide on, addressed to its own digest (`gateway.rules.plans`).
             Profile(

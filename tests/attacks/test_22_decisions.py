@@ -27,7 +27,7 @@ from gateway.rules.jose import parse_compact
 from gateway.rules.plans import audience, plan_digest
 from gateway.rules.tokens import payload_digest
 from tests.attacks.lone import until
-from tests.attacks.rogue import CARE, COUNT, World
+from tests.attacks.rogue import CARE, COUNT, POLICE, World
 from tests.attacks.test_run_past_its_gateway import agree, refusal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,9 +55,9 @@ class Inbox:
         writer = Writer(contract.initiator, lambda: self.world.token_key(CARE), SystemClock(), SystemIds())
         return SignedPlan(contract, plan_digest(contract), writer.plan(contract, expires), expires)
 
-    def decision(self, contract: Contract, name: str, said: str = APPROVE, at: int = 0) -> str:
+    def decision(self, contract: Contract, name: str, said: str = APPROVE, at: int = 0, space: str = CARE) -> str:
         key, now = self.steward(name), at or int(time.time())
-        return steward_keys.decision(self.plan(contract), key, said, "", now, SystemIds().fresh())
+        return steward_keys.decision(self.plan(contract), key, said, "", now, SystemIds().fresh(), space=space)
 
     async def put(self, contract: Contract, *tokens: str) -> None:
         plan = plan_digest(contract)
@@ -105,14 +105,16 @@ async def test_22_the_control_what_two_stewards_approved_is_approved_and_carries
 
 def invented(inbox: Inbox, contract: Contract) -> str:
     """By a key that the gateway made."""
-    return steward_keys.decision(inbox.plan(contract), new_signing_key(), APPROVE, "", int(time.time()), "j1")
+    return steward_keys.decision(
+        inbox.plan(contract), new_signing_key(), APPROVE, "", int(time.time()), "j1", space=CARE
+    )
 
 
 def in_the_name_of_ben(inbox: Inbox, contract: Contract) -> str:
     """By the gateway's own token key, under ben's thumbprint."""
     kid, now = inbox.steward("ben").kid, int(time.time())
     claims = {"iss": kid, "sub": kid, "aud": audience(plan_digest(contract)), "iat": now, "exp": now + 60, "jti": "j2"}
-    return sign(steward_keys.DECISION, {**claims, "decision": APPROVE}, inbox.world.token_key(CARE))
+    return sign(steward_keys.DECISION, {**claims, "decision": APPROVE, "space": CARE}, inbox.world.token_key(CARE))
 
 
 def altered(inbox: Inbox, contract: Contract) -> str:
@@ -129,7 +131,13 @@ def of_another_plan(inbox: Inbox, contract: Contract) -> str:
 def of_yesterday(inbox: Inbox, contract: Contract) -> str:
     """What ben signed once, and has expired."""
     plan, now = inbox.plan(contract), int(time.time())
-    return steward_keys.decision(plan, inbox.steward("ben"), APPROVE, "", now - 7200, "j3", expires=now - 60)
+    ben = inbox.steward("ben")
+    return steward_keys.decision(plan, ben, APPROVE, "", now - 7200, "j3", space=CARE, expires=now - 60)
+
+
+def of_another_space(inbox: Inbox, contract: Contract) -> str:
+    """What ben signed of this very plan where he is a steward too: the gateway found it in an approval."""
+    return inbox.decision(contract, "ben", space=POLICE)
 
 
 def anna_again(inbox: Inbox, contract: Contract) -> str:
@@ -139,7 +147,8 @@ def anna_again(inbox: Inbox, contract: Contract) -> str:
 def anna_for_ben(inbox: Inbox, contract: Contract) -> str:
     """In the place of somebody who gave her no leave."""
     plan, seat = inbox.plan(contract), inbox.steward("ben").kid
-    return steward_keys.decision(plan, inbox.steward("anna"), APPROVE, "", int(time.time()), "j4", seat=seat)
+    now = int(time.time())
+    return steward_keys.decision(plan, inbox.steward("anna"), APPROVE, "", now, "j4", space=CARE, seat=seat)
 
 
 FORGED: dict[str, Callable[[Inbox, Contract], str]] = {
@@ -147,6 +156,7 @@ FORGED: dict[str, Callable[[Inbox, Contract], str]] = {
     "one in a steward's name": in_the_name_of_ben,
     "one that is altered": altered,
     "one of another plan": of_another_plan,
+    "one of another space": of_another_space,
     "one that has expired": of_yesterday,
     "the same steward twice": anna_again,
     "a steward for another": anna_for_ben,

@@ -68,7 +68,7 @@ class Desk:
 
     async def decide(self, name: str, said: str = APPROVE, plan: SignedPlan | None = None, jti: str = "1") -> None:
         asked, now = plan or self.plan(), self.world.clock.at
-        token = steward_keys.decision(asked, self.signers[name], said, "", now, f"{name}{jti}")
+        token = steward_keys.decision(asked, self.signers[name], said, "", now, f"{name}{jti}", space=POLICE)
         digest = payload_digest(parse_compact(token, 65536).payload)
         await self.world.agent.database.inbox.decide(asked.digest, digest, token, now, [])
 

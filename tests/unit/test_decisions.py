@@ -18,7 +18,7 @@ from gateway.edges.tokens import sign, signature_holds
 from gateway.rules.dates import day_of
 from gateway.rules.plans import audience, editions, plan_digest
 from gateway.rules.profiles import DAY
-from tests.examples import NOW, contract, question
+from tests.examples import CARE, NOW, POLICE, contract, question
 from tests.unit.test_plans import OF_ONE_EDITION
 
 KEYS = {name: new_signing_key() for name in ("anna", "ben", "cleo")}
@@ -31,6 +31,7 @@ MONTHLY = contract(question(standing=2))
 def signed(name: str, said: str = "approve", plan: Contract = PLAN, at: int = NOW, **more: Any) -> str:
     whole = SignedPlan(plan, plan_digest(plan), "", NOW + 20 * DAY)
     seat = KEYS[more.pop("seat")].kid if "seat" in more else ""
+    more = {"space": CARE, **more}
     return steward_keys.decision(whole, KEYS[name], said, "", at, f"j{next(NUMBERS)}", seat=seat, **more)
 
 
@@ -43,7 +44,7 @@ def counted(
     ran: Sequence[Ran] = (),
     named: Sequence[str] = ("anna", "ben", "cleo"),
 ) -> Tally:
-    decided = in_force(tokens, plan, stewards, now, signature_holds)
+    decided = in_force(tokens, plan, CARE, stewards, now, signature_holds)
     return tally(decided, plan, [Rule(Need(persons, 168), tuple(named))], stewards, ran)
 
 
@@ -67,13 +68,14 @@ FOREIGN = new_signing_key()
 
 def by_a_key_that_nobody_knows() -> str:
     whole = SignedPlan(PLAN, plan_digest(PLAN), "", NOW + DAY)
-    return steward_keys.decision(whole, FOREIGN, "approve", "", NOW, "j")
+    return steward_keys.decision(whole, FOREIGN, "approve", "", NOW, "j", space=CARE)
 
 
 def in_another_name() -> str:
     """By somebody else's key, under the thumbprint of ben's."""
     claims = {"iss": KEYS["ben"].kid, "sub": KEYS["ben"].kid, "aud": audience(plan_digest(PLAN)), "iat": NOW}
-    return sign(steward_keys.DECISION, {**claims, "exp": NOW + DAY, "jti": "j", "decision": "approve"}, FOREIGN)
+    claims |= {"exp": NOW + DAY, "jti": "j", "decision": "approve", "space": CARE}
+    return sign(steward_keys.DECISION, claims, FOREIGN)
 
 
 def altered() -> str:
@@ -91,6 +93,7 @@ WORTHLESS = {
     "one of tomorrow": lambda: signed("ben", at=NOW + DAY),
     "one that lives too long": lambda: signed("ben", expires=NOW + ONE + 1),
     "neither yes nor no": lambda: signed("ben", said="perhaps"),
+    "what the same person said at another space": lambda: signed("ben", space=POLICE),
     "in the place of somebody who gave nobody leave": lambda: signed("ben", seat="cleo"),
 }
 
@@ -173,7 +176,7 @@ def test_one_seat_never_counts_for_two() -> None:
 
 
 def test_each_dataset_wants_its_own_stewards() -> None:
-    decided = in_force([signed("anna"), signed("ben")], PLAN, STEWARDS, NOW, signature_holds)
+    decided = in_force([signed("anna"), signed("ben")], PLAN, CARE, STEWARDS, NOW, signature_holds)
     rules = [Rule(Need(1, 168), ("anna",)), Rule(Need(2, 168), ("ben", "cleo"))]
     found = tally(decided, PLAN, rules, STEWARDS, ())
     assert (found.have, found.need, found.is_approved) == (1, 2, False)
