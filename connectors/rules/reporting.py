@@ -6,6 +6,7 @@ else, so that every number can be found there again; no row, and no number of a 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -207,7 +208,7 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
         refused_by_policy=tuple(
             RefusedByPolicy(fact.about, fact.at, fact.detail)
             for _, fact in known.facts
-            if fact.kind == "contract.refused" and name in fact.detail and since <= fact.at < until
+            if fact.kind == "contract.refused" and _says(fact.detail, name) and since <= fact.at < until
         ),
         answers=len(known.taken),
         budgets=(budget, *_epsilon(terms, known.taken, [*known.operators.values(), *known.spenders])),
@@ -225,6 +226,11 @@ def columns_of(taken: Taken, body: Contract, dataset: str) -> Taken:
     filtered = {item.column for source in body.query.sources if source.dataset == dataset for item in source.filters}
     counted = frozenset() if count_by is None else frozenset(count_by.columns)
     return replace(taken, counted=counted, filtered=frozenset(filtered))
+
+
+def _says(detail: str, dataset: str) -> bool:
+    """Whether these words are about the dataset, and not about one whose name only begins like its own."""
+    return re.search(rf"{re.escape(dataset)}(?![A-Za-z0-9_-])", detail) is not None
 
 
 def _names(body: Contract, dataset: str) -> bool:

@@ -45,7 +45,7 @@ class Output:
         """Print `plain()` as JSON, or the renderables one under the other; only what is printed is made."""
         self._given = True
         if self.as_json:
-            print(json.dumps(plain(), ensure_ascii=False))
+            print(object_of(plain()))
             return
         shown = [make() for make in renderables]
         console = console_of(sys.stdout)
@@ -57,7 +57,7 @@ class Output:
     def line(self, plain: dict[str, Any], text: str) -> None:
         """One of many answers, as many as come."""
         self._given = True
-        print(json.dumps(plain, ensure_ascii=False) if self.as_json else printable(text))
+        print(object_of(plain) if self.as_json else printable(text))
 
     def refuse(self, problem: IsthmusError) -> None:
         """One line on standard error; with --json an object too, where no answer was given yet."""
@@ -67,7 +67,7 @@ class Output:
             for name in ("field", "space", "advice"):
                 if value := getattr(problem, name):
                     error[name] = value
-            print(json.dumps({"error": error}, ensure_ascii=False))
+            print(object_of({"error": error}))
 
 
 @contextmanager
@@ -110,6 +110,12 @@ def console_of(stream: Any) -> Console:
     from rich.console import Console
 
     return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def object_of(plain: dict[str, Any]) -> str:
+    """One line of JSON, in which what could steer a terminal is escaped: JSON itself lets DEL and C1 stand."""
+    text = json.dumps(plain, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(plain)
 
 
 def printable(text: str) -> str:

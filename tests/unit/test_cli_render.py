@@ -1,6 +1,7 @@
 """What a person sees: suppressed cells, widths, and text that cannot steer a terminal."""
 
 import io
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console, RenderableType
 
 from gateway.cli import render, shapes
 from gateway.cli.ask import Answer, estimates
+from gateway.cli.output import Output
 from gateway.cli.render_tables import overlap_table, pivot_table
 from gateway.client.messages import Catalogue, Listed
 from gateway.client.summary import ApprovedBy, Summary
@@ -209,6 +211,15 @@ def test_text_from_elsewhere_neither_steers_the_terminal_nor_is_markup() -> None
     text = shown(render.catalogue(Catalogue((Listed(nasty, 0),), ()), 0))
     assert "\x1b" not in text and "\u202e" not in text
     assert "[red]Harmless[/red]" in text.replace("\n", "")
+
+
+def test_json_steers_no_terminal_either(capsys: pytest.CaptureFixture[str]) -> None:
+    """U+009B begins a control sequence in one character; JSON takes it for a letter."""
+    Output(as_json=True).give(lambda: {"label": "Zorg é \x9b31m \x7f \u202e"})
+    said = capsys.readouterr().out.rstrip("\n")
+    assert said.isprintable() and json.loads(said) == {"label": "Zorg é \x9b31m \x7f \u202e"}
+    Output(as_json=True).give(lambda: {"label": "é"})
+    assert capsys.readouterr().out == '{"label": "é"}\n'
 
 
 def test_the_json_row_of_a_suppressed_cell_is_null_and_named() -> None:

@@ -225,7 +225,8 @@ async def test_a_period_bounds_questions_and_refusals_and_not_what_is_left(diary
 async def test_what_the_policy_refused_is_told_with_its_words(diary: Diary) -> None:
     said = f"POLICY_REFUSED: {diary.name} does not allow the purpose policing (version 1 of its policy)"
     other = "POLICY_REFUSED: spaces/police.example/datasets/other does not allow it"
-    for detail in (said, other):
+    longer = f"POLICY_REFUSED: {diary.name}-archive does not allow it"
+    for detail in (said, other, longer):
         await diary.database.audit.append([Fact(NOW, "contract.refused", POLICE, "d" * 64, detail)])
     assert [item.said for item in (await diary.report()).refused_by_policy] == [said]
 
