@@ -73,9 +73,9 @@ def keep_copy(taken: Path, place: Path) -> None:
 
 
 def delete_but(folder: Path, kept: Collection[str]) -> None:
-    """Delete every file in `folder` but these, and the lock. Raises OSError."""
+    """Delete every file in `folder` but these, and the lock; a file system keeps folders of its own. Raises OSError."""
     for file in folder.iterdir():
-        if file.name not in kept and file.name != LOCK:
+        if file.name not in kept and file.name != LOCK and (file.is_symlink() or not file.is_dir()):
             file.unlink()
 
 

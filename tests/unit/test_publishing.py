@@ -391,6 +391,14 @@ def test_few_changes_wait_under_another_description_too(owner: Owner, more: int)
     assert outcome(owner.publish("--id", "2026-06")) == (0, "published", "2026-06")
 
 
+def test_a_folder_among_the_copies_does_not_make_a_publication_seem_to_have_failed(owner: Owner) -> None:
+    (owner.copies / "lost+found").mkdir(parents=True)
+    owner.copies.parent.chmod(0o700)
+    published(owner, people(range(40)), "2026-04")
+    published(owner, people(range(60)), "2026-05")
+    assert copies_of(owner) == ["1.csv", "2.csv", "lost+found"]
+
+
 def test_few_changes_wait_under_another_key_too(owner: Owner) -> None:
     published(owner, people(range(40)), "2026-04")
     (owner.folder / "list.key").unlink()
