@@ -18,6 +18,8 @@ from typing import Any
 
 import structlog
 
+from connectors.budgets import held_now
+from connectors.desk import Desk
 from connectors.engine import programs
 from connectors.engine.cost import Shape
 from connectors.engine.wire import ELEMENT_BYTES
@@ -28,6 +30,7 @@ from connectors.ledgers import Ledgers, in_uniform_time
 from connectors.noise_seeds import noise_seed
 from connectors.offering import of_holdings
 from connectors.people import People
+from connectors.policy_desk import PolicyDesk
 from connectors.redelivery import Redelivery
 from connectors.rules.approval import OwnPart, check_draft, check_plan, check_proposal
 from connectors.rules.decisions import Rule, Steward
@@ -38,8 +41,10 @@ from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
 from gateway.domain.decision import Consulted, Stage
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.inbox import Waiting
 from gateway.domain.offer import Operator
 from gateway.domain.plan import Decision, Verdict
+from gateway.domain.policy_text import Proposed
 from gateway.domain.revocation import Belief
 from gateway.domain.session import Approval, Completed, Failure, Refusal, RunEvent
 from gateway.edges.audit_heads import OWN_RECEIPT
@@ -76,7 +81,11 @@ class Agent:
     keeper: Keeper
     # Whom its policies may want to approve a question.
     stewards: Sequence[Steward] = ()
+    # How many of them change a policy together; 0: only its file does.
+    policy_persons: int = 0
     people: People = field(init=False)
+    desk: Desk = field(init=False)
+    policies: PolicyDesk = field(init=False)
     # Session keys of approvals that have not run yet, by contract digest, with who initiated.
     _waiting: dict[str, tuple[SignedContract, SessionKeys]] = field(default_factory=dict)
     # What runs, and the approvals that it runs under, by session.
@@ -85,6 +94,13 @@ class Agent:
 
     def __post_init__(self) -> None:
         self.people = People(self.own.entity, self._rule_of, self.stewards, self.database.inbox, self.clock)
+        self.desk = Desk(
+            self.own.entity, self.database, self.people, lambda: held_now(self.holdings), self._believed, self.clock
+        )
+
+        self.policies = PolicyDesk(
+            self.own.entity, self.holdings, self.stewards, self.policy_persons, self.database, self.clock
+        )
 
     def offer(self) -> str:
         """What this space offers, signed afresh."""
@@ -140,6 +156,25 @@ class Agent:
         except IsthmusError as problem:
             await self._refused("plan.refused", about, problem)
             return self._refusal(problem)
+
+    async def decide(self, plan: str, token: str) -> Waiting:
+        """What a steward signed about a plan, brought by the gateway. Raises IsthmusError."""
+        try:
+            return await self.desk.take(plan, token)
+        except IsthmusError as problem:
+            await self._refused("decision.refused", plan[:64], problem)
+            raise
+
+    async def propose_policy(self, dataset: str, token: str) -> Proposed:
+        """A policy that a steward signed, brought by the gateway. Raises IsthmusError."""
+        try:
+            return await self.policies.propose(dataset, token)
+        except IsthmusError as problem:
+            await self._refused("policy.refused", dataset[:400], problem)
+            raise
+
+    async def _believed(self) -> tuple[Reader, dict[str, Operator]]:
+        return self.reader, self.operators()
 
     async def propose(self, token: str, chains: Sequence[Sequence[str]]) -> Approval | Refusal:
         """A signed approval with fresh session keys, or the veto with its reason."""

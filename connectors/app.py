@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import structlog
 
+from connectors import steward_line
 from connectors.agent import Agent
 from connectors.config import AgentConfig
 from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
@@ -150,7 +151,8 @@ class Line:
                     failure = None if message.stop.released else convert.failure_from(message.stop.failure)
                     await self._agent.ended(message.stop.session, failure)
                 case _:
-                    return
+                    if (answered := await steward_line.answer(self._agent, message)) is not None:
+                        self._say(answered)
         except IsthmusError as problem:
             refusal = convert.refusal_to(convert.refusal_of(problem, self._agent.own.entity))
             self._say(pb.ConnectRequest(number=number, refused=refusal))
@@ -276,8 +278,9 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         )
         private, days = storage_key(settings.keys.storage), settings.retention.kept_days
         keeper = Keeper(settings.entity, database.kept, revocations.of_contract, clock, private, days)
+        persons = 0 if settings.policy_changes is None else settings.policy_changes.persons
         agent = Agent(
-            own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock, keeper, stewards
+            own, holdings, trust, revocations, reader, writer, database, ledgers, pool, clock, keeper, stewards, persons
         )
         files = {name: holding.policy_file for name, holding in holdings.items()}
         policies = PolicyWatch(agent, {name: file for name, file in files.items() if file is not None})

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.config import AgentConfig, DatasetConfig, PolicyConfig
+from connectors.holdings import Holding
 from connectors.policies import described, stewards_of
 from connectors.rules import budgets as privacy
 from gateway.config import load
 from gateway.domain.dataset import Dataset
 from gateway.domain.identity import host_of
+from gateway.domain.inbox import Budget
 from gateway.domain.offer import Operator
 from gateway.edges.store.database import Database
 from gateway.rules import noise
@@ -30,18 +32,6 @@ class Described:
     questions: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Of one dataset: what is counted, how much of it was spent, and how much there is (None: no limit), both to be
-    divided by `per`."""
-
-    dataset: str
-    what: str
-    spent: int
-    limit: int | None
-    per: int = 1
-
-
 def describe(settings: AgentConfig) -> dict[str, Described]:
     """By name. Raises IsthmusError(CONFIGURATION)."""
     found = {}
@@ -51,6 +41,11 @@ def describe(settings: AgentConfig) -> dict[str, Described]:
         dataset = described(host_of(settings.entity), file, policy)
         found[dataset.name] = Described(dataset, stewards_of(policy), policy.questions)
     return found
+
+
+def held_now(holdings: Mapping[str, Holding]) -> dict[str, Described]:
+    """As an agent holds them now, by name."""
+    return {name: Described(held.dataset, held.stewards, held.questions) for name, held in holdings.items()}
 
 
 async def budgets(

@@ -118,6 +118,12 @@ class StewardConfig(Strict):
         return self
 
 
+class PolicyChangesConfig(Strict):
+    """So many different stewards change a policy through the gateway. Without the table nobody does."""
+
+    persons: Annotated[int, Field(ge=1, le=MAX_PERSONS)]
+
+
 class AgentConfig(Strict):
     """`gateway` is host:port of the own gateway. `party_memory` is in MiB, 0 for no limit but the machine's; `kernels`
     the folder of compiled kernels, `editions` that of the frozen copies of published editions."""
@@ -135,9 +141,17 @@ class AgentConfig(Strict):
     anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
     stewards: tuple[StewardConfig, ...] = ()
+    policy_changes: PolicyChangesConfig | None = None
     revocation: RevocationConfig = RevocationConfig()
     retention: AgentRetentionConfig = AgentRetentionConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _can_sign(self) -> AgentConfig:
+        wanted = 0 if self.policy_changes is None else self.policy_changes.persons
+        if wanted > len(self.stewards):
+            raise ValueError(f"policy_changes wants {wanted} stewards, and there are {len(self.stewards)}")
+        return self
 
 
 class CodeConfig(Strict):

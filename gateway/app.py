@@ -17,7 +17,14 @@ import structlog
 
 from gateway import config, sign_in
 from gateway.api.agent.v1 import agent_pb2
-from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
+from gateway.api.client.v1 import (
+    approvals_pb2,
+    catalogue_pb2,
+    computations_pb2,
+    diagnostics_pb2,
+    policies_pb2,
+    tokens_pb2,
+)
 from gateway.api.peer.v1 import examination_pb2, peer_pb2
 from gateway.domain.audit import Break
 from gateway.domain.diagnosis import Spoken
@@ -38,6 +45,7 @@ from gateway.edges.grpc.examination_api import DiagnosticsService, ExaminationSe
 from gateway.edges.grpc.gate import Gate
 from gateway.edges.grpc.peer_api import PeerService
 from gateway.edges.grpc.serve import PortTls
+from gateway.edges.grpc.steward_api import ApprovalService, PolicyService
 from gateway.edges.herald import Herald
 from gateway.edges.keys import SigningKey
 from gateway.edges.logging import configure_logging
@@ -209,6 +217,8 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
             ),
             tokens_pb2.DESCRIPTOR: TokenService(signing_in),
             diagnostics_pb2.DESCRIPTOR: DiagnosticsService(doctor),
+            approvals_pb2.DESCRIPTOR: ApprovalService(agent),
+            policies_pb2.DESCRIPTOR: PolicyService(agent),
             examination_pb2.DESCRIPTOR: ExaminationService(doctor, agent.open_to, database.audit),
             peer_pb2.DESCRIPTOR: PeerService(
                 take_part, agent, tunnel, own_chain, spaces.admit, revocations.hear, spaces.lists

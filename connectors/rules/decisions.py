@@ -21,13 +21,10 @@ from gateway.domain.decision import APPROVE, REJECT, Need, Ran
 from gateway.domain.identity import Jwk
 from gateway.rules.dates import day_of
 from gateway.rules.jose import TokenProblem, parse_compact
-from gateway.rules.plans import audience, editions, plan_digest
-from gateway.rules.profiles import DAY
+from gateway.rules.plans import audience, editions, longest, plan_digest
 from gateway.rules.verification import SignatureCheck, read_decision
 
 MAX_BYTES = 64 * 1024
-# How long a decision may live: about one plan as long as a plan can, about a standing query long enough for a year.
-ONE, STANDING = 30 * DAY, 400 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +72,6 @@ class Tally:
     @property
     def is_approved(self) -> bool:
         return self.rejection is None and self.have >= self.need
-
-
-def longest(plan: Contract, said: str) -> int:
-    """Seconds that a decision about this plan may live. A rejection outlives the approvals that others sign in the
-    meantime, when the same plan is asked again: else they would count once it is over."""
-    return STANDING if plan.query.standing > 1 or said == REJECT else ONE
 
 
 def may_decide_for(signer: Steward, seat: Steward, now: int) -> bool:

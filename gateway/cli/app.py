@@ -176,6 +176,12 @@ _policies = typer.Typer(
 _register(
     _policies,
     ("check", policies.check, "isthmus policies check shelters.policy.toml"),
+    ("show", policies.show, "isthmus policies show spaces/care.example/datasets/la"),
+    (
+        "propose",
+        policies.propose,
+        "isthmus policies propose la.policy.toml --dataset spaces/care.example/datasets/la --key anna.jwk",
+    ),
     ("test", policies.test, "isthmus policies test shelters.toml question.yaml --from https://police.example"),
 )
 app.add_typer(_policies, name="policies")

@@ -1,303 +1,196 @@
-"""What `isthmus approvals` does: opens the agent's database beside it, tells what is asked, signs what is decided.
+"""What `isthmus approvals` does: tells what is asked, signs what is decided, beside the agent or through its gateway.
 
-Invariants: what is shown, what is signed and what the agent checks is one digest, computed here again from the plan
-that is shown; nothing is read of the gateway or of a row; a name never leaves this machine, only thumbprints do.
+Invariants: what is shown, what is signed and what the agent checks is one digest, computed here from the plan that is
+shown; a decision is kept by the agent's one rule (`connectors.desk`), whichever way it comes; through a gateway, which
+may lie, nothing is signed for a digest that the steward did not give whole, and no name goes, only thumbprints do.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from connectors.budgets import Budget, Described, budgets, describe
-from connectors.config import AgentConfig
-from connectors.people import People, standing
-from connectors.rules.decisions import Decided, Rule, Steward, in_force, longest, may_decide_for
-from connectors.stewards import load_stewards, named_in, rule_of
-from gateway.cli.auditing import opened
-from gateway.config import load
-from gateway.domain.audit import Fact
+from gateway.client.aio import AsyncClient
+from gateway.client.profile import Profile
+from gateway.client.stewards import signed_plan
 from gateway.domain.contract import Contract
-from gateway.domain.decision import APPROVE, REJECT, Consulted, Delivered, SignedPlan, Stage
+from gateway.domain.decision import APPROVE, SEEN
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.inbox import Shown, Waiting
 from gateway.domain.offer import Offer, Operator, Space
 from gateway.domain.plan import Plan
 from gateway.edges import steward_keys
 from gateway.edges.clock import SystemClock, SystemIds
-from gateway.edges.documents import Reader, recall_plan
-from gateway.edges.federation import Federation, operator_of
 from gateway.edges.keys import SigningKey
-from gateway.edges.store.database import Database
-from gateway.edges.tokens import Verifier, signature_holds
-from gateway.rules import planning
-from gateway.rules.contract import read_contract
-from gateway.rules.jose import parse_compact
-from gateway.rules.profiles import DAY
-from gateway.rules.tokens import payload_digest
+from gateway.rules import planning, plans
+from gateway.rules.jose import TokenProblem, is_thumbprint
+from gateway.rules.jwks import parse_jwk
+from gateway.rules.profiles import is_hex_digest
 
-MOST = 1000
-EARLIER_SINCE, EARLIER_READ, EARLIER_SHOWN = 365 * DAY, 500, 20
-MAX_STORED = 512 * 1024
-STANDING_LIFETIME = 366 * DAY
+# Which option of the command a refusal means, by the claim or field that it names.
+OPTIONS = {"iss": "--key", "sub": "--as", "plan": "PLAN"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One plan of the inbox, and where it stands: the stage, or WITHDRAWN or EXPIRED."""
+class Place:
+    """Where the inbox is asked: beside the agent, or at its gateway; exactly one of the two."""
 
-    entry: Delivered
-    body: Contract
-    said: Consulted
-    state: str
+    agent: Path | None
+    profile: Path | None
+
+    def __post_init__(self) -> None:
+        if (self.agent is None) == (self.profile is None):
+            text = "one of the two says where the inbox is"
+            advice = "Beside the agent --agent agent.toml, elsewhere --profile PROFILE"
+            raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="--agent, --profile", advice=advice)
+
+
+class Source(Protocol):
+    @property
+    def space(self) -> str:
+        """Whose people decide, as this machine's own files say."""
+        ...
+
+    async def list(self, everything: bool) -> Sequence[Waiting]: ...
+
+    async def show(self, plan: str) -> Shown: ...
+
+    async def hand_in(self, plan: str, decision: str) -> Waiting: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """A question over one of the same datasets that this space approved before."""
+class Inbox:
+    """`names` are the stewards' by thumbprint, where they are known: a gateway says none."""
 
-    title: str
-    initiator: str
-    purpose: str
-    at: int
-    datasets: tuple[str, ...]
+    source: Source
+    names: Mapping[str, str]
+    is_local: bool
+
+    def named(self, thumbprint: str) -> str:
+        return self.names.get(thumbprint, thumbprint)
+
+    def seat(self, place: str) -> str:
+        """The thumbprint of the steward who is called `place`: by name, by thumbprint, or by a file of the public key;
+        empty: whoever signs. Raises IsthmusError."""
+        for kid, name in self.names.items():
+            if name == place:
+                return kid
+        if not place or is_thumbprint(place):
+            return place
+        try:
+            return parse_jwk(json.loads(Path(place).read_text())).kid
+        except (OSError, ValueError, TokenProblem):
+            advice = (
+                "agent.toml names its stewards"
+                if self.is_local
+                else "Give the thumbprint or the public file of the key"
+            )
+            text = f"{place!r:.80} is no steward here"
+            raise IsthmusError(Reason.PERMISSION_DENIED, text, field="--as", advice=advice) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that somebody needs who decides. `verified`: the initiator's signature holds now, by this agent's anchors."""
+    """All that somebody needs who decides."""
 
-    row: Row
+    shown: Shown
+    body: Contract
     plan: Plan
     asker: Operator
-    own: tuple[str, ...]
-    titles: Mapping[str, str]
-    stewards: Mapping[str, str]
-    decided: tuple[Decided, ...]
-    earlier: tuple[Earlier, ...]
-    budgets: tuple[Budget, ...]
-    verified: bool
+    names: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """What was signed, and how far the plan is now."""
 
-    row: Row
+    waiting: Waiting
     said: str
     name: str
     place: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Inbox:
-    settings: AgentConfig
-    database: Database
-    stewards: tuple[Steward, ...]
-    described: Mapping[str, Described]
-    people: People
-    clock: SystemClock
-
-    async def entries(self) -> AsyncIterator[Delivered]:
-        """All of them, newest first: however many newer ones somebody has put before it, none is left out."""
-        after = ""
-        while page := await self.database.inbox.list(after=after, limit=MOST):
-            for entry in page:
-                yield entry
-            after = page[-1].digest
-
-    async def find(self, named: str) -> Row:
-        """The one plan whose digest begins so. Raises IsthmusError(NOT_FOUND, INVALID_ARGUMENT)."""
-        found = [entry async for entry in self.entries() if entry.digest.startswith(named)]
-        if not named or not found:
-            text, advice = f"there is no plan {named!r:.80} here", "See: isthmus approvals list --all"
-            raise IsthmusError(Reason.NOT_FOUND, text, field="PLAN", advice=advice)
-        if len(found) > 1:
-            text = f"{len(found)} plans begin with {named}"
-            raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="PLAN", advice="Give more of it")
-        return await self.row(found[0])
-
-    async def row(self, entry: Delivered) -> Row:
-        plan = recall_plan(entry.plan, entry.digest)
-        said = standing(entry, await self.people.tally(plan.body, self.people.rules(plan.body)))
-        return Row(entry, plan.body, said, _state(entry, said, self.clock.now()))
-
-    def holder(self, key: SigningKey) -> Steward:
-        for steward in self.stewards:
-            if steward.key.kid == key.kid:
-                return steward
-        raise IsthmusError(
-            Reason.PERMISSION_DENIED,
-            "this key is no steward's of this space",
-            field="--key",
-            advice="Name its public half in agent.toml, under [[stewards]]",
-        )
-
-    def seat(self, signer: Steward, place: str, rules: list[Rule]) -> Steward:
-        """For whom `signer` decides: themselves, or the steward called `place`. Raises IsthmusError."""
-        seat = next((item for item in self.stewards if item.name == (place or signer.name)), None)
-        if seat is None or not may_decide_for(signer, seat, self.clock.now()):
-            text = f"{signer.name} does not decide in the place of {place!r:.80} now"
-            advice = "agent.toml names delegates, and until when"
-            raise IsthmusError(Reason.PERMISSION_DENIED, text, field="--as", advice=advice)
-        if not any(seat.name in rule.stewards for rule in rules):
-            text = f"the policies of these datasets do not want the decision of {seat.name}"
-            raise IsthmusError(
-                Reason.PERMISSION_DENIED, text, field="--as" if place else "--key", advice="They name their stewards"
-            )
-        return seat
-
-
 @asynccontextmanager
-async def _opened(agent: Path) -> AsyncIterator[_Inbox]:
-    settings = load(AgentConfig, agent)
-    stewards = load_stewards(settings.stewards)
-    described = describe(settings)
-    clock = SystemClock()
+async def _reached(place: Place) -> AsyncIterator[Inbox]:
+    try:
+        if place.agent is None:
+            assert place.profile is not None
+            async with AsyncClient(Profile.load(place.profile)) as client:
+                yield Inbox(client.approvals, {}, is_local=False)
+        else:
+            # An agent's machine has what this needs; a steward's own need not.
+            from gateway.cli.approving_beside import beside
 
-    def rule(name: str, statistic: str) -> Rule | None:
-        held = described.get(name)
-        return None if held is None else rule_of(held.dataset.terms, held.stewards, statistic, stewards)
-
-    async with opened(agent, settings) as database:
-        people = People(settings.entity, rule, stewards, database.inbox, clock)
-        yield _Inbox(settings, database, stewards, described, people, clock)
-
-
-async def listed(agent: Path, everything: bool) -> list[Row]:
-    async with _opened(agent) as inbox:
-        now = inbox.clock.now()
-        return [
-            await inbox.row(entry)
-            async for entry in inbox.entries()
-            if everything or not (entry.withdrawn or entry.deadline <= now)
-        ]
+            async with beside(place.agent) as (source, names):
+                yield Inbox(source, names, is_local=True)
+    except IsthmusError as problem:
+        problem.field = OPTIONS.get(problem.field, problem.field)
+        raise
 
 
-async def shown(agent: Path, named: str, key: Path) -> Page:
+async def listed(place: Place, everything: bool) -> Sequence[Waiting]:
+    async with _reached(place) as inbox:
+        return await inbox.source.list(everything)
+
+
+async def shown(place: Place, named: str, key: Path) -> Page:
     signer = steward_keys.load(key)
-    async with _opened(agent) as inbox:
-        inbox.holder(signer)
-        row = await inbox.find(named)
-        now = inbox.clock.now()
-        fact = Fact(now, "plan.seen", inbox.settings.entity, row.entry.digest, f"by the key {signer.kid}")
-        await inbox.database.inbox.see(row.entry.digest, signer.kid, now, [fact])
-        return await _page(inbox, await inbox.find(row.entry.digest))
+    async with _reached(place) as inbox:
+        found = await inbox.source.show(named)
+        waiting = await _hand_in(inbox, found, signer, SEEN, "", "")
+        return page_of(replace(found, waiting=waiting), inbox.names)
 
 
-async def decide(agent: Path, named: str, key: Path, place: str, said: str, reason: str) -> Done:
-    """Sign and keep a decision. Raises IsthmusError when this person, or this plan, is not to be decided by or on."""
+async def decide(place: Place, named: str, key: Path, instead: str, said: str, reason: str) -> Done:
+    """Sign a decision and hand it in. Raises IsthmusError when this person, or this plan, is not to be decided by or
+    on."""
     if len(reason) > 500 or not reason.isprintable():
         text = "a reason is one line of at most 500 characters"
         raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="--reason", advice="Shorten it")
     signer = steward_keys.load(key)
-    async with _opened(agent) as inbox:
-        holder, row = inbox.holder(signer), await inbox.find(named)
-        if said == APPROVE and named != row.entry.digest:
-            # Who asks chooses the plan, and with some patience how its digest begins.
-            text = "an approval names the whole digest of its plan: another plan may begin like the one that was shown"
+    async with _reached(place) as inbox:
+        if (said == APPROVE or not inbox.is_local) and not is_hex_digest(named):
+            # Who asks chooses the plan, and with some patience how its digest begins; a gateway what it shows.
+            text = "a decision names the whole digest of its plan: another plan may begin like the one that was shown"
             advice = "Take it from the last line of: isthmus approvals show"
             raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="PLAN", advice=advice)
-        rules, now, entry = inbox.people.rules(row.body), inbox.clock.now(), row.entry
-        seat = inbox.seat(holder, place, rules)
-        if said == APPROVE and (entry.withdrawn or entry.deadline <= now):
-            over = "withdrawn by its asker" if entry.withdrawn else "not decided in time, and is over"
-            text, advice = f"the plan was {over}", "Nothing is left to decide; it may be asked again"
-            raise IsthmusError(Reason.ILLEGAL_TRANSITION, text, field="PLAN", advice=advice)
-        plan = SignedPlan(row.body, entry.digest, entry.plan, entry.expires)
-        token = steward_keys.decision(
-            plan,
-            signer,
-            said,
-            reason,
-            now,
-            SystemIds().fresh(),
-            space=inbox.settings.entity,
-            seat=seat.key.kid,
-            expires=_expires(plan, said, now),
-        )
-        whose = "" if seat == holder else f", in the place of the key {seat.key.kid}"
-        fact = Fact(now, f"plan.{_PAST[said]}", inbox.settings.entity, entry.digest, f"by the key {signer.kid}{whose}")
-        digest = payload_digest(parse_compact(token, MAX_STORED).payload)
-        await inbox.database.inbox.decide(entry.digest, digest, token, now, [fact])
-        return Done(await inbox.find(entry.digest), said, holder.name, "" if seat == holder else seat.name)
+        found = await inbox.source.show(named)
+        seat = inbox.seat(instead)
+        waiting = await _hand_in(inbox, found, signer, said, reason, seat)
+        by = inbox.named(signer.kid)
+        return Done(waiting, said, by, "" if seat in ("", signer.kid) else inbox.named(seat))
 
 
-_PAST = {APPROVE: "approved", REJECT: "rejected"}
+async def _hand_in(inbox: Inbox, found: Shown, signer: SigningKey, said: str, reason: str, seat: str) -> Waiting:
+    """What is signed is the digest of what was found, as computed here."""
+    plan, now = signed_plan(found), SystemClock().now()
+    until = plans.expires(plan, said, now)
+    token = steward_keys.decision(
+        plan,
+        signer,
+        said,
+        reason,
+        now,
+        SystemIds().fresh(),
+        space=inbox.source.space,
+        seat=seat or signer.kid,
+        expires=until,
+    )
+    return await inbox.source.hand_in(plan.digest, token)
 
 
-def _expires(plan: SignedPlan, said: str, now: int) -> int:
-    """An approval is good until the plan is over, or for a year of editions; a rejection outlives every approval that
-    it may take back."""
-    if said == REJECT:
-        return now + longest(plan.body, said)
-    return now + STANDING_LIFETIME if plan.body.query.standing > 1 else plan.expires
-
-
-def _state(entry: Delivered, said: Consulted, now: int) -> str:
-    if entry.withdrawn:
-        return "WITHDRAWN"
-    decided = said.stage in (Stage.APPROVED, Stage.REJECTED)
-    return "EXPIRED" if entry.deadline <= now and not decided else said.stage.value
-
-
-async def _page(inbox: _Inbox, row: Row) -> Page:
-    trust = Federation([anchor.load() for anchor in inbox.settings.anchors], inbox.clock.now, inbox.database.beliefs)
-    await trust.restore()
-    known = {str(entity.entity_id): operator_of(entity) for entity in trust.entities()}
-    body = row.body
-    named = {seat.entity: seat.operator for seat in body.seats}
-    everybody = dict.fromkeys((*body.entities(), body.initiator))
+def page_of(found: Shown, names: Mapping[str, str]) -> Page:
+    """What is said of the plan follows from what its initiator signed; who is in it, from what the agent knows."""
+    body = signed_plan(found).body
+    known = {operator.entity: operator for operator in found.operators}
     operators = {
-        entity: known.get(entity) or Operator(entity, named.get(entity, entity), entity) for entity in everybody
+        entity: known.get(entity) or Operator(entity, entity, entity)
+        for entity in dict.fromkeys((*body.entities(), body.initiator))
     }
     nothing = Offer((), (), 0, "", 0)
     plan = planning.plan(body, {entity: Space(operator, nothing, 0) for entity, operator in operators.items()}, ())
-    try:
-        await Reader(Verifier(trust, inbox.clock.now)).plan(row.entry.plan)
-        verified = True
-    except IsthmusError:
-        verified = False
-    signed, _ = await inbox.database.inbox.decided(row.entry.digest)
-    own = tuple(named_in(body, inbox.settings.entity))
-    return Page(
-        row=row,
-        plan=plan,
-        asker=operators[body.initiator],
-        own=own,
-        titles={name: held.dataset.title for name, held in inbox.described.items()},
-        stewards={steward.key.kid: steward.name for steward in inbox.stewards},
-        decided=in_force(signed, body, inbox.settings.entity, inbox.stewards, inbox.clock.now(), signature_holds),
-        earlier=await _earlier(inbox, set(own)),
-        budgets=tuple(
-            await budgets(
-                inbox.database,
-                [inbox.described[name] for name in own if name in inbox.described],
-                body.initiator,
-                operators,
-            )
-        ),
-        verified=verified,
-    )
-
-
-async def _earlier(inbox: _Inbox, own: set[str]) -> tuple[Earlier, ...]:
-    """What this agent approved of late over the same datasets, newest first."""
-    now, after = inbox.clock.now(), ""
-    found: list[Earlier] = []
-    while True:
-        page = await inbox.database.approvals.list(
-            since=now - EARLIER_SINCE, until=now + DAY, after=after, limit=EARLIER_READ
-        )
-        if not page:
-            return tuple(found[::-1][:EARLIER_SHOWN])
-        for approved in page:
-            if not approved.contract:
-                continue
-            body = read_contract(parse_compact(approved.contract, MAX_STORED).claims)
-            shared = tuple(name for name in named_in(body, inbox.settings.entity) if name in own)
-            if shared:
-                asked = body.query
-                found.append(Earlier(asked.title, approved.initiator, asked.purpose, approved.at, shared))
-        after = page[-1].digest
+    return Page(found, body, plan, operators[body.initiator], names)

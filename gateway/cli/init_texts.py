@@ -47,7 +47,7 @@ client = "tls/to-peers.ring.json"
 # Peers are all whom an anchor of yours vouches for ("anchored"), or only those with a [[peers]] table ("listed").
 # Whom you trust to say who is who stands at the end of this file: `isthmus trust join` writes it there.
 
-# One table per client. Scopes: catalogue, compute, operate. "*" allows every dataset, statistic or purpose.
+# One table per client. Scopes: catalogue, compute, operate, steward. "*" allows every dataset, statistic or purpose.
 [[clients]]
 id = $client
 scopes = ["catalogue", "compute"]

@@ -21,7 +21,7 @@ Listed = Annotated[list[str], typer.Option(help="May be given several times; * i
 def add(
     name: Name,
     config: Config,
-    scopes: Annotated[list[str], typer.Option(help="catalogue, compute or operate. May be given several times.")],
+    scopes: Annotated[list[str], typer.Option(help="catalogue, compute, operate, steward. May be repeated.")],
     datasets: Listed = ["*"],  # noqa: B006  (typer copies it)
     statistics: Listed = ["*"],  # noqa: B006
     purposes: Listed = ["*"],  # noqa: B006

@@ -1,4 +1,7 @@
-"""`isthmus policies check | test`: what a policy allows, before it goes live. Offline; no row is read."""
+"""`isthmus policies check | test`: what a policy allows, before it goes live; offline, no row is read.
+
+`show | propose`: the policy in force, and another in its place, through the space's own gateway.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.output import AsJson, answering
+from gateway.cli.output import AsJson, ProfileFile, answering, profile_at
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from gateway.client.profile import Profile
     from gateway.domain.errors import IsthmusError
+    from gateway.domain.policy_text import Proposed
     from gateway.domain.query import Query
 
 # Who asks in a trial where nobody is named: some peer, of a jurisdiction that is not known.
 SOMEBODY = "https://somebody.invalid"
+# Seconds between looks at whether what was taken is in force, and how many.
+LOOK_EVERY, LOOKS = 0.3, 20
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files.")]
 DatasetFile = Annotated[Path, typer.Argument(metavar="DATASET.toml", help="The dataset whose policy is tried.")]
+DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="spaces/HOST/datasets/ID, one of your space.")]
 Queries = Annotated[list[Path], typer.Argument(metavar="QUERY...", help="Example questions, as for `isthmus run`.")]
 
 
@@ -97,6 +105,85 @@ def test(
         )
         if any(problem is not None for _, problem in verdicts):
             raise typer.Exit(REFUSED)
+
+
+def show(dataset: DatasetName, profile: ProfileFile = None, json: AsJson = False) -> None:
+    """The policy in force of one of your space's datasets."""
+    with answering(json) as output:
+        from rich.text import Text
+
+        from gateway.cli.output import printable
+        from gateway.client.sync import Client
+        from gateway.rules.records import to_plain
+
+        with Client(profile_at(profile)) as client:
+            found = client.policy(dataset)
+        lines = [f"Version {found.version} of {dataset}, text {found.digest}:", "", *found.text.splitlines()]
+        output.give(lambda: dict(to_plain(found)), lambda: Text("\n".join(map(printable, lines))))
+
+
+def propose(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The policy that you want, whole.")],
+    dataset: Annotated[str, typer.Option(metavar="DATASET", help="Whose: spaces/HOST/datasets/ID.")],
+    key: Annotated[Path, typer.Option(metavar="FILE", help="Your private key (isthmus approvals key).")],
+    profile: ProfileFile = None,
+    json: AsJson = False,
+) -> None:
+    """Sign a policy, as a steward; when enough have signed the same text, the agent puts it in force."""
+    with answering(json) as output:
+        import asyncio
+
+        from rich.text import Text
+
+        from gateway.cli.output import printable
+        from gateway.rules.records import to_plain
+
+        text, version = _policy(file)
+        said, in_force = asyncio.run(_proposed(profile_at(profile), dataset, text, version, key))
+        count = f"{said.have} of {said.need} stewards have signed version {version} of {dataset}"
+        state = "it is in force" if in_force else "the agent has taken it, and puts it in force"
+        done = state if said.accepted else "it is in force when the others have signed the same text"
+        output.give(lambda: {**to_plain(said), "in_force": in_force}, lambda: Text(printable(f"{count}: {done}.")))
+
+
+async def _proposed(profile: Profile, dataset: str, text: str, version: int, key: Path) -> tuple[Proposed, bool]:
+    """What became of it, and whether it was seen in force."""
+    import asyncio
+
+    from gateway.client.aio import AsyncClient
+    from gateway.domain.errors import IsthmusError, Reason
+    from gateway.edges import steward_keys
+
+    signer = steward_keys.load(key)
+    async with AsyncClient(profile) as client:
+        said = await client.policies.propose(dataset, text, version, signer)
+        for _ in range(LOOKS if said.accepted else 0):
+            try:
+                if (await client.policies.show(dataset)).digest == said.digest:
+                    return said, True
+            except IsthmusError as problem:
+                if problem.reason is not Reason.ILLEGAL_TRANSITION:  # the agent has not read it yet
+                    raise
+            await asyncio.sleep(LOOK_EVERY)
+        return said, False
+
+
+def _policy(file: Path) -> tuple[str, int]:
+    """The text to be signed, and its version. Raises IsthmusError(CONFIGURATION); the agent checks the rest."""
+    import tomllib
+
+    from gateway.domain.errors import IsthmusError, Reason
+
+    try:
+        text = file.read_bytes().decode()
+        version = tomllib.loads(text).get("version")
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        wrong = f"{file.name} is not TOML: {problem}"
+        raise IsthmusError(Reason.CONFIGURATION, wrong, advice="Correct the line") from None
+    if type(version) is not int:
+        wrong = f"{file.name} has no version"
+        raise IsthmusError(Reason.CONFIGURATION, wrong, field="version", advice="Count it up with every change")
+    return text, version
 
 
 def _check_jurisdiction(code: str) -> None:

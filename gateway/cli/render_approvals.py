@@ -18,7 +18,8 @@ from gateway.rules.codelists import LEGAL_BASES, PURPOSES
 from gateway.rules.records import to_plain
 
 if TYPE_CHECKING:
-    from gateway.cli.approving import Done, Page, Row
+    from gateway.cli.approving import Done, Page
+    from gateway.domain.inbox import Waiting
 
 SHOWN = 12
 STATES = {
@@ -32,37 +33,37 @@ STATES = {
 }
 
 
-def rows(found: Sequence[Row]) -> RenderableType:
+def rows(found: Sequence[Waiting]) -> RenderableType:
     if not found:
         return words("Nothing waits for a decision.")
     made = table("Plan", "Question", "State", "Decide by", fixed=("Plan", "Decide by"))
     for row in found:
-        count = f"{row.said.have} of {row.said.need}"
+        count = f"{row.have} of {row.need}"
         made.add_row(
-            words(row.entry.digest[:SHOWN]),
-            lines(row.body.query.title, f"{row.body.requester} at {host(row.entry.initiator)}"),
+            words(row.digest[:SHOWN]),
+            lines(row.title, f"{row.requester} at {host(row.initiator)}"),
             words(f"{STATES[row.state]}, {count}"),
-            words(minute(row.entry.deadline)),
+            words(minute(row.deadline)),
         )
     return made
 
 
-def plain_row(row: Row) -> dict[str, Any]:
+def plain_row(row: Waiting) -> dict[str, Any]:
     return {
-        "plan": row.entry.digest,
-        "title": row.body.query.title,
-        "initiator": row.entry.initiator,
-        "requester": row.body.requester,
-        "state": row.state,
-        "have": row.said.have,
-        "need": row.said.need,
-        "standing": row.body.query.standing,
-        "delivered": row.entry.delivered,
-        "seen": row.entry.seen,
-        "seen_by": row.entry.seen_by,
-        "deadline": row.entry.deadline,
-        "expires": row.entry.expires,
-        "withdrawn": row.entry.withdrawn,
+        "plan": row.digest,
+        "title": row.title,
+        "initiator": row.initiator,
+        "requester": row.requester,
+        "state": row.state.value,
+        "have": row.have,
+        "need": row.need,
+        "standing": row.editions,
+        "delivered": row.delivered,
+        "seen": row.seen,
+        "seen_by": row.seen_by,
+        "deadline": row.deadline,
+        "expires": row.expires,
+        "withdrawn": row.withdrawn,
     }
 
 
@@ -72,19 +73,19 @@ def page(found: Page) -> RenderableType:
     facts.add_column(overflow="fold")  # nothing of it is cut off, least of all what is signed
     for topic, text in told(found):
         facts.add_row(words(topic, "bold"), words(text))
-    return Group(words(found.row.body.query.title, "bold"), "", facts)
+    return Group(words(found.body.query.title, "bold"), "", facts)
 
 
 def plain(found: Page) -> dict[str, Any]:
     return {
-        **plain_row(found.row),
-        "verified": found.verified,
-        "contract": to_plain(found.row.body),
+        **plain_row(found.shown.waiting),
+        "verified": found.shown.verified,
+        "contract": to_plain(found.body),
         "learns": [to_plain(item) for item in found.plan.learns],
         "smallest_group": list(found.plan.smallest_group),
         "decisions": [
             {"by": one.signer, "for": one.seat, "approves": one.approves, "at": one.at, "reason": one.text}
-            for one in found.decided
+            for one in found.shown.decided
         ],
         "earlier": [
             {
@@ -94,11 +95,11 @@ def plain(found: Page) -> dict[str, Any]:
                 "at": one.at,
                 "datasets": list(one.datasets),
             }
-            for one in found.earlier
+            for one in found.shown.earlier
         ],
         "budgets": [
             {"dataset": one.dataset, "what": one.what, "spent": one.spent, "limit": one.limit, "per": one.per}
-            for one in found.budgets
+            for one in found.shown.budgets
         ],
         "told": [{"topic": topic, "text": text} for topic, text in told(found)],
     }
@@ -106,10 +107,10 @@ def plain(found: Page) -> dict[str, Any]:
 
 def told(found: Page) -> list[tuple[str, str]]:
     """Topic and what is said of it: all that a decision is about, then what helps to make it."""
-    body, plan, row = found.row.body, found.plan, found.row
+    body, plan, row = found.body, found.plan, found.shown.waiting
     asked, asker = body.query, found.asker
     where = f", {asker.jurisdiction}" if asker.jurisdiction else ""
-    signature = "" if found.verified else "; its signature cannot be verified now, the agent did when it came"
+    signature = "" if found.shown.verified else "; its signature cannot be verified now, the agent did when it came"
     said = [
         ("Asked", _question(asked)),
         ("By", f"{body.requester} at {host(body.initiator)} ({asker.name}{where}){signature}"),
@@ -121,16 +122,16 @@ def told(found: Page) -> list[tuple[str, str]]:
         ("Limits", limits_in_words(body.limits)),
         *(("Learns", f"{learner.who}: {learner.what}") for learner in plan.learns),
         ("Would see everything", f"only together: {' + '.join(plan.smallest_group)}"),
-        ("Decide by", f"{minute(row.entry.deadline)}; {row.said.have} of {row.said.need} have approved"),
-        *(("Decided", _decision(found, index)) for index in range(len(found.decided))),
+        ("Decide by", f"{minute(row.deadline)}; {row.have} of {row.need} have approved"),
+        *(("Decided", _decision(found, index)) for index in range(len(found.shown.decided))),
         *(("Left", text) for text in _budgets(found)),
         *(
             ("Asked before", f"{one.title}: by {host(one.initiator)}, for {one.purpose}, {minute(one.at)}")
-            for one in found.earlier
+            for one in found.shown.earlier
         ),
-        ("You sign", f"plan {row.entry.digest}"),
+        ("You sign", f"plan {row.digest}"),
     ]
-    if not found.earlier:
+    if not found.shown.earlier:
         said.insert(-1, ("Asked before", "nothing was asked of these datasets within a year"))
     if body.demo_view:
         said.insert(6, ("Receive buffer", "a sample of what the asker's own party receives is shown to it"))
@@ -140,15 +141,15 @@ def told(found: Page) -> list[tuple[str, str]]:
 def decision(done: Done) -> str:
     place = f" in the place of {done.place}" if done.place else ""
     verb = "approved" if done.said == "approve" else "rejected"
-    said = done.row.said
+    said = done.waiting
     return (
-        f"{done.name}{place} {verb} plan {done.row.entry.digest[:SHOWN]}: {STATES[done.row.state]}, "
+        f"{done.name}{place} {verb} plan {said.digest[:SHOWN]}: {STATES[said.state]}, "
         f"{said.have} of {said.need} stewards have approved it."
     )
 
 
 def plain_decision(done: Done) -> dict[str, Any]:
-    return {**plain_row(done.row), "decision": done.said, "by": done.name, "as": done.place or done.name}
+    return {**plain_row(done.waiting), "decision": done.said, "by": done.name, "as": done.place or done.name}
 
 
 def _question(asked: Query) -> str:
@@ -159,11 +160,11 @@ def _question(asked: Query) -> str:
 
 
 def _sources(found: Page) -> list[str]:
-    editions = {item.dataset: item for provider in found.row.body.providers for item in provider.inputs}
-    texts = []
-    for source in found.row.body.query.sources:
-        own = "yours: " if source.dataset in found.own else ""
-        title = f" ({found.titles[source.dataset]})" if source.dataset in found.titles else ""
+    editions = {item.dataset: item for provider in found.body.providers for item in provider.inputs}
+    texts, titles = [], dict(found.shown.titles)
+    for source in found.body.query.sources:
+        own = "yours: " if source.dataset in titles else ""
+        title = f" ({titles[source.dataset]})" if source.dataset in titles else ""
         kept = " and ".join(_filter(item) for item in source.filters)
         rows_kept = f", only where {kept}" if kept else ", all of it"
         texts.append(f"{own}{source.dataset}{title}, edition {editions[source.dataset].edition}{rows_kept}")
@@ -203,8 +204,8 @@ def limits_in_words(limits: Limits) -> str:
 
 
 def _decision(found: Page, index: int) -> str:
-    one = found.decided[index]
-    name, seat = found.stewards.get(one.signer, one.signer), found.stewards.get(one.seat, one.seat)
+    one = found.shown.decided[index]
+    name, seat = found.names.get(one.signer, one.signer), found.names.get(one.seat, one.seat)
     place = f" in the place of {seat}" if seat != name else ""
     reason = f": {one.text}" if one.text else ""
     return f"{name}{place} {'approved' if one.approves else 'rejected'} it, {minute(one.at)}{reason}"
@@ -212,7 +213,7 @@ def _decision(found: Page, index: int) -> str:
 
 def _budgets(found: Page) -> list[str]:
     texts = []
-    for one in found.budgets:
+    for one in found.shown.budgets:
         limit = 0 if one.limit is None else one.limit / one.per
         left = "any number" if one.limit is None else f"{max(0.0, limit - one.spent / one.per):g} of {limit:g}"
         texts.append(f"{one.dataset}: {left} {one.what}; {one.spent / one.per:g} spent so far")

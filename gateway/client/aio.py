@@ -26,6 +26,7 @@ from gateway.client import evidence, messages, sign_in
 from gateway.client.access import AccessToken
 from gateway.client.profile import Profile
 from gateway.client.sign_in import SignedIn, SubjectToken
+from gateway.client.stewards import Approvals, Policies
 from gateway.domain.computation import Computation, State
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Space
@@ -85,6 +86,7 @@ class AsyncClient:
     def __init__(self, profile: Profile, *, clock: Clock | None = None) -> None:
         self._profile = profile
         self._token = AccessToken(profile.token, clock or SystemClock(), self._issue, self._renew)
+        self._clock = clock or SystemClock()
         self._asked: dict[str, _Asked] = {}
         self._channel: grpc.aio.Channel | None = None
 
@@ -263,6 +265,16 @@ class AsyncClient:
                 stream.cancel()
         except grpc.RpcError as problem:
             raise self._refused(problem) from None
+
+    @property
+    def approvals(self) -> Approvals:
+        """The inbox of this space's stewards."""
+        return Approvals(self._call, self._clock, f"https://{self._profile.server_name}")
+
+    @property
+    def policies(self) -> Policies:
+        """The policies of this space's own datasets."""
+        return Policies(self._call, self._clock)
 
     async def issue_token(self) -> str:
         """A fresh access token for this certificate, for clients that hold theirs in a file."""

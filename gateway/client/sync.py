@@ -17,10 +17,13 @@ from gateway.client.messages import Catalogue, Found, Listed
 from gateway.client.profile import Profile
 from gateway.client.sign_in import SignedIn, SubjectToken
 from gateway.domain.computation import Computation
+from gateway.domain.inbox import Shown, Waiting
 from gateway.domain.offer import Space
 from gateway.domain.plan import Plan
+from gateway.domain.policy_text import PolicyText, Proposed
 from gateway.domain.query import Query
 from gateway.domain.result import Table
+from gateway.edges.keys import SigningKey
 from gateway.ports import Clock
 
 T = TypeVar("T")
@@ -86,6 +89,26 @@ class Client:
 
     def result(self, computation: Computation) -> Table:
         return self._wait(self._async.result(computation))
+
+    def plans_waiting(self, everything: bool = False) -> tuple[Waiting, ...]:
+        """As `approvals.list` of `AsyncClient`."""
+        return self._wait(self._async.approvals.list(everything))
+
+    def plan_waiting(self, plan: str) -> Shown:
+        """As `approvals.show` of `AsyncClient`."""
+        return self._wait(self._async.approvals.show(plan))
+
+    def decide(self, shown: Shown, key: SigningKey, said: str, reason: str = "", seat: str = "") -> Waiting:
+        """As `approvals.decide` of `AsyncClient`."""
+        return self._wait(self._async.approvals.decide(shown, key, said, reason, seat))
+
+    def policy(self, dataset: str) -> PolicyText:
+        """As `policies.show` of `AsyncClient`."""
+        return self._wait(self._async.policies.show(dataset))
+
+    def propose_policy(self, dataset: str, text: str, version: int, key: SigningKey) -> Proposed:
+        """As `policies.propose` of `AsyncClient`."""
+        return self._wait(self._async.policies.propose(dataset, text, version, key))
 
     def sign_in(self, show: Callable[[str], None]) -> SignedIn:
         return self._wait(self._async.sign_in(show))

@@ -12,6 +12,8 @@ from gateway.domain.contract import Contract
 from gateway.domain.records import record
 
 APPROVE, REJECT = "approve", "reject"
+# Said of a plan that somebody looks at through a gateway; it decides nothing.
+SEEN = "seen"
 
 
 @record

@@ -13,7 +13,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from typing import Any
 
+from google.protobuf.message import Message
+
 from gateway.api.agent.v1 import agent_pb2 as pb
+from gateway.api.client.v1 import approvals_pb2 as inbox
+from gateway.api.client.v1 import policies_pb2 as policies
 from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.domain.caller import Caller
 from gateway.domain.decision import Consulted
@@ -29,6 +33,15 @@ WAITING_EVENTS = 256
 BELIEVED_AT_ONCE = 16
 
 Answer = pb.ConnectRequest | None
+
+# By what is asked: in which field it goes to the agent, and in which the answer comes.
+OF_STEWARDS: dict[type[Message], tuple[str, str]] = {
+    inbox.ListPlansRequest: ("list_plans", "plans_listed"),
+    inbox.GetPlanRequest: ("get_plan", "plan_shown"),
+    inbox.DecidePlanRequest: ("decide_plan", "plan_decided"),
+    policies.GetPolicyRequest: ("get_policy", "policy_shown"),
+    policies.ProposePolicyRequest: ("propose_policy", "policy_proposed"),
+}
 
 
 @dataclass(slots=True)
@@ -119,6 +132,14 @@ class AgentLine:
         if answer.WhichOneof("message") != "opened":
             raise self._nonsense()
         return tuple(answer.opened.datasets)
+
+    async def steward(self, request: Message) -> Any:
+        """What a client of this space asks of its stewards, passed on as it came, and the answer likewise."""
+        asked, answered = OF_STEWARDS[type(request)]
+        answer = await self._ask(pb.ConnectResponse(**{asked: request}))  # type: ignore[arg-type]
+        if answer.WhichOneof("message") != answered:
+            raise self._nonsense()
+        return getattr(answer, answered)
 
     async def run(self, contract: str, approvals: Sequence[str], chains: Chains) -> AsyncGenerator[RunEvent, None]:
         """The agent's events; a broken line is a Failure of this space."""

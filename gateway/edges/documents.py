@@ -26,6 +26,7 @@ from gateway.rules.jose import parse_compact
 from gateway.rules.offers import check_offer
 from gateway.rules.plans import audience as plan_audience
 from gateway.rules.plans import check_addressed, plan_digest
+from gateway.rules.recall import recall_plan
 from gateway.rules.records import from_bytes, to_plain
 from gateway.rules.tokens import payload_digest
 
@@ -197,20 +198,6 @@ class ReplayStore:
 
     async def consume(self, issuer: str, typ: str, jti: str, expires_at: int) -> bool:
         return await self.once.consume(typ, issuer, jti, expires_at)
-
-
-def recall_plan(token: str, digest: str) -> SignedPlan:
-    """A plan that was verified when it was stored. Raises IsthmusError(INTERNAL) unless it is the one of `digest`."""
-    claims = parse_compact(token, MAX_STORED).claims
-    body = read_body(claims)
-    if plan_digest(body) != digest:
-        raise IsthmusError(
-            Reason.INTERNAL,
-            "a stored plan is not the one that was asked",
-            private=digest,
-            advice="This space's operator checks the audit log and the store",
-        )
-    return SignedPlan(body, digest, token, int(claims["exp"]))
 
 
 def approvals_invalid(public: str, space: str = "") -> IsthmusError:

@@ -20,6 +20,7 @@ from gateway.domain.identity import b64url
 from gateway.edges import keys
 from gateway.edges.keys import SigningKey, read_secret, signing_key, write_secret
 from gateway.edges.tokens import sign
+from gateway.rules import policy_texts
 from gateway.rules.jose import TokenProblem, decode_segment
 from gateway.rules.jwks import jwk_object
 from gateway.rules.plans import audience
@@ -88,6 +89,21 @@ def decision(
     if reason:
         claims["reason"] = reason
     return sign(DECISION, claims, key)
+
+
+def proposal(dataset: str, text: str, version: int, key: SigningKey, now: int, jti: str, *, expires: int = 0) -> str:
+    """The policy `text` of this version, signed for `dataset`; by default good for as long as a proposal can be."""
+    claims: dict[str, Any] = {
+        "iss": key.kid,
+        "sub": key.kid,
+        "aud": policy_texts.audience(dataset),
+        "iat": now,
+        "exp": expires or now + policy_texts.LIFETIME,
+        "jti": jti,
+        "policy": text,
+        "version": version,
+    }
+    return sign(policy_texts.TYP, claims, key)
 
 
 def _configuration(path: Path, what: str) -> IsthmusError:

@@ -22,6 +22,7 @@ class Access:
 
 _CATALOGUE = Access(CallerKind.CLIENT, "catalogue")
 _COMPUTE = Access(CallerKind.CLIENT, "compute")
+_STEWARD = Access(CallerKind.CLIENT, "steward")
 _PEER = Access(CallerKind.PEER)
 _HOUR = 3600.0
 
@@ -39,6 +40,11 @@ TABLE: dict[str, Access] = {
     "/isthmus.client.v1.TokenService/IssueToken": Access(CallerKind.HOLDER),
     "/isthmus.client.v1.TokenService/ExchangeToken": Access(CallerKind.HOLDER),
     "/isthmus.client.v1.DiagnosticsService/DiagnosePeer": Access(CallerKind.CLIENT, "operate", 180.0),
+    "/isthmus.client.v1.ApprovalService/ListPlans": _STEWARD,
+    "/isthmus.client.v1.ApprovalService/GetPlan": _STEWARD,
+    "/isthmus.client.v1.ApprovalService/DecidePlan": _STEWARD,
+    "/isthmus.client.v1.PolicyService/GetPolicy": _STEWARD,
+    "/isthmus.client.v1.PolicyService/ProposePolicy": _STEWARD,
     "/isthmus.peer.v1.ExaminationService/Probe": _PEER,
     "/isthmus.peer.v1.ExaminationService/ListOpenDatasets": _PEER,
     "/isthmus.peer.v1.ExaminationService/Examine": Access(CallerKind.PEER, "", 90.0),
@@ -59,7 +65,7 @@ TABLE: dict[str, Access] = {
 # One text, whichever right is missing.
 NOT_ALLOWED = "this caller may not call this method"
 OPERATE = "operate"
-SCOPES = frozenset({"catalogue", "compute", OPERATE})
+SCOPES = frozenset({"catalogue", "compute", OPERATE, "steward"})
 
 
 def allow(rpc: str, caller: Caller) -> None:

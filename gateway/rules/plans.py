@@ -14,7 +14,7 @@ import rfc8785
 
 from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset, Terms
-from gateway.domain.decision import Need
+from gateway.domain.decision import REJECT, SEEN, Need, SignedPlan
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Space
 from gateway.rules.profiles import DAY, PLAN
@@ -25,6 +25,10 @@ MAX_PERSONS = 8
 MAX_STANDING = 120
 MAX_WITHIN = 720  # hours: no longer than a plan lives
 HOUR = 3600
+# How long a decision may live: about one plan as long as a plan can, about a standing query long enough for a year.
+ONE, STANDING = 30 * DAY, 400 * DAY
+STANDING_LIFETIME = 366 * DAY
+SEEN_LIFETIME = 300
 # What differs between two askings of the same plan.
 _OF_ONE_ASKING = ("session", "not_before", "expires")
 _OF_ONE_EDITION = ("edition", "snapshot", "row_bound")
@@ -52,6 +56,22 @@ def editions(contract: Contract) -> str:
 def audience(digest: str) -> str:
     """The `aud` of a plan, and of every decision about it."""
     return PLAN + digest
+
+
+def longest(plan: Contract, said: str) -> int:
+    """Seconds that a decision about this plan may live. A rejection outlives the approvals that others sign in the
+    meantime, when the same plan is asked again: else they would count once it is over."""
+    return STANDING if plan.query.standing > 1 or said == REJECT else ONE
+
+
+def expires(plan: SignedPlan, said: str, now: int) -> int:
+    """An approval is good until the plan is over, or for a year of editions; a rejection outlives every approval that
+    it may take back; that a plan was seen is said at once."""
+    if said == SEEN:
+        return now + SEEN_LIFETIME
+    if said == REJECT:
+        return now + longest(plan.body, said)
+    return now + STANDING_LIFETIME if plan.body.query.standing > 1 else plan.expires
 
 
 def wants_person(terms: Terms, statistic: str) -> bool:

@@ -65,6 +65,11 @@ def is_line(value: object) -> bool:
     return isinstance(value, str) and len(value) <= 500 and value.isprintable()
 
 
+def is_document(value: object) -> bool:
+    """A text of at most 64 Ki characters, in as many lines as it likes."""
+    return isinstance(value, str) and 0 < len(value) <= 64 * KIB and "\0" not in value
+
+
 def is_object(value: object) -> bool:
     return isinstance(value, dict)
 
@@ -107,6 +112,7 @@ class Profile:
 ENTITY = "https://"
 SESSION = "urn:isthmus:session:"
 PLAN = "urn:isthmus:plan:"
+POLICY = "urn:isthmus:policy:"
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
@@ -242,6 +248,17 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 audience=PLAN,
                 signed_with=KeyUse.TOKENS,
                 required={"contract": is_object},
+            ),
+            # A policy that a steward wants for the dataset that it is addressed to, by a key of their own
+            # (`gateway.rules.policy_texts`).
+            Profile(
+                "isthmus-policy+jwt",
+                max_bytes=192 * KIB,
+                lifetime=7 * DAY,
+                audience=POLICY,
+                signed_with=None,
+                required={"policy": is_document, "version": is_count},
+                of_itself=True,
             ),
         )
     }

@@ -27,7 +27,7 @@ from gateway.sandbox.toml import toml
 STATEMENT = "keys/anchor.statement.jwt"  # the anchor's, about a space
 EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
 STEWARDS = ("anna", "ben")
-CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate")}
+CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate", "steward")}
 ROLES = ["analyst"]
 
 # Public sizes that people are padded to: what an owner would choose, a round number above the list's length.
@@ -274,6 +274,7 @@ def _agent_toml(spec: SpaceSpec, port: int) -> str:
             "[[stewards]]\n" + toml({"name": name, "key": f"../../users/{spec.name}-{name}.pub.jwk"})
             for name in STEWARDS
         ),
+        "[policy_changes]\n" + toml({"persons": len(STEWARDS)}),
         "[keys]\n" + toml({"contract": "agent/contract.ring.json", "storage": "agent/storage.pem"}),
         "[tls]\n" + toml({"ca": "tls/ca.ring.json", "agent": "agent/agent.ring.json"}),
         _anchors(),

@@ -133,3 +133,61 @@ def test_a_no_reaches_the_asker_with_its_reason(shell: Shell) -> None:
         ending = json.loads(out)["ending"]
         assert (ending["reason"], ending["space"]) == ("NOT_APPROVED", "https://registry.example")
         assert "not these people" in ending["text"]
+
+
+def test_stewards_write_the_policy_and_decide_by_their_gateway_alone(shell: Shell) -> None:
+    """No steward touches the agent's folder: a policy that two sign wants two of them, who then approve a question."""
+    title = "Decided from afar"
+    file = shell.file("afar.json", question(title))
+    policy = shell.folder / "spaces" / "registry" / "datasets" / "gp.policy.toml"
+    first, start = policy.read_text(), len(shell.facts("registry", database="agent.db"))
+    profile = shell.sandbox.profile("registry", "operator")
+
+    def steward(*command: object, code: int = 0, profile: Path = profile) -> Any:
+        done = shell(*command, "--profile", profile, "--json")
+        assert done.code == code, done
+        return done.json
+
+    shown = steward("policies", "show", GP)
+    assert (shown["version"], shown["text"]) == (1, first)
+    wanted = shell.file("gp.policy.toml", first.replace("version = 1", "version = 2") + "\n[approval]\npersons = 2\n")
+    propose = ("policies", "propose", wanted, "--dataset", GP, "--key")
+    try:
+        analyst = shell.sandbox.profile("registry", "analyst")
+        assert steward(*propose, key(shell, "anna"), code=3, profile=analyst)["error"]["reason"] == "PERMISSION_DENIED"
+        foreign = shell.folder / "users" / "care-anna.jwk"
+        assert steward(*propose, foreign, code=3)["error"]["reason"] == "PERMISSION_DENIED"
+        alone = steward(*propose, key(shell, "anna"))
+        assert (alone["have"], alone["need"], alone["accepted"]) == (1, 2, False)
+        assert policy.read_text() == first
+        both = steward(*propose, key(shell, "ben"))
+        assert (both["have"], both["accepted"], both["in_force"]) == (2, True, True)
+        assert policy.read_text() == wanted.read_text()
+        assert until(lambda: version(shell, "care", GP) == 2, WITHIN)
+        with asking(shell, file) as asked:
+            found: list[str] = []
+
+            def is_there() -> bool:
+                plans = steward("approvals", "list")["plans"]
+                found.extend(plan["plan"] for plan in plans if plan["title"] == title)
+                return bool(found)
+
+            assert until(is_there, WITHIN)
+            page = steward("approvals", "show", found[0][:12], "--key", key(shell, "anna"))
+            told = {line["topic"]: line["text"] for line in page["told"]}
+            assert (page["state"], told["You sign"]) == ("SEEN", f"plan {found[0]}") and page["verified"]
+            decide = ("approvals", "approve", found[0], "--key")
+            assert steward(*decide, foreign, code=3)["error"]["field"] == "--key"
+            assert steward(*decide, key(shell, "anna"))["have"] == 1
+            assert steward(*decide, key(shell, "ben"))["state"] == "APPROVED"
+            out, err = asked.communicate(timeout=WITHIN)
+        assert asked.returncode == 0, err
+        assert json.loads(out)["state"] == "RELEASED"
+    finally:
+        policy.write_text(first)
+        assert until(lambda: version(shell, "care", GP) == 1, WITHIN)
+    facts = shell.facts("registry", start=start, database="agent.db")
+    kinds = [fact.kind for fact in facts]
+    for kind in ("policy.proposed", "policy.accepted", "policy.refused", "policy.changed", "decision.refused"):
+        assert kind in kinds
+    assert not [fact for fact in facts if "anna" in fact.detail + fact.subject]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.api.agent.v1 import agent_pb2 as pb
+from gateway.api.client.v1 import approvals_pb2 as inbox
 from gateway.api.peer.v1 import peer_pb2 as peer
 from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.domain.caller import Caller, CallerKind
@@ -207,6 +208,31 @@ async def test_a_refusal_comes_back_as_the_agents_own_words() -> None:
     answers.put_nowait(pb.ConnectRequest(number=number, checked=peer.CheckDraftResponse(allowed=True)))
     with pytest.raises(IsthmusError) as caught:
         await propose
+    assert caught.value.reason is Reason.PROTOCOL_VIOLATION
+    answers.put_nowait(None)
+    await bench.ended()
+
+
+async def test_what_stewards_ask_goes_to_the_agent_as_it_came_and_its_answer_back() -> None:
+    bench = Bench()
+    asked, answers = await bench.connect()
+    request = inbox.DecidePlanRequest(plan="0" * 64, decision="signed")
+    decide = asyncio.create_task(bench.line.steward(request))
+    message = await asked.get()
+    assert message.decide_plan == request
+    answer = inbox.DecidePlanResponse(waiting=inbox.WaitingPlan(digest="0" * 64, have=1))
+    answers.put_nowait(pb.ConnectRequest(number=message.number, plan_decided=answer))
+    assert await decide == answer
+    decide = asyncio.create_task(bench.line.steward(request))
+    refusal = peer.Refusal(reason="PERMISSION_DENIED", text="no steward's key", field="iss")
+    answers.put_nowait(pb.ConnectRequest(number=(await asked.get()).number, refused=refusal))
+    with pytest.raises(IsthmusError) as caught:
+        await decide
+    assert (caught.value.reason, caught.value.field) == (Reason.PERMISSION_DENIED, "iss")
+    show = asyncio.create_task(bench.line.steward(inbox.GetPlanRequest(plan="0")))
+    answers.put_nowait(pb.ConnectRequest(number=(await asked.get()).number, plan_decided=answer))
+    with pytest.raises(IsthmusError) as caught:
+        await show
     assert caught.value.reason is Reason.PROTOCOL_VIOLATION
     answers.put_nowait(None)
     await bench.ended()

@@ -12,7 +12,15 @@ import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
 from gateway.api.agent.v1 import agent_pb2
-from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, query_pb2, tokens_pb2
+from gateway.api.client.v1 import (
+    approvals_pb2,
+    catalogue_pb2,
+    computations_pb2,
+    diagnostics_pb2,
+    policies_pb2,
+    query_pb2,
+    tokens_pb2,
+)
 from gateway.api.peer.v1 import examination_pb2, peer_pb2
 from gateway.api.trust.v1 import anchor_pb2
 from gateway.domain.caller import Caller, CallerKind, Rights
@@ -25,9 +33,11 @@ from tests.generate_api import ROOT, generate
 FILES = (
     agent_pb2,
     anchor_pb2,
+    approvals_pb2,
     catalogue_pb2,
     computations_pb2,
     diagnostics_pb2,
+    policies_pb2,
     query_pb2,
     tokens_pb2,
     examination_pb2,

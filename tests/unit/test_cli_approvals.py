@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import approving
+from connectors import desk as desks
+from gateway.cli import approving_beside
 from gateway.cli.app import app
 from gateway.cli.render_approvals import limits_in_words
 from gateway.domain.contract import Contract, Limits
@@ -105,7 +106,8 @@ def test_an_inbox_lists_shows_and_takes_two_decisions(desk: Desk) -> None:
     assert "released exactly" in told["Limits"] or "under 11" in told["Limits"]
     assert "Police Cooperation" in told["Would see everything"] or "Care Alliance" in told["Would see everything"]
     assert told["You sign"] == f"plan {digest}"
-    assert [budget["limit"] for budget in page["budgets"]] == [7]
+    # Questions, then what the asker's operator and everybody may spend of epsilon.
+    assert [budget["limit"] / budget["per"] for budget in page["budgets"]] == [7, 8, 20]
     assert page["earlier"] == []
     assert desk("approve", digest, "--key", desk.key("anna"))["have"] == 1
     assert desk("approve", digest, "--key", desk.key("ben"))["state"] == "APPROVED"
@@ -168,7 +170,8 @@ def test_an_approval_names_the_whole_digest_since_another_plan_may_begin_like_it
 
 
 def test_no_plan_is_hidden_behind_many_newer_ones(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approving, "MOST", 1)
+    monkeypatch.setattr(desks, "MOST", 1)
+    monkeypatch.setattr(approving_beside, "PAGE", 1)
     digests = {desk.deliver(f"Number {number}") for number in range(3)}
     assert digests <= {plan["plan"] for plan in desk("list")["plans"]}
     for digest in digests:
@@ -185,6 +188,19 @@ def test_bad_input_is_one_line_and_changes_nothing(desk: Desk, tmp_path: Path) -
     long = "x" * 501
     assert desk("reject", digest, "--key", desk.key("anna"), "--reason", long, code=2)["error"]["field"] == "--reason"
     assert desk.kinds(digest) == []
+
+
+def test_the_inbox_is_beside_the_agent_or_at_its_gateway_and_not_both(desk: Desk, tmp_path: Path) -> None:
+    for given in ([], ["--agent", str(desk.config), "--profile", str(tmp_path / "p.toml")]):
+        done = CliRunner().invoke(app, ["approvals", "list", *given, "--json"])
+        assert (done.exit_code, json.loads(done.stdout)["error"]["field"]) == (2, "--agent, --profile")
+
+
+def test_through_a_gateway_nothing_is_signed_for_half_a_digest(desk: Desk) -> None:
+    profile = desk.folder / "users" / "care-operator.toml"
+    line = ["approvals", "approve", "4f0c", "--profile", str(profile), "--key", str(desk.key("anna")), "--json"]
+    done = CliRunner().invoke(app, line)
+    assert (done.exit_code, json.loads(done.stdout)["error"]["field"]) == (2, "PLAN")
 
 
 def test_a_key_pair_is_made_once(tmp_path: Path) -> None:

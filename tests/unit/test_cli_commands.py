@@ -220,7 +220,7 @@ def test_every_written_file_is_toml_without_leftover_names(space: Path) -> None:
 def test_sdk_and_commands_need_nothing_beyond_the_base_install() -> None:
     extras = ("numpy", "scipy", "mpyc", "duckdb", "ibis", "sqlalchemy", "alembic", "structlog", "uvloop",
               "pydantic_settings", "protovalidate", "grpc_health", "grpc_reflection", "starlette")  # fmt: skip
-    modules = "ask, catalogue, computations, init, operate, progress, questions, render, shapes"
+    modules = "approving, ask, catalogue, computations, init, operate, progress, questions, render, shapes"
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({extras}))\n"
         f"from gateway.cli import {modules}\n"

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from connectors.rules.decisions import ONE, Rule, Steward, Tally, in_force, longest, tally
+from connectors.rules.decisions import Rule, Steward, Tally, in_force, tally
 from gateway.domain.contract import Contract
 from gateway.domain.decision import Need, Ran, SignedPlan
 from gateway.edges import steward_keys
 from gateway.edges.keys import new_signing_key
 from gateway.edges.tokens import sign, signature_holds
 from gateway.rules.dates import day_of
-from gateway.rules.plans import audience, editions, plan_digest
+from gateway.rules.plans import ONE, audience, editions, longest, plan_digest
 from gateway.rules.profiles import DAY
 from tests.examples import CARE, NOW, POLICE, contract, question
 from tests.unit.test_plans import OF_ONE_EDITION

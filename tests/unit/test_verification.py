@@ -53,7 +53,7 @@ def test_a_decision_is_believed_under_its_persons_own_key_for_its_own_plan() -> 
         (decided(aud="urn:isthmus:plan:" + "cd" * 32), Problem.AUDIENCE),
         (decided(aud=CARE), Problem.AUDIENCE),
         (decided(decision=""), Problem.CLAIMS),
-        (decided(exp=NOW + 31 * DAY), Problem.LIFETIME),
+        (decided(exp=NOW + 401 * DAY), Problem.LIFETIME),
         (decided(iat=NOW - 10, exp=NOW - 5), Problem.TIMES),
     ],
 )
@@ -154,7 +154,12 @@ class OneClient:
 def test_no_key_of_a_statement_signs_what_a_person_or_a_client_signs() -> None:
     bench = new_bench()
     own = {typ for typ, profile in PROFILES.items() if profile.signed_with is None}
-    assert own == {"isthmus-client-assertion+jwt", "isthmus-decision+jwt", "isthmus-rotation+jwt"}
+    assert own == {
+        "isthmus-client-assertion+jwt",
+        "isthmus-decision+jwt",
+        "isthmus-policy+jwt",
+        "isthmus-rotation+jwt",
+    }
     for typ in own:
         for use in ("federation", "tokens", "contracts", "revocations"):
             assert bench.federation.keys(CARE, getattr(bench.care, use).kid, typ) == []
@@ -164,6 +169,7 @@ def test_whoever_speaks_of_itself_says_so_in_both_names() -> None:
     of_itself = {typ for typ, profile in PROFILES.items() if profile.of_itself}
     assert of_itself == {
         "isthmus-client-assertion+jwt",
+        "isthmus-policy+jwt",
         "isthmus-request+jwt",
         "isthmus-revocation+jwt",
         "isthmus-rotation+jwt",

@@ -22,6 +22,7 @@ from gateway.edges.store.kept import StoredKept
 from gateway.edges.store.ledger import StoredLedger
 from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
+from gateway.edges.store.proposals import StoredProposals
 from gateway.edges.store.reports import StoredReports
 from gateway.edges.store.retention import StoredRetention
 from gateway.edges.store.rulebooks import StoredRulebooks
@@ -49,6 +50,7 @@ class Database:
         self.retention = StoredRetention(connections)
         self.reports = StoredReports(connections)
         self.rulebooks = StoredRulebooks(connections)
+        self.proposals = StoredProposals(connections)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0015"
+REVISION = "0016"
 
 metadata = MetaData()
 
@@ -299,6 +299,18 @@ plan_runs = Table(
     Column("editions", Text, primary_key=True),
     Column("contract", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+)
+
+# Policies that stewards have signed: of each the newest, for each dataset.
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("signer", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
 )
 
 # Who has spent of a privacy budget, and those in the same hands: records, each as it was believed then.

@@ -24,11 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 from gateway.api.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from gateway.api.client.v1 import approvals_pb2 as gateway_dot_api_dot_client_dot_v1_dot_approvals__pb2
+from gateway.api.client.v1 import policies_pb2 as gateway_dot_api_dot_client_dot_v1_dot_policies__pb2
 from gateway.api.peer.v1 import examination_pb2 as gateway_dot_api_dot_peer_dot_v1_dot_examination__pb2
 from gateway.api.peer.v1 import peer_pb2 as gateway_dot_api_dot_peer_dot_v1_dot_peer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n gateway/api/agent/v1/agent.proto\x12\x10isthmus.agent.v1\x1a\x1b\x62uf/validate/validate.proto\x1a%gateway/api/peer/v1/examination.proto\x1a\x1egateway/api/peer/v1/peer.proto\"\xb9\x03\n\x0e\x43onnectRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12(\n\x05hello\x18\x02 \x01(\x0b\x32\x17.isthmus.agent.v1.HelloH\x00\x12\x36\n\x07\x63hecked\x18\x03 \x01(\x0b\x32#.isthmus.peer.v1.CheckDraftResponseH\x00\x12\x34\n\x08proposed\x18\x04 \x01(\x0b\x32 .isthmus.peer.v1.ProposeResponseH\x00\x12+\n\x03ran\x18\x05 \x01(\x0b\x32\x1c.isthmus.peer.v1.RunResponseH\x00\x12&\n\x04\x64one\x18\x06 \x01(\x0b\x32\x16.isthmus.agent.v1.DoneH\x00\x12+\n\x07refused\x18\x07 \x01(\x0b\x32\x18.isthmus.peer.v1.RefusalH\x00\x12;\n\x06opened\x18\t \x01(\x0b\x32).isthmus.peer.v1.ListOpenDatasetsResponseH\x00\x12\x35\n\tconsulted\x18\x14 \x01(\x0b\x32 .isthmus.peer.v1.ConsultResponseH\x00\x42\t\n\x07message\">\n\x05Hello\x12\x1b\n\x05offer\x18\x01 \x01(\tB\x0c\xbaH\tr\x07\x10\x01\x18\x80\x80\x80\x02\x12\x18\n\x07process\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x06\n\x04\x44one\"\xf8\x02\n\x0f\x43onnectResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x33\n\x05\x63heck\x18\x02 \x01(\x0b\x32\".isthmus.peer.v1.CheckDraftRequestH\x00\x12\x32\n\x07propose\x18\x03 \x01(\x0b\x32\x1f.isthmus.peer.v1.ProposeRequestH\x00\x12*\n\x03run\x18\x04 \x01(\x0b\x32\x1b.isthmus.peer.v1.RunRequestH\x00\x12&\n\x04stop\x18\x05 \x01(\x0b\x32\x16.isthmus.agent.v1.StopH\x00\x12,\n\x07\x62\x65lieve\x18\x06 \x01(\x0b\x32\x19.isthmus.agent.v1.BelieveH\x00\x12+\n\x07open_to\x18\t \x01(\x0b\x32\x18.isthmus.agent.v1.OpenToH\x00\x12\x32\n\x07\x63onsult\x18\x14 \x01(\x0b\x32\x1f.isthmus.peer.v1.ConsultRequestH\x00\x42\t\n\x07message\"Z\n\x07\x42\x65lieve\x12\x30\n\x06\x63hains\x18\x01 \x03(\x0b\x32\x16.isthmus.peer.v1.ChainB\x08\xbaH\x05\x92\x01\x02\x10 \x12\x1d\n\x0brevocations\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10 \"\x17\n\x06OpenTo\x12\r\n\x05space\x18\x01 \x01(\t\"T\n\x04Stop\x12\x0f\n\x07session\x18\x01 \x01(\t\x12)\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x18.isthmus.peer.v1.Failure\x12\x10\n\x08released\x18\x32 \x01(\x08\"l\n\x0c\x43\x61rryRequest\x12)\n\x04open\x18\x01 \x01(\x0b\x32\x1b.isthmus.peer.v1.TunnelOpen\x12\x31\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x16.isthmus.peer.v1.FrameB\t\xbaH\x06\x92\x01\x03\x10\x80 \"7\n\rCarryResponse\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.isthmus.peer.v1.Frame2\xb0\x01\n\x0c\x41gentService\x12R\n\x07\x43onnect\x12 .isthmus.agent.v1.ConnectRequest\x1a!.isthmus.agent.v1.ConnectResponse(\x01\x30\x01\x12L\n\x05\x43\x61rry\x12\x1e.isthmus.agent.v1.CarryRequest\x1a\x1f.isthmus.agent.v1.CarryResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n gateway/api/agent/v1/agent.proto\x12\x10isthmus.agent.v1\x1a\x1b\x62uf/validate/validate.proto\x1a%gateway/api/client/v1/approvals.proto\x1a$gateway/api/client/v1/policies.proto\x1a%gateway/api/peer/v1/examination.proto\x1a\x1egateway/api/peer/v1/peer.proto\"\xf3\x05\n\x0e\x43onnectRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12(\n\x05hello\x18\x02 \x01(\x0b\x32\x17.isthmus.agent.v1.HelloH\x00\x12\x36\n\x07\x63hecked\x18\x03 \x01(\x0b\x32#.isthmus.peer.v1.CheckDraftResponseH\x00\x12\x34\n\x08proposed\x18\x04 \x01(\x0b\x32 .isthmus.peer.v1.ProposeResponseH\x00\x12+\n\x03ran\x18\x05 \x01(\x0b\x32\x1c.isthmus.peer.v1.RunResponseH\x00\x12&\n\x04\x64one\x18\x06 \x01(\x0b\x32\x16.isthmus.agent.v1.DoneH\x00\x12+\n\x07refused\x18\x07 \x01(\x0b\x32\x18.isthmus.peer.v1.RefusalH\x00\x12;\n\x06opened\x18\t \x01(\x0b\x32).isthmus.peer.v1.ListOpenDatasetsResponseH\x00\x12\x35\n\tconsulted\x18\x14 \x01(\x0b\x32 .isthmus.peer.v1.ConsultResponseH\x00\x12<\n\x0cplans_listed\x18P \x01(\x0b\x32$.isthmus.client.v1.ListPlansResponseH\x00\x12\x38\n\nplan_shown\x18Q \x01(\x0b\x32\".isthmus.client.v1.GetPlanResponseH\x00\x12=\n\x0cplan_decided\x18R \x01(\x0b\x32%.isthmus.client.v1.DecidePlanResponseH\x00\x12<\n\x0cpolicy_shown\x18S \x01(\x0b\x32$.isthmus.client.v1.GetPolicyResponseH\x00\x12\x43\n\x0fpolicy_proposed\x18T \x01(\x0b\x32(.isthmus.client.v1.ProposePolicyResponseH\x00\x42\t\n\x07message\">\n\x05Hello\x12\x1b\n\x05offer\x18\x01 \x01(\tB\x0c\xbaH\tr\x07\x10\x01\x18\x80\x80\x80\x02\x12\x18\n\x07process\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x06\n\x04\x44one\"\xa5\x05\n\x0f\x43onnectResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x33\n\x05\x63heck\x18\x02 \x01(\x0b\x32\".isthmus.peer.v1.CheckDraftRequestH\x00\x12\x32\n\x07propose\x18\x03 \x01(\x0b\x32\x1f.isthmus.peer.v1.ProposeRequestH\x00\x12*\n\x03run\x18\x04 \x01(\x0b\x32\x1b.isthmus.peer.v1.RunRequestH\x00\x12&\n\x04stop\x18\x05 \x01(\x0b\x32\x16.isthmus.agent.v1.StopH\x00\x12,\n\x07\x62\x65lieve\x18\x06 \x01(\x0b\x32\x19.isthmus.agent.v1.BelieveH\x00\x12+\n\x07open_to\x18\t \x01(\x0b\x32\x18.isthmus.agent.v1.OpenToH\x00\x12\x32\n\x07\x63onsult\x18\x14 \x01(\x0b\x32\x1f.isthmus.peer.v1.ConsultRequestH\x00\x12\x39\n\nlist_plans\x18P \x01(\x0b\x32#.isthmus.client.v1.ListPlansRequestH\x00\x12\x35\n\x08get_plan\x18Q \x01(\x0b\x32!.isthmus.client.v1.GetPlanRequestH\x00\x12;\n\x0b\x64\x65\x63ide_plan\x18R \x01(\x0b\x32$.isthmus.client.v1.DecidePlanRequestH\x00\x12\x39\n\nget_policy\x18S \x01(\x0b\x32#.isthmus.client.v1.GetPolicyRequestH\x00\x12\x41\n\x0epropose_policy\x18T \x01(\x0b\x32\'.isthmus.client.v1.ProposePolicyRequestH\x00\x42\t\n\x07message\"Z\n\x07\x42\x65lieve\x12\x30\n\x06\x63hains\x18\x01 \x03(\x0b\x32\x16.isthmus.peer.v1.ChainB\x08\xbaH\x05\x92\x01\x02\x10 \x12\x1d\n\x0brevocations\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10 \"\x17\n\x06OpenTo\x12\r\n\x05space\x18\x01 \x01(\t\"T\n\x04Stop\x12\x0f\n\x07session\x18\x01 \x01(\t\x12)\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x18.isthmus.peer.v1.Failure\x12\x10\n\x08released\x18\x32 \x01(\x08\"l\n\x0c\x43\x61rryRequest\x12)\n\x04open\x18\x01 \x01(\x0b\x32\x1b.isthmus.peer.v1.TunnelOpen\x12\x31\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x16.isthmus.peer.v1.FrameB\t\xbaH\x06\x92\x01\x03\x10\x80 \"7\n\rCarryResponse\x12&\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x16.isthmus.peer.v1.Frame2\xb0\x01\n\x0c\x41gentService\x12R\n\x07\x43onnect\x12 .isthmus.agent.v1.ConnectRequest\x1a!.isthmus.agent.v1.ConnectResponse(\x01\x30\x01\x12L\n\x05\x43\x61rry\x12\x1e.isthmus.agent.v1.CarryRequest\x1a\x1f.isthmus.agent.v1.CarryResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,24 +47,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BELIEVE'].fields_by_name['revocations']._serialized_options = b'\272H\005\222\001\002\020 '
   _globals['_CARRYREQUEST'].fields_by_name['frames']._loaded_options = None
   _globals['_CARRYREQUEST'].fields_by_name['frames']._serialized_options = b'\272H\006\222\001\003\020\200 '
-  _globals['_CONNECTREQUEST']._serialized_start=155
-  _globals['_CONNECTREQUEST']._serialized_end=596
-  _globals['_HELLO']._serialized_start=598
-  _globals['_HELLO']._serialized_end=660
-  _globals['_DONE']._serialized_start=662
-  _globals['_DONE']._serialized_end=668
-  _globals['_CONNECTRESPONSE']._serialized_start=671
-  _globals['_CONNECTRESPONSE']._serialized_end=1047
-  _globals['_BELIEVE']._serialized_start=1049
-  _globals['_BELIEVE']._serialized_end=1139
-  _globals['_OPENTO']._serialized_start=1141
-  _globals['_OPENTO']._serialized_end=1164
-  _globals['_STOP']._serialized_start=1166
-  _globals['_STOP']._serialized_end=1250
-  _globals['_CARRYREQUEST']._serialized_start=1252
-  _globals['_CARRYREQUEST']._serialized_end=1360
-  _globals['_CARRYRESPONSE']._serialized_start=1362
-  _globals['_CARRYRESPONSE']._serialized_end=1417
-  _globals['_AGENTSERVICE']._serialized_start=1420
-  _globals['_AGENTSERVICE']._serialized_end=1596
+  _globals['_CONNECTREQUEST']._serialized_start=232
+  _globals['_CONNECTREQUEST']._serialized_end=987
+  _globals['_HELLO']._serialized_start=989
+  _globals['_HELLO']._serialized_end=1051
+  _globals['_DONE']._serialized_start=1053
+  _globals['_DONE']._serialized_end=1059
+  _globals['_CONNECTRESPONSE']._serialized_start=1062
+  _globals['_CONNECTRESPONSE']._serialized_end=1739
+  _globals['_BELIEVE']._serialized_start=1741
+  _globals['_BELIEVE']._serialized_end=1831
+  _globals['_OPENTO']._serialized_start=1833
+  _globals['_OPENTO']._serialized_end=1856
+  _globals['_STOP']._serialized_start=1858
+  _globals['_STOP']._serialized_end=1942
+  _globals['_CARRYREQUEST']._serialized_start=1944
+  _globals['_CARRYREQUEST']._serialized_end=2052
+  _globals['_CARRYRESPONSE']._serialized_start=2054
+  _globals['_CARRYRESPONSE']._serialized_end=2109
+  _globals['_AGENTSERVICE']._serialized_start=2112
+  _globals['_AGENTSERVICE']._serialized_end=2288
 # @@protoc_insertion_point(module_scope)
