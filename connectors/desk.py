@@ -15,7 +15,7 @@ from typing import Any
 from connectors.budgets import Described, budgets
 from connectors.people import People, standing
 from connectors.rules.decisions import MAX_BYTES, in_force, may_decide_for
-from connectors.stewards import named_in
+from connectors.stewards import named_in, no_steward
 from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
 from gateway.domain.decision import APPROVE, REJECT, SEEN, Delivered, SignedPlan, Stage
@@ -108,8 +108,8 @@ class Desk:
         """Keep what a steward signed about the plan of this digest.
 
         Raises IsthmusError: NOT_FOUND, PERMISSION_DENIED for a key or place that does not decide here (`field` is the
-        claim that is wrong), INVALID_ARGUMENT for a token that is none about this plan now, ILLEGAL_TRANSITION for an
-        approval of what is over, or of what this person has a newer word on.
+        claim that is wrong), INVALID_ARGUMENT for a token that is none about this plan now, or older than this person's
+        newest, ILLEGAL_TRANSITION for an approval of what is over.
         """
         entry = await self.database.inbox.get(digest)
         if entry is None:
@@ -140,24 +140,17 @@ class Desk:
         try:
             kid = parse_compact(token, MAX_BYTES).kid
             if (signer := stewards.get(kid)) is None:
-                raise IsthmusError(
-                    Reason.PERMISSION_DENIED,
-                    "this key is no steward's of this space",
-                    private=kid,
-                    field="iss",
-                    advice="Its public half has to stand in agent.toml, under [[stewards]]",
-                )
+                raise no_steward(kid)
             claims = read_decision(token, kid, (signer.key,), audience(plan.digest), now, signature_holds).claims
         except TokenProblem as problem:
             raise _no_decision(problem) from None
+        if claims.get("space") != self.entity:  # of the same person at another space it says nothing
+            raise _stale("it was signed for another space")
         seat = stewards.get(claims["sub"])
         if seat is None or not may_decide_for(signer, seat, now):
             text = "this key does not decide in the place of another now"
             advice = "agent.toml names delegates, and until when"
             raise IsthmusError(Reason.PERMISSION_DENIED, text, field="sub", advice=advice)
-        if claims.get("space") != self.entity:
-            text = "the decision is of another space's people"
-            raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="decision", advice=f"Sign it for {self.entity}")
         if claims["decision"] == SEEN:
             return claims
         if claims["decision"] not in PAST:

@@ -21,7 +21,7 @@ from pathlib import Path
 from connectors.config import PolicyConfig
 from connectors.holdings import Holding, under
 from connectors.rules.decisions import Steward
-from connectors.stewards import check_holding
+from connectors.stewards import check_holding, no_steward
 from gateway.config import broken, load
 from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
@@ -118,13 +118,7 @@ class PolicyDesk:
         try:
             kid = parse_compact(token, MAX_BYTES).kid
             if kid not in keys:
-                raise IsthmusError(
-                    Reason.PERMISSION_DENIED,
-                    "this key is no steward's of this space",
-                    private=kid,
-                    field="iss",
-                    advice="Its public half has to stand in agent.toml, under [[stewards]]",
-                )
+                raise no_steward(kid)
             claims = read_proposal(token, kid, (keys[kid],), dataset, self.clock.now(), signature_holds).claims
         except TokenProblem as problem:
             said = {

@@ -15,7 +15,7 @@ from connectors.rules.decisions import Rule, Steward
 from gateway.config import broken
 from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset, Terms
-from gateway.domain.errors import IsthmusError
+from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules.jose import TokenProblem
 from gateway.rules.jwks import parse_jwk, verifies_signatures
 from gateway.rules.plans import need_of
@@ -76,6 +76,17 @@ def named_in(contract: Contract, entity: str) -> list[str]:
     """The datasets of this space that the contract uses."""
     provider = contract.provider_of(entity)
     return [] if provider is None else [item.dataset for item in provider.inputs]
+
+
+def no_steward(kid: str) -> IsthmusError:
+    """What whoever signs with a key that the configuration does not name is told."""
+    return IsthmusError(
+        Reason.PERMISSION_DENIED,
+        "this key is no steward's of this space",
+        private=kid,
+        field="iss",
+        advice="Its public half has to stand in agent.toml, under [[stewards]]",
+    )
 
 
 def _refused(dataset: Dataset, text: str, advice: str) -> IsthmusError:

@@ -50,11 +50,6 @@ class Place:
 
 
 class Source(Protocol):
-    @property
-    def space(self) -> str:
-        """Whose people decide, as this machine's own files say."""
-        ...
-
     async def list(self, everything: bool) -> Sequence[Waiting]: ...
 
     async def show(self, plan: str) -> Shown: ...
@@ -64,9 +59,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """`names` are the stewards' by thumbprint, where they are known: a gateway says none."""
+    """Of the space of this entity ID. `names` are the stewards' by thumbprint, where they are known: a gateway says
+    none."""
 
     source: Source
+    space: str
     names: Mapping[str, str]
     is_local: bool
 
@@ -120,13 +117,13 @@ async def _reached(place: Place) -> AsyncIterator[Inbox]:
         if place.agent is None:
             assert place.profile is not None
             async with AsyncClient(Profile.load(place.profile)) as client:
-                yield Inbox(client.approvals, {}, is_local=False)
+                yield Inbox(client.approvals, client.approvals.space, {}, is_local=False)
         else:
             # An agent's machine has what this needs; a steward's own need not.
             from gateway.cli.approving_beside import beside
 
             async with beside(place.agent) as (source, names):
-                yield Inbox(source, names, is_local=True)
+                yield Inbox(source, source.desk.entity, names, is_local=True)
     except IsthmusError as problem:
         problem.field = OPTIONS.get(problem.field, problem.field)
         raise
@@ -176,7 +173,7 @@ async def _hand_in(inbox: Inbox, found: Shown, signer: SigningKey, said: str, re
         reason,
         now,
         SystemIds().fresh(),
-        space=inbox.source.space,
+        space=inbox.space,
         seat=seat or signer.kid,
         expires=until,
     )

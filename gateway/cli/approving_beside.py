@@ -29,10 +29,6 @@ PAGE = 200
 class Beside:
     desk: Desk
 
-    @property
-    def space(self) -> str:
-        return self.desk.entity
-
     async def list(self, everything: bool) -> Sequence[Waiting]:
         found: list[Waiting] = []
         after = ""

@@ -21,6 +21,7 @@ from gateway.edges import certificates, keys, ringfiles
 from gateway.edges.certificates import Role
 
 CLIENT = "analyst"
+STEWARD = "steward"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]{2,45}\]):(?P<port>[1-9][0-9]{0,4})")
 _LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|localhost|\[::1\]")
 
@@ -57,7 +58,7 @@ class Wanted:
 
 def lay_out(folder: Path, wanted: Wanted, now: int) -> list[Path]:
     """Write everything below `folder`, which must be missing or empty; the files, in order."""
-    empty_folder(folder, "keys", "tls", "client", "agent", "agent/datasets", "agent/data")
+    empty_folder(folder, "keys", "tls", "client", "steward", "agent", "agent/datasets", "agent/data")
     _keys(folder, now)
     _certificates(folder, wanted, now)
     values = {
@@ -70,6 +71,7 @@ def lay_out(folder: Path, wanted: Wanted, now: int) -> list[Path]:
         "host": host_of(wanted.entity),
         "own_gateway": f"127.0.0.1:{wanted.port}",
         "client": CLIENT,
+        "steward": STEWARD,
         "today": now,
     }
     for name, text in init_texts.FILES.items():
@@ -141,10 +143,11 @@ def _certificates(folder: Path, wanted: Wanted, now: int) -> None:
     ringfiles.begin_certificate(folder / "tls", "to-peers", to_peers, now)
     ringfiles.begin_certificate(folder / "agent", "agent", agent, now)
     # A client's folder can be moved away by itself.
-    client = certificates.client_certificate(authority, wanted.entity, Role.CLIENT, now, client_id=CLIENT)
-    (folder / "client" / "ca.pem").write_bytes(authority.certificate_pem)
-    (folder / "client" / f"{CLIENT}.pem").write_bytes(client.certificate_pem)
-    keys.write_secret(folder / "client" / f"{CLIENT}.key.pem", client.key_pem)
+    for home, name in (("client", CLIENT), ("steward", STEWARD)):
+        client = certificates.client_certificate(authority, wanted.entity, Role.CLIENT, now, client_id=name)
+        (folder / home / "ca.pem").write_bytes(authority.certificate_pem)
+        (folder / home / f"{name}.pem").write_bytes(client.certificate_pem)
+        keys.write_secret(folder / home / f"{name}.key.pem", client.key_pem)
 
 
 def filled(text: str, values: Mapping[str, object]) -> str:

@@ -57,6 +57,11 @@ purposes = ["*"]
 # As what it asks, which contracts say: docs/configuration.md has the list.
 roles = []
 
+# With it stewards decide, and change policies, from their own machines: docs/approvals.md. It asks nothing.
+[[clients]]
+id = $steward
+scopes = ["steward"]
+
 # The gateway starts this agent as its child. Leave the table out where the agent runs by itself, as another
 # user or on another machine, which keeps shares and approvals out of reach of a broken-in gateway.
 [agent]
@@ -232,6 +237,7 @@ ca = "ca.pem"
 certificate = "analyst.pem"
 key = "analyst.key.pem"
 """
+STEWARD_PROFILE = PROFILE.replace("analyst.", "steward.")
 
 FILES = {
     "gateway.toml": GATEWAY,
@@ -240,4 +246,5 @@ FILES = {
     "agent/datasets/example.policy.toml": POLICY,
     "agent/data/example.csv": DATA,
     "client/profile.toml": PROFILE,
+    "steward/profile.toml": STEWARD_PROFILE,
 }

@@ -38,7 +38,8 @@ class Approvals:
     """Needs the scope `steward`."""
 
     def __init__(self, call: Call, clock: Clock, space: str) -> None:
-        """`space` is whose people decide, by the client's own profile: what is signed counts there alone."""
+        """`space` is the entity ID of the own space, as the profile knows it: what is signed says something of that
+        space alone, so a gateway is not asked for it."""
         self._call, self._clock, self.space = call, clock, space
 
     async def list(self, everything: bool = False) -> tuple[Waiting, ...]:

@@ -34,6 +34,8 @@ METHOD = "/isthmus.peer.v1.PeerService/Propose"
 RQH = request_hash(b"request")
 SPECIAL = {
     "isthmus-decision+jwt": {"decision": "approve"},
+    "isthmus-plan+jwt": {"contract": {"session": "1"}},
+    "isthmus-policy+jwt": {"policy": "version = 2", "version": 2},
     "isthmus-rotation+jwt": {"use": "contracts"},
     "isthmus-revocation+jwt": {"seq": 7, "revoked": {"kids": ["A" * 43], "jtis": [], "entities": [], "contracts": []}},
     "isthmus-offer+jwt": {"offer": {"datasets": []}},

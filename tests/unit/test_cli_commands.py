@@ -181,8 +181,10 @@ def test_what_init_writes_loads_as_it_stands(space: Path) -> None:
     for path in agent.datasets:
         config.load(DatasetConfig, path)
     assert set(open_holdings(CARE, agent.datasets)) == {"spaces/care.example/datasets/example"}
-    profile = Profile.load(space / "client" / "profile.toml")
-    assert profile.certificate.is_file() and profile.key.is_file() and profile.ca.is_file()
+    for folder in ("client", "steward"):
+        profile = Profile.load(space / folder / "profile.toml")
+        assert profile.certificate.is_file() and profile.key.is_file() and profile.ca.is_file()
+    assert {client.id: client.scopes for client in gateway.clients}["steward"] == ("steward",)
 
 
 def test_secrets_are_their_owners_alone(space: Path) -> None:

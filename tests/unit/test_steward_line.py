@@ -23,7 +23,7 @@ from gateway.ports import Clock
 from gateway.rules.dates import day_of
 from gateway.rules.profiles import DAY
 from tests.unit.test_agent_people import Desk, desk
-from tests.unit.test_agent_revocation import NOW, world
+from tests.unit.test_agent_revocation import HOME, NOW, POLICE, world
 
 __all__ = ["desk", "world"]
 
@@ -50,11 +50,7 @@ class Gateway:
 
     @property
     def inbox(self) -> Approvals:
-        return Approvals(self, cast(Clock, self.desk.world.clock), self.space)
-
-    @property
-    def space(self) -> str:
-        return self.desk.world.agent.own.entity
+        return Approvals(self, cast(Clock, self.desk.world.clock), POLICE)
 
 
 def key(desk: Desk, name: str = "anna") -> SigningKey:
@@ -98,8 +94,7 @@ async def test_what_is_not_signed_by_a_steward_about_this_plan_now_is_refused_an
     await desk.consult(plan)
 
     def signed(by: SigningKey, said: str = APPROVE, about: Any = plan, at: int = NOW, **more: Any) -> str:
-        more = {"space": Gateway(desk).space, **more}
-        return steward_keys.decision(about, by, said, "", at, "j", **more)
+        return steward_keys.decision(about, by, said, "", at, "j", **{"space": POLICE, **more})
 
     stranger = new_signing_key()
     anna, ben = key(desk), key(desk, "ben")
@@ -110,9 +105,10 @@ async def test_what_is_not_signed_by_a_steward_about_this_plan_now_is_refused_an
         (signed(anna, about=other), bad),
         (signed(anna, at=NOW - 7200, expires=NOW - 3600), bad),
         (signed(anna, at=NOW + 60), bad),
+        (signed(anna, space=HOME), bad),
+        (signed(anna, said=SEEN, space=HOME), bad),
         (signed(anna, expires=NOW + 60 * DAY), bad),
         (signed(anna, seat=ben.kid), (Reason.PERMISSION_DENIED, "sub")),
-        (signed(anna, space="https://elsewhere.example"), bad),
         (signed(anna, said="perhaps"), bad),
         (tampered, bad),
         (plan.token, (Reason.PERMISSION_DENIED, "iss")),
@@ -121,14 +117,14 @@ async def test_what_is_not_signed_by_a_steward_about_this_plan_now_is_refused_an
         assert await refused(inbox.hand_in(plan.digest, token)) == expected
     assert await refused(inbox.hand_in(other.digest, signed(anna))) == (Reason.NOT_FOUND, "plan")
     assert (await desk.consult(plan)).have == 0
-    assert (await kinds(desk)).count("decision.refused") == 12
+    assert (await kinds(desk)).count("decision.refused") == 13
     assert await desk.world.agent.database.inbox.decided(plan.digest) == ((), ())
 
 
 async def test_an_older_word_that_was_kept_back_does_not_come_after_a_newer_one(desk: Desk) -> None:
     plan, inbox = desk.plan(), Gateway(desk).inbox
     await desk.consult(plan)
-    old = steward_keys.decision(plan, key(desk), APPROVE, "", NOW, "old", space=inbox.space)
+    old = steward_keys.decision(plan, key(desk), APPROVE, "", NOW, "old", space=POLICE)
     desk.world.clock.at += 10
     shown = await inbox.show(plan.digest)
     assert (await inbox.decide(shown, key(desk), REJECT, "no")).state is Standing.REJECTED
@@ -141,7 +137,7 @@ async def test_nobody_is_said_to_have_seen_a_plan_who_has_not(desk: Desk) -> Non
     plan, inbox = desk.plan(), Gateway(desk).inbox
     await desk.consult(plan)
     await inbox.list()
-    seen = steward_keys.decision(plan, key(desk), SEEN, "", NOW, "s", space=inbox.space, expires=NOW + 300)
+    seen = steward_keys.decision(plan, key(desk), SEEN, "", NOW, "s", space=POLICE, expires=NOW + 300)
     await desk.consult(plan, withdrawn=True)
     desk.world.clock.at += 100
     await desk.consult(desk.plan(desk.body("2")))
