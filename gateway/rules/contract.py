@@ -16,7 +16,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
 from gateway.rules import policy, privacy, queries, roles, seats
-from gateway.rules.jose import TokenProblem, parse_compact
+from gateway.rules.jose import MAX_INTEGER, TokenProblem, parse_compact
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, PROGRAM_OF, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
 from gateway.rules.sharing import P
@@ -115,6 +115,8 @@ def _check_wishes(read: Contract) -> None:
     wished, limits = read.query.limits, read.limits
     if limits.minimum_cell < 0 or (wished.minimum_cell is not None and limits.minimum_cell < wished.minimum_cell):
         raise invalid("the limits are looser than the query wished", field="limits.minimum_cell")
+    if limits.minimum_cell > MAX_INTEGER:  # a draft is no token, whose numbers are bounded where it is read
+        raise invalid("the limits are no number that canonical JSON holds", field="limits.minimum_cell")
     suppresses = limits.minimum_cell > 1
     if limits.zero_is_small > suppresses or (wished.zero_is_small and suppresses) > limits.zero_is_small:
         raise invalid("the limits count zero otherwise than the query wished", field="limits.zero_is_small")

@@ -282,7 +282,13 @@ def test_a_neutral_seat_takes_code_lists_as_they_stand_and_nothing_that_is_none(
 
 
 def test_a_dry_run_refuses_what_no_session_could_be() -> None:
-    for altered in (replace(PLANNED, m=10**9), with_input(0, row_bound=10**12), with_program(parameters="null")):
+    endless = replace(PLANNED, limits=replace(PLANNED.limits, minimum_cell=2**60))
+    for altered in (
+        replace(PLANNED, m=10**9),
+        with_input(0, row_bound=10**12),
+        with_program(parameters="null"),
+        endless,
+    ):
         with pytest.raises(IsthmusError):
             check_draft(altered, own(NEUTRAL), examples.operators(), NOW)
 
