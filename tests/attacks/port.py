@@ -15,7 +15,14 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from gateway.api.agent.v1 import agent_pb2
-from gateway.api.client.v1 import catalogue_pb2, computations_pb2, diagnostics_pb2, tokens_pb2
+from gateway.api.client.v1 import (
+    approvals_pb2,
+    catalogue_pb2,
+    computations_pb2,
+    diagnostics_pb2,
+    policies_pb2,
+    tokens_pb2,
+)
 from gateway.api.peer.v1 import examination_pb2, peer_pb2
 from gateway.domain.caller import CallerKind
 from gateway.domain.errors import IsthmusError
@@ -37,11 +44,13 @@ METHODS: dict[str, MethodDescriptor] = {
     f"/{service.full_name}/{method.name}": method
     for file in (
         agent_pb2,
+        approvals_pb2,
         catalogue_pb2,
         computations_pb2,
         diagnostics_pb2,
         examination_pb2,
         peer_pb2,
+        policies_pb2,
         tokens_pb2,
     )
     for service in file.DESCRIPTOR.services_by_name.values()

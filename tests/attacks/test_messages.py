@@ -13,9 +13,11 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
 from gateway.api.agent.v1 import agent_pb2 as agent
+from gateway.api.client.v1 import approvals_pb2 as approvals
 from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
 from gateway.api.client.v1 import diagnostics_pb2 as diagnostics
+from gateway.api.client.v1 import policies_pb2 as policies
 from gateway.api.client.v1 import tokens_pb2 as tok
 from gateway.api.peer.v1 import examination_pb2 as examination
 from gateway.api.peer.v1 import peer_pb2 as peer
@@ -28,6 +30,7 @@ from tests.attacks.port import CLIENT, INVALID, LIST, METHODS, OK, PEER, ROWS, S
 EXAMINATION = "/isthmus.peer.v1.ExaminationService/"
 DIAGNOSE = CLIENT + "DiagnosticsService/DiagnosePeer"
 CATALOGUE, COMPUTATION = CLIENT + "CatalogueService/", CLIENT + "ComputationService/"
+APPROVAL, POLICY = CLIENT + "ApprovalService/", CLIENT + "PolicyService/"
 AGENT, EXCHANGE = "/isthmus.agent.v1.AgentService/", CLIENT + "TokenService/ExchangeToken"
 # What would tell a stranger about the inside.
 INSIDE = ("sqlite", "SELECT", "INSERT", "Traceback", "Error(", ".py", "/tmp", "0x", "grpc.", "database is locked")
@@ -43,7 +46,7 @@ def ask(port: Port, rpc: str, sent: bytes | Message, timeout: float | None = 15.
         case CallerKind.AGENT:
             return port.call(rpc, message, port.agent("care"), (), timeout)
         case _:
-            client = "operator" if access.TABLE[rpc].scope == access.OPERATE else "analyst"
+            client = "analyst" if access.TABLE[rpc].scope in ("", "catalogue", "compute") else "operator"
             return port.as_client(rpc, message, client, timeout)
 
 
@@ -57,10 +60,15 @@ def refused_for(answer: Answer, field: str) -> None:
 
 def tagged(number: int, content: bytes) -> bytes:
     """A field of a message as it lies on the wire, length first."""
-    length, rest = b"", len(content)
-    while rest > 127:
-        length, rest = length + bytes([rest & 127 | 128]), rest >> 7
-    return bytes([number << 3 | 2]) + length + bytes([rest]) + content
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(number: int) -> bytes:
+    """Seven bits to a byte, lowest first; all but the last say that more follow."""
+    low = b""
+    while number > 127:
+        low, number = low + bytes([number & 127 | 128]), number >> 7
+    return low + bytes([number])
 
 
 def strings(method: MethodDescriptor) -> Iterator[bytes]:
@@ -144,6 +152,9 @@ OUT_OF_RANGE: list[tuple[str, Message, str]] = [
     (PEER + "Propose", peer.ProposeRequest(contract=LONG), "contract"),
     (PEER + "Propose", peer.ProposeRequest(contract="x", chains=[{"statements": ["x"] * 9}]), "chains.statements"),
     (PEER + "Propose", peer.ProposeRequest(contract="x", chains=[{"statements": ["x"] * 2}] * 33), "chains"),
+    (PEER + "Consult", peer.ConsultRequest(), "plan"),
+    (PEER + "Consult", peer.ConsultRequest(plan=LONG), "plan"),
+    (PEER + "Consult", peer.ConsultRequest(plan="x", chains=[{"statements": ["x"] * 2}] * 33), "chains"),
     (PEER + "Run", peer.RunRequest(contract="x", approvals=["x"] * 33), "approvals"),
     (PEER + "Run", peer.RunRequest(contract="x", chains=[{}]), "chains.statements"),
     (PEER + "Conclude", peer.ConcludeRequest(contract_digest=DIGEST, state="FAILED"), "session"),
@@ -157,6 +168,14 @@ OUT_OF_RANGE: list[tuple[str, Message, str]] = [
     (EXAMINATION + "Probe", examination.ProbeRequest(answer_bytes=-1), "answer_bytes"),
     (EXAMINATION + "Probe", examination.ProbeRequest(answer_bytes=2**31 - 1), "answer_bytes"),
     (DIAGNOSE, diagnostics.DiagnosePeerRequest(peer="x" * 256), "peer"),
+    (APPROVAL + "ListPlans", approvals.ListPlansRequest(page_size=201), "page_size"),
+    (APPROVAL + "ListPlans", approvals.ListPlansRequest(page_token="../x"), "page_token"),
+    (APPROVAL + "GetPlan", approvals.GetPlanRequest(plan="x' OR 1=1"), "plan"),
+    (APPROVAL + "DecidePlan", approvals.DecidePlanRequest(plan="0" * 63, decision="x"), "plan"),
+    (APPROVAL + "DecidePlan", approvals.DecidePlanRequest(plan=DIGEST, decision="x" * 65537), "decision"),
+    (POLICY + "GetPolicy", policies.GetPolicyRequest(dataset="x" * 401), "dataset"),
+    (POLICY + "ProposePolicy", policies.ProposePolicyRequest(dataset="x"), "proposal"),
+    (POLICY + "ProposePolicy", policies.ProposePolicyRequest(dataset="x", proposal="x" * 262145), "proposal"),
     (AGENT + "Connect", agent.ConnectRequest(hello={"offer": ""}), "hello.offer"),
     (AGENT + "Carry", agent.CarryRequest(open={"session": ""}), "open.session"),
 ]

@@ -67,8 +67,10 @@ def test_the_bounds_themselves_are_allowed(tmp_path: Path) -> None:
         assert [(rule.kept, rule.days) for rule in rules] == [
             (Kept.RESULTS, days), (Kept.COMPUTATIONS, days), (Kept.SIGN_INS, days),
         ]  # fmt: skip
-        agent = load(AgentConfig, with_retention(tmp_path, "agent.toml", f"contracts_days = {days}"))
-        assert agent.retention.rules == (Rule(Kept.CONTRACTS, days),)
+        plans = max(days, LEAST_DAYS[Kept.PLANS])
+        lines = f"contracts_days = {days}\nplans_days = {plans}"
+        agent = load(AgentConfig, with_retention(tmp_path, "agent.toml", lines))
+        assert agent.retention.rules == (Rule(Kept.CONTRACTS, days), Rule(Kept.PLANS, plans))
 
 
 def test_a_contract_is_kept_for_longer_than_it_can_be_proposed_or_run() -> None:
