@@ -24,6 +24,7 @@ from connectors.engine import programs
 from connectors.engine.cost import Shape
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding, read_rows
+from connectors.in_hand import InHand
 from connectors.keeping import Keeper
 from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers, in_uniform_time
@@ -36,7 +37,7 @@ from connectors.rules.approval import OwnPart, check_draft, check_plan, check_pr
 from connectors.rules.decisions import Rule, Steward
 from connectors.session import Session, SessionKeys
 from connectors.stewards import rule_of
-from gateway.domain.approval import ApprovalBody, Approved, SeatKey, SignedApproval, SignedContract
+from gateway.domain.approval import ApprovalBody, Approved, SeatKey, SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
 from gateway.domain.decision import Consulted, Stage
@@ -61,7 +62,6 @@ from gateway.rules.jose import Problem, TokenProblem
 from gateway.rules.records import from_bytes
 from gateway.rules.roster import Roster, roster
 
-MAX_WAITING_OF_ONE = 128
 log = structlog.get_logger()
 
 
@@ -86,13 +86,11 @@ class Agent:
     people: People = field(init=False)
     desk: Desk = field(init=False)
     policies: PolicyDesk = field(init=False)
-    # Session keys of approvals that have not run yet, by contract digest, with who initiated.
-    _waiting: dict[str, tuple[SignedContract, SessionKeys]] = field(default_factory=dict)
-    # What runs, and the approvals that it runs under, by session.
-    _sessions: dict[str, tuple[Session | Redelivery, Sequence[SignedApproval]]] = field(default_factory=dict)
+    in_hand: InHand = field(init=False)
     _proposing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
+        self.in_hand = InHand(self.ledgers.let_go)
         self.people = People(self.own.entity, self._rule_of, self.stewards, self.database.inbox, self.clock)
         self.desk = Desk(
             self.own.entity, self.database, self.people, lambda: held_now(self.holdings), self._believed, self.clock
@@ -241,8 +239,8 @@ class Agent:
                     space=self.own.entity,
                     advice="Ask again: a new contract is made",
                 )
-            waiting = self._waiting.pop(contract.digest, None)
-            if waiting is None:
+            private = self.in_hand.take(contract.digest)
+            if private is None:
                 raise IsthmusError(
                     Reason.CONTRACT_CONSUMED,
                     "the agent was started again since it approved, and its session keys are gone",
@@ -258,14 +256,14 @@ class Agent:
         session: Session | Redelivery
         if origin := redelivery.origin(contract, signed):
             await self._note("redelivery.started", contract, f"contract consumed; shares kept of contract {origin}")
-            session = self._redelivery(contract, keys, waiting[1], origin)
+            session = self._redelivery(contract, keys, private, origin)
         else:
             await self._note("session.started", contract, "contract consumed")
             session = Session(
                 entity=self.own.entity,
                 contract=contract,
                 roster=keys,
-                keys=waiting[1],
+                keys=private,
                 pool=self.pool,
                 read_rows=lambda: read_rows(contract.body, self.own.entity, self.holdings),
                 spend=lambda: self._spend(contract),
@@ -273,7 +271,7 @@ class Agent:
                 storage_key=self.keeper.storage_key,
                 noise_seed=noise_seed(contract.body, self.own.entity, self.holdings),
             )
-        self._sessions[contract.body.session] = (session, signed)
+        self.in_hand.begin(session, signed)
         # Something may have been revoked, or a policy changed, before anybody could find this session.
         self.look_again()
         self.look_at_policies()
@@ -295,14 +293,11 @@ class Agent:
                         own = Belief(self.own.entity, signed_head(event.receipt).size, event.receipt)
                         await self.database.beliefs.keep(OWN_RECEIPT, own)
         finally:
-            self._sessions.pop(contract.body.session, None)
+            self.in_hand.done(contract)
 
     def stop(self, session: str, failure: Failure) -> None:
         """The initiator, or the gateway, says that the session has ended, or that it will not begin."""
-        if (running := self._sessions.get(session)) is not None:
-            running[0].stop(failure)
-        for digest in [digest for digest, (asked, _) in self._waiting.items() if asked.body.session == session]:
-            self._forget(digest)
+        self.in_hand.stop(session, failure)
 
     async def ended(self, session: str, failure: Failure | None) -> None:
         """How a session ended that may be done here: with a failure, or well, its result released."""
@@ -335,12 +330,9 @@ class Agent:
 
     def look_again(self) -> None:
         """Hold what runs and waits against what is revoked now; it ends here even if the gateway does nothing."""
-        for session, signed in list(self._sessions.values()):
-            if (problem := self.revocations.revoked(session.contract, signed)) is not None:
-                session.stop(Failure(problem.reason.value, problem.space, "session", problem.public, problem.advice))
-        for digest, (contract, _) in list(self._waiting.items()):
-            if self.revocations.revoked(contract, ()) is not None:
-                self._forget(digest)
+        for contract, signed in self.in_hand.contracts():
+            if (problem := self.revocations.revoked(contract, signed)) is not None:
+                self.in_hand.end(contract, problem)
 
     async def change_policy(self, holding: Holding) -> None:
         """From now on the dataset is under this policy. It is in force before it is written down: it may be a
@@ -372,21 +364,15 @@ class Agent:
 
     def look_at_policies(self) -> None:
         """Hold what runs and waits against the policies in force; what they allow no more ends here."""
-        for session, _ in list(self._sessions.values()):
-            if (problem := self._objection(session.contract)) is not None:
-                session.stop(Failure(problem.reason.value, problem.space, "session", problem.public, problem.advice))
-        for digest, (contract, _) in list(self._waiting.items()):
-            if self._objection(contract) is not None:
-                self._forget(digest)
+        for contract, _ in self.in_hand.contracts():
+            if (problem := self._objection(contract)) is not None:
+                self.in_hand.end(contract, problem)
 
     async def look_at_decisions(self) -> None:
         """Hold what runs and waits against what people have decided now; what they took back ends here."""
-        for session, _ in list(self._sessions.values()):
-            if (problem := await self._taken_back(session.contract)) is not None:
-                session.stop(Failure(problem.reason.value, problem.space, "session", problem.public, problem.advice))
-        for digest, (contract, _) in list(self._waiting.items()):
-            if await self._taken_back(contract) is not None and digest in self._waiting:
-                self._forget(digest)
+        for contract, _ in self.in_hand.contracts():
+            if (problem := await self._taken_back(contract)) is not None:
+                self.in_hand.end(contract, problem)
 
     async def _might_be_run(self, draft: Contract) -> bool:
         """Whether nothing but rows and keys stands between this draft and an answer: whoever may not have that is not
@@ -447,7 +433,7 @@ class Agent:
         return {entity.entity_id: operator_of(entity) for entity in self.trust.entities()}
 
     async def _approve(self, contract: SignedContract, decisions: tuple[str, ...]) -> Approval:
-        self._make_room(contract.body.initiator)
+        self.in_hand.make_room(contract.body.initiator)
         seats = {seat.pid: sealing.fresh_key() for seat in contract.body.seats_of(self.own.entity)}
         provides = contract.body.provider_of(self.own.entity) is not None
         provider = sealing.fresh_key() if provides else (b"", b"")
@@ -462,21 +448,10 @@ class Agent:
         now = self.clock.now()
         fact = Fact(now, "contract.approved", self.own.entity, contract.digest, f"session {contract.body.session}")
         private = SessionKeys({pid: pair[0] for pid, pair in seats.items()}, provider[0])
-        self._waiting[contract.digest] = (contract, private)
+        self.in_hand.wait(contract, private)
         asked = question(contract.body)
         approved = Approved(contract.digest, token, contract.token, asked, contract.body.initiator, now)
         return Approval(await self.database.approvals.keep(approved, [fact]))
-
-    def _make_room(self, initiator: str) -> None:
-        """An initiator that proposes and does not run loses its own oldest keys, and nobody else's."""
-        own = [digest for digest, (asked, _) in self._waiting.items() if asked.body.initiator == initiator]
-        if len(own) >= MAX_WAITING_OF_ONE:
-            self._forget(own[0])
-
-    def _forget(self, digest: str) -> None:
-        """What was approved with these keys will not be run."""
-        del self._waiting[digest]
-        self.ledgers.let_go(digest)
 
     def _redelivery(self, contract: SignedContract, keys: Roster, private: SessionKeys, origin: str) -> Redelivery:
         async def spend() -> None:

@@ -141,14 +141,14 @@ async def test_an_approval_that_was_taken_back_stops_what_waits_and_what_runs(de
     assert isinstance(await desk.world.agent.propose(token, []), Approval)
     signed = await desk.world.agent.reader.contract(token)
     running = Running(signed)
-    desk.world.agent._sessions["a session"] = (cast(Session, running), ())
+    desk.world.agent.in_hand.running[signed.body.session] = (cast(Session, running), ())
     await desk.world.agent.look_at_decisions()
-    assert running.stopped is None and desk.world.agent._waiting
+    assert running.stopped is None and desk.world.agent.in_hand.waiting
     desk.world.clock.at += 1
     await desk.decide("anna", REJECT, jti="2")
     await desk.world.agent.look_at_decisions()
     assert running.stopped is not None and running.stopped.reason == Reason.NOT_APPROVED
-    assert not desk.world.agent._waiting
+    assert not desk.world.agent.in_hand.waiting
     with pytest.raises(IsthmusError) as caught:
         await desk.world.agent._spend(signed)
     assert caught.value.reason is Reason.NOT_APPROVED

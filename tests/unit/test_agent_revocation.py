@@ -211,5 +211,5 @@ async def test_an_approval_that_waits_is_dropped_when_its_contract_is_revoked(wo
     contract = await world.agent.reader.contract(token)
     said: dict[str, Any] = {"claims": {"seq": NOW + 1}, "contracts": [contract.digest]}
     await world.agent.hear([], [revocation_list(EntityId(CARE), world.signers[CARE], NOW, **said)])
-    assert world.agent._waiting == {}
+    assert world.agent.in_hand.waiting == {}
     assert refused(await world.propose(token)) == (Reason.REVOKED, CARE)

@@ -167,7 +167,7 @@ async def test_a_policy_holds_for_the_edition_before_too(space: Publishing) -> N
     assert reason(await space.propose(agreed)) == ""
     await space.publish(people(range(80)), "2026-05")
     await space.write(("version = 1", "version = 2\nspaces = []"))
-    assert space.agent._waiting == {} and space.offered == "2026-05"
+    assert space.agent.in_hand.waiting == {} and space.offered == "2026-05"
     with pytest.raises(IsthmusError) as caught:
         await space.run(agreed)
     assert caught.value.reason is Reason.POLICY_REFUSED

@@ -197,9 +197,9 @@ async def test_a_change_that_still_allows_a_session_lets_it_run(watched: Watched
 
 async def test_an_approval_that_waits_is_dropped_when_its_policy_is_withdrawn(watched: Watched) -> None:
     token = watched.contract()
-    assert isinstance(await watched.propose(token), Approval) and len(watched.agent._waiting) == 1
+    assert isinstance(await watched.propose(token), Approval) and len(watched.agent.in_hand.waiting) == 1
     await watched.write(("version = 1", "version = 2\nspaces = []"))
-    assert watched.agent._waiting == {}
+    assert watched.agent.in_hand.waiting == {}
 
 
 async def test_a_session_ends_on_the_day_on_which_its_policy_expires(watched: Watched) -> None:
