@@ -86,7 +86,7 @@ async def ended_by(
     space that this cuts off may hear nothing but that its lines are gone, and then says that it cannot know whose doing
     that is.
     """
-    (party,) = shell.sandbox.process_ids()["party"]["neutral"]
+    party = shell.warm_party("neutral")
     async with in_mid_session(shell) as (_, created, ends), held_back(party):
         began = time.monotonic()
         revoke(shell, revoker, kind, id or created.contract_digest)

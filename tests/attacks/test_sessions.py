@@ -95,16 +95,18 @@ def test_20_a_space_that_takes_no_part_has_no_tunnel_and_no_say(port: Port) -> N
     assert len(facts(port, start, "call.refused")) == 1
 
     digest = payload_digest(parse_compact(token, 512 * 1024).payload)
-    end = peer.ConcludeRequest(session=contract.session, contract_digest=digest, state="CANCELLED")
+    failure = peer.Failure(reason="CANCELLED", culprit="https://police.example")
+    end = peer.ConcludeRequest(
+        session=contract.session, contract_digest=digest, state="CANCELLED", failure=failure
+    )  # fmt: skip
     for space in ("registry", "neutral"):
         start = len(port.shell.facts())
         unknown = port.as_peer(space, "Conclude", end)
         assert unknown.code is grpc.StatusCode.NOT_FOUND
         assert len(facts(port, start, "call.refused")) == 1
-    nowhere = peer.ConcludeRequest(session="0" * 32, contract_digest=digest, state="CANCELLED")
+    nowhere = peer.ConcludeRequest(session="0" * 32, contract_digest=digest, state="CANCELLED", failure=failure)
     assert port.as_peer("registry", "Conclude", nowhere).text == unknown.text
     # Its initiator ends it.
-    end.failure.reason, end.failure.culprit = "CANCELLED", "https://police.example"
     assert port.as_peer("police", "Conclude", end).code is OK
 
 

@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,14 @@ class Shell:
     @property
     def sandbox(self) -> Sandbox:
         return attached(self.folder, json.loads((self.folder / "sandbox.json").read_text())["supervisor"])
+
+    def warm_party(self, space: str, within: float = WITHIN) -> int:
+        """The process of the one party that waits for its job there, once it does."""
+        end = time.monotonic() + within
+        while len(found := self.sandbox.process_ids()["party"].get(space, [])) != 1:
+            assert time.monotonic() < end, found
+            time.sleep(0.1)
+        return found[0]
 
     def profile(self, space: str = "care", client: str = "analyst") -> Profile:
         return Profile.load(self.sandbox.profile(space, client))

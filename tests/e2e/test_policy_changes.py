@@ -57,7 +57,7 @@ def test_a_new_policy_is_offered_and_a_broken_one_is_not_without_a_restart(shell
 
 
 async def test_a_running_session_ends_everywhere_when_one_policy_is_withdrawn(shell: Shell) -> None:
-    (party,) = shell.sandbox.process_ids()["party"]["neutral"]
+    party = shell.warm_party("neutral")
     async with in_mid_session(shell) as (_, _, ends), held_back(party):
         began = time.monotonic()
         with under(shell, "police", PFNCA, "spaces = []"):

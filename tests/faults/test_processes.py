@@ -31,7 +31,7 @@ def own(tmp_path: Path) -> Iterator[Shell]:
 
 async def test_processes_that_vanish_are_named_and_a_sandbox_leaves_nothing_behind(own: Shell) -> None:
     # A gateway dies in mid-session, and its agent with it.
-    (held,) = own.sandbox.process_ids()["party"]["neutral"]
+    held = own.warm_party("neutral")
     (gateway,) = own.sandbox.process_ids()["gateway"]["registry"]
     async with in_mid_session(own, ("care", "police", "neutral")) as (_, _, ends):
         os.kill(held, signal.SIGSTOP)
@@ -49,7 +49,7 @@ async def test_processes_that_vanish_are_named_and_a_sandbox_leaves_nothing_behi
     assert "https://registry.example" in refused.err
 
     # An agent dies in mid-session: its gateway, which embeds it, tells everybody and stops.
-    (held,) = own.sandbox.process_ids()["party"]["neutral"]
+    held = own.warm_party("neutral")
     (agent,) = own.sandbox.process_ids()["agent"]["police"]
     # Of fewer sources, so of other rows: else the ledgers would object.
     late = (Filter(YEAR, one_of=("2013", "2014")),)
