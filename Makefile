@@ -33,7 +33,7 @@ demo: env
 	@$(VENV)/bin/isthmus demo
 
 test: lint
-	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n 2 --dist loadfile
 
 # What of the package the tests run through; slower, since every line is counted.
 coverage: env
