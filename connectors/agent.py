@@ -337,12 +337,7 @@ class Agent:
     async def change_policy(self, holding: Holding) -> None:
         """From now on the dataset is under this policy. It is in force before it is written down: it may be a
         withdrawal. Raises IsthmusError where it cannot be written down."""
-        name, version = holding.dataset.name, holding.dataset.terms.version
-        self.holdings[name] = holding
-        self.own = of_holdings(self.own, self.holdings)
-        self.look_at_policies()
-        detail = f"version {version} is in force"
-        await self.database.audit.append([Fact(self.clock.now(), "policy.changed", self.own.entity, name, detail)])
+        await self._hold(holding, "policy.changed", f"version {holding.dataset.terms.version} is in force")
 
     async def keep_policy(self, dataset: str, problem: IsthmusError) -> None:
         """A new policy was no policy: the one in force stays."""
@@ -351,12 +346,15 @@ class Agent:
     async def change_edition(self, holding: Holding) -> None:
         """From now on the dataset is offered in this edition; what was agreed on the one before still runs. Raises
         IsthmusError where it cannot be written down."""
-        name, edition = holding.dataset.name, holding.dataset.edition.id
+        await self._hold(holding, "edition.offered", f"edition {holding.dataset.edition.id} is offered")
+
+    async def _hold(self, holding: Holding, kind: str, detail: str) -> None:
+        """In the place of what was held of the dataset; in force first, then written down."""
+        name = holding.dataset.name
         self.holdings[name] = holding
         self.own = of_holdings(self.own, self.holdings)
         self.look_at_policies()
-        detail = f"edition {edition} is offered"
-        await self.database.audit.append([Fact(self.clock.now(), "edition.offered", self.own.entity, name, detail)])
+        await self.database.audit.append([Fact(self.clock.now(), kind, self.own.entity, name, detail)])
 
     async def keep_edition(self, dataset: str, problem: IsthmusError) -> None:
         """What was published cannot be answered from: the edition on offer stays."""
