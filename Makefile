@@ -33,15 +33,15 @@ demo: env
 	@$(VENV)/bin/isthmus demo
 
 test: lint
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What of the package the tests run through; slower, since every line is counted.
 coverage: env
-	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 # What takes too long for every run: seven parties for MPyC's own types, two hundred computations across a rotation.
 long: env
-	ISTHMUS_LONG=1 $(PY) -m pytest -n 2 --dist loadfile tests/e2e/test_rotation.py tests/engine/test_cold.py tests/engine/test_cold_attacks.py
+	ISTHMUS_LONG=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e/test_rotation.py tests/engine/test_cold.py tests/engine/test_cold_attacks.py
 
 lint: env
 	$(VENV)/bin/ruff check .

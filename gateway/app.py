@@ -221,7 +221,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
             policies_pb2.DESCRIPTOR: PolicyService(agent),
             examination_pb2.DESCRIPTOR: ExaminationService(doctor, agent.open_to, database.audit),
             peer_pb2.DESCRIPTOR: PeerService(
-                take_part, agent, tunnel, own_chain, spaces.admit, revocations.hear, spaces.lists
+                take_part, agent, tunnel, own_chain, spaces.admit, revocations.hear, spaces.lists, spaces.offered_by
             ),
             agent_pb2.DESCRIPTOR: agent,
         }

@@ -72,12 +72,17 @@ def apart(one: BitMap, other: BitMap) -> int:
     return max(len(one), len(other)) - one.intersection_cardinality(other)
 
 
+# A part of all rows, by which sets are at most as far apart as by all: one container of a compressed bitmap.
+_PART = BitMap(range(1 << 16))
+
+
 class Ledger:
     """The answers from one dataset, in an order that spares most comparisons; grows only."""
 
     def __init__(self, answers: Iterable[Answer] = ()) -> None:
-        # By number of rows: sets whose sizes are far apart differ by as much at least.
-        self._sizes: dict[int, list[Answer]] = {}
+        # By number of rows, since sets whose sizes are far apart differ by as much at least; each with a part of its
+        # rows, by which most are far enough from a question's.
+        self._sizes: dict[int, list[tuple[BitMap, Answer]]] = {}
         self._questions: dict[str, str] = {}
         self.spent = Spent()
         for answer in answers:
@@ -88,7 +93,7 @@ class Ledger:
             self._questions[answer.question] = answer.edition
             self.spent.add(answer.asker, answer.charge)
             if not answer.charge:
-                self._sizes.setdefault(len(answer.rows), []).append(answer)
+                self._sizes.setdefault(len(answer.rows), []).append((answer.rows & _PART, answer))
 
     def knows(self, question: str) -> bool:
         """Whether it was answered before."""
@@ -111,7 +116,13 @@ class Ledger:
             if not takes(terms.budget, self.spent, once.values(), asked.asker, asked.charge, hands):
                 return Objection.BUDGET
             return self._questions_objection(asked, terms, others)
-        near = [answer for there in range(size - least + 1, size + least) for answer in self._sizes.get(there, ())]
+        part = asked.rows & _PART
+        near = [
+            answer
+            for there in range(size - least + 1, size + least)
+            for rows, answer in self._sizes.get(there, ())
+            if apart(part, rows) < least
+        ]
         for answer in [*near, *(other for other in others if not other.charge)]:
             near_by = apart(asked.rows, answer.rows)
             if 0 < near_by < least:

@@ -12,9 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from gateway.cli.render import host, lines, minute, table, words
-from gateway.domain.contract import Limits
-from gateway.domain.query import Filter, Query
-from gateway.rules.codelists import LEGAL_BASES, PURPOSES
+from gateway.domain.query import Query
+from gateway.rules import wording
 from gateway.rules.records import to_plain
 
 if TYPE_CHECKING:
@@ -112,14 +111,14 @@ def told(found: Page) -> list[tuple[str, str]]:
     where = f", {asker.jurisdiction}" if asker.jurisdiction else ""
     signature = "" if found.shown.verified else "; its signature cannot be verified now, the agent did when it came"
     said = [
-        ("Asked", _question(asked)),
+        ("Asked", wording.statistic(asked)),
         ("By", f"{body.requester} at {host(body.initiator)} ({asker.name}{where}){signature}"),
-        ("For", f"{asked.purpose} ({PURPOSES.get(asked.purpose, 'declared by a policy')})"),
-        ("On the basis of", f"{asked.legal_basis} ({LEGAL_BASES.get(asked.legal_basis, 'national law')})"),
+        ("For", f"{asked.purpose} ({wording.purpose(asked.purpose) or 'declared by a policy'})"),
+        ("On the basis of", f"{asked.legal_basis} ({wording.legal_basis(asked.legal_basis) or 'national law'})"),
         *(("Of", text) for text in _sources(found)),
-        ("People linked on", ", ".join(asked.link_on)),
         ("Editions", _editions(asked)),
-        ("Limits", limits_in_words(body.limits)),
+        ("Noise", wording.noise(body.limits)),
+        ("Limits", wording.limits(body.limits)),
         *(("Learns", f"{learner.who}: {learner.what}") for learner in plan.learns),
         ("Would see everything", f"only together: {' + '.join(plan.smallest_group)}"),
         ("Decide by", f"{minute(row.deadline)}; {row.have} of {row.need} have approved"),
@@ -152,55 +151,22 @@ def plain_decision(done: Done) -> dict[str, Any]:
     return {**plain_row(done.waiting), "decision": done.said, "by": done.name, "as": done.place or done.name}
 
 
-def _question(asked: Query) -> str:
-    if asked.statistic.count_by is not None:
-        columns = " and ".join(asked.statistic.count_by.columns)
-        return f"how many people there are by {columns}, each counted once across all {len(asked.sources)} datasets"
-    return f"how many people are on exactly which of {len(asked.sources)} lists"
-
-
 def _sources(found: Page) -> list[str]:
     editions = {item.dataset: item for provider in found.body.providers for item in provider.inputs}
     texts, titles = [], dict(found.shown.titles)
     for source in found.body.query.sources:
         own = "yours: " if source.dataset in titles else ""
         title = f" ({titles[source.dataset]})" if source.dataset in titles else ""
-        kept = " and ".join(_filter(item) for item in source.filters)
+        kept = " and ".join(wording.filtered(item) for item in source.filters)
         rows_kept = f", only where {kept}" if kept else ", all of it"
         texts.append(f"{own}{source.dataset}{title}, edition {editions[source.dataset].edition}{rows_kept}")
     return texts
-
-
-def _filter(item: Filter) -> str:
-    if item.between is not None:
-        return f"{item.column} is from {item.between.low} to {item.between.high}"
-    if item.one_of is not None:
-        return f"{item.column} is one of {', '.join(map(str, item.one_of))}"
-    return f"{item.column} is {item.equals}"
 
 
 def _editions(asked: Query) -> str:
     if asked.standing == 1:
         return "these editions and no others"
     return f"these and those to come: {asked.standing} sets of editions under one approval, within a year"
-
-
-_EXACT = "every count is released exactly, the small ones too"
-
-
-def limits_in_words(limits: Limits) -> str:
-    """What is done to counts before anybody sees them."""
-    noised = [] if limits.epsilon is None else [f"counts have noise, for an epsilon of {limits.epsilon}"]
-    if limits.minimum_cell <= 1:
-        return ", ".join([*noised, "each is shown"]) if noised else f"none: {_EXACT}"
-    said = [*noised, f"counts under {limits.minimum_cell} are suppressed"]
-    if limits.zero_is_small:
-        said.append("and zero like them")
-    if limits.dominance is not None:
-        said.append(f"and those of which one provider has over {limits.dominance} percent")
-    if limits.rounding is not None:
-        said.append(f"the others are rounded to multiples of {limits.rounding}")
-    return ", ".join(said)
 
 
 def _decision(found: Page, index: int) -> str:

@@ -68,8 +68,8 @@ class PeerLine:
     async def close(self) -> None:
         await self._channels.close()
 
-    async def describe(self, chain: Sequence[str], lists: Sequence[str]) -> pb.DescribeResponse:
-        request = pb.DescribeRequest(chain=chain, revocations=lists)
+    async def describe(self, chain: Sequence[str], lists: Sequence[str], offer: str) -> pb.DescribeResponse:
+        request = pb.DescribeRequest(chain=chain, revocations=lists, offer=offer)
         answer: pb.DescribeResponse = await self._call("Describe", request, pb.DescribeResponse, attempts=1)
         return answer
 

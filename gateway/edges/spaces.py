@@ -17,7 +17,7 @@ from gateway.domain.computation import State
 from gateway.domain.decision import Consulted
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId
-from gateway.domain.offer import Objection, Space
+from gateway.domain.offer import Objection, Offer, Space
 from gateway.domain.plan import Verdict
 from gateway.domain.session import Approval, Failure, Frame, Refusal, RunEvent
 from gateway.edges.documents import Reader
@@ -79,6 +79,10 @@ class Spaces:
         self._peers: dict[str, PeerLine] = {}
         self._lost: set[str] = set()
         self._news = asyncio.Event()
+        # The own offer, and which one each peer was told.
+        self._offer = ""
+        self._told: dict[str, str] = {}
+        self._everybody_at = 0.0
         self._own_line: OwnLine | None = None
 
     def take_part_as(self, take_part: TakePart) -> None:
@@ -118,7 +122,18 @@ class Spaces:
         offer = await self._reader.offer(token, self._entity)
         own = self._trust.entity(self._entity)
         if own is not None:
+            known = self._spaces.get(self._entity)
             self._spaces[self._entity] = Space(operator_of(own), offer, self._clock.now())
+            if known is None or known.offer != offer:
+                self._offer, self._everybody_at = token, 0.0
+                self._news.set()
+
+    async def offered_by(self, caller: str, token: str) -> None:
+        """A peer's new offer, pushed by itself. One that does not hold is passed over: whoever asks hears the same."""
+        try:
+            self._stands(caller, await self._reader.offer(token, caller))
+        except IsthmusError as problem:
+            log.warning("a peer's offer is not taken", space=caller, reason=problem.reason, detail=problem.private)
 
     async def admit(self, caller: str, chain: tuple[str, ...]) -> None:
         """A chain that `caller` pushed: believed from now on if it is its own.
@@ -179,15 +194,15 @@ class Spaces:
 
     async def refresh_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
-        everybody_at = 0.0
         while True:
             self._news.clear()
-            everybody = loop.time() >= everybody_at
+            everybody = loop.time() >= self._everybody_at
             if everybody:
-                everybody_at = loop.time() + REFRESH_EVERY
+                self._everybody_at = loop.time() + REFRESH_EVERY
             await self.refresh(missing=not everybody)
+            wait = self._everybody_at - loop.time() if self.complete else REFRESH_MISSING_EVERY
             try:
-                async with asyncio.timeout(everybody_at - loop.time() if self.complete else REFRESH_MISSING_EVERY):
+                async with asyncio.timeout(wait):
                     await self._news.wait()
             except TimeoutError:
                 continue
@@ -226,23 +241,22 @@ class Spaces:
             del self._chains[entity]
             self._spaces.pop(entity, None)
             self._lost.discard(entity)
+            self._told.pop(entity, None)
             self._peers.pop(entity, None)  # what runs on its line goes on: ending it is revocation's
 
     async def _refresh(self, entity: str) -> None:
         try:
             if (withdrawn := self._trust.withdrawn(entity)) is not None:
                 raise withdrawn
-            answer = await self._peer(entity).describe(self._own_chain(), self.lists())
+            offer = self._offer
+            news = offer if self._told.get(entity) != offer else ""
+            answer = await self._peer(entity).describe(self._own_chain(), self.lists(), news)
+            self._told[entity] = offer
             await self.admit(entity, tuple(answer.chain))
             await self._revocations.hear(tuple(answer.revocations), entity)
-            believed = self._trust.entity(entity)
-            if believed is None or not answer.offer:
+            if not answer.offer:
                 raise IsthmusError(Reason.AGENT_UNREACHABLE, "the space's agent is not connected", space=entity)
-            offer = await self._reader.offer(answer.offer, entity)
-            self._spaces[entity] = Space(operator_of(believed), offer, self._clock.now())
-            if entity in self._lost:
-                self._lost.remove(entity)
-                log.info("peer reachable", space=entity)
+            self._stands(entity, await self._reader.offer(answer.offer, entity))
         except IsthmusError as problem:
             known = self._spaces.get(entity)
             if entity not in self._lost:
@@ -252,6 +266,16 @@ class Spaces:
                 level("peer not reachable", space=entity, reason=problem.reason, detail=problem.private)
             if known is not None:
                 self._spaces[entity] = replace(known, reachable=False)
+
+    def _stands(self, entity: str, offer: Offer) -> None:
+        """A peer with what it offers now."""
+        believed = self._trust.entity(entity)
+        if believed is None:
+            raise _no_peer(entity)
+        self._spaces[entity] = Space(operator_of(believed), offer, self._clock.now())
+        if entity in self._lost:
+            self._lost.remove(entity)
+            log.info("peer reachable", space=entity)
 
     def _peer(self, entity: str) -> PeerLine:
         if entity not in self._peers:

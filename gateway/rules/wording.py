@@ -6,11 +6,9 @@ from gateway.domain import contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.query import Filter, Query
 from gateway.rules.codelists import LEGAL_BASES, MEMBER_STATES, PURPOSES
-from gateway.rules.records import to_plain
 
 # The other states of the Agreement on the European Economic Area, where the GDPR applies (Joint Committee 154/2018).
 _EEA = frozenset({"IS", "LI", "NO"})
-_LIMITS = frozenset({"minimum_cell", "zero_is_small", "provider_subtraction", "dominance", "rounding"})
 
 
 def purpose(code: str) -> str:
@@ -64,9 +62,8 @@ def limits(given: contract.Limits) -> str:
 
 
 def noise(given: contract.Limits) -> str:
-    """Whatever else a contract limits its result by, by its own names; exact counts where there is nothing else."""
-    further = {name: value for name, value in to_plain(given).items() if name not in _LIMITS}
-    return ", ".join(f"{name} = {value}" for name, value in sorted(further.items())) or "none"
+    """What is added to counts before they are limited."""
+    return "none" if given.epsilon is None else f"counts have noise, for an epsilon of {given.epsilon}"
 
 
 def place(jurisdiction: str) -> str:

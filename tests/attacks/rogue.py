@@ -113,6 +113,8 @@ class World:
     agent: asyncio.subprocess.Process | None = None
     # Whether an agent that connects is told of everybody, as any gateway would.
     tells: bool = True
+    # The number of the latest revocation list.
+    number: int = 0
 
     # What the attacker has.
 
@@ -153,8 +155,11 @@ class World:
         return keys.load_signing_key(home / "revocation.pem")
 
     def list_of(self, issuer: str, **said: Any) -> str:
-        """What `issuer` revokes now: by default nothing."""
-        return revocation_list(EntityId(issuer), self.revocation_key(issuer), int(time.time()), **said)
+        """What `issuer` revokes now: by default nothing. No two lists have one number, in one second neither."""
+        now = int(time.time())
+        self.number = max(now, self.number + 1)
+        claims = {"seq": self.number, **said.pop("claims", {})}
+        return revocation_list(EntityId(issuer), self.revocation_key(issuer), now, claims=claims, **said)
 
     def believed(self) -> tuple[list[tuple[str, ...]], list[str]]:
         """Everybody's chains and lists, honest and fresh."""

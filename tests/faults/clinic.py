@@ -174,7 +174,7 @@ class Site:
         )
         # No examination proposes or runs anything.
         nothing = cast(Any, None)
-        peers = PeerService(nothing, cast(Any, self.agent), nothing, self.chain, self.admit, _heard, list)
+        peers = PeerService(nothing, cast(Any, self.agent), nothing, self.chain, self.admit, _heard, list, _offered)
         handlers = [serve.handlers(service_of(peer_pb2), peers, gate)]
         if examines:
             examination = ExaminationService(self.doctor(), self.agent.open_to, self.audit)
@@ -267,3 +267,7 @@ def holds(found: Diagnosis, step: Step, cause: Cause, actor: Actor, way: Way = W
 
 async def _heard(lists: Sequence[str], by: str) -> None:
     """Nobody's lists are kept here."""
+
+
+async def _offered(caller: str, token: str) -> None:
+    """Nor is what somebody offers."""

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 from connectors import desk as desks
 from gateway.cli import approving_beside
 from gateway.cli.app import app
-from gateway.cli.render_approvals import limits_in_words
 from gateway.domain.contract import Contract, Limits
 from gateway.domain.decision import Delivered
 from gateway.edges import keys
@@ -215,8 +214,7 @@ def test_a_key_pair_is_made_once(tmp_path: Path) -> None:
 
 
 def test_limits_say_that_counts_have_noise_and_call_none_exact_that_has_some() -> None:
-    suppressed, shown = Limits(11, False, False, epsilon="0.5"), Limits(0, False, False, epsilon="10")
-    assert limits_in_words(suppressed) == "counts have noise, for an epsilon of 0.5, counts under 11 are suppressed"
-    assert "epsilon of 10" in limits_in_words(shown) and "exact" not in limits_in_words(shown)
-    assert "exactly" in limits_in_words(Limits(0, False, False))
-    assert "exact" not in wording.limits(shown) and "exactly" in wording.limits(Limits(0, False, False))
+    noised, exact = Limits(0, False, False, epsilon="10"), Limits(0, False, False)
+    assert wording.noise(noised) == "counts have noise, for an epsilon of 10"
+    assert "exact" not in wording.limits(noised) and "exactly" in wording.limits(exact)
+    assert wording.noise(exact) == "none"

@@ -46,6 +46,16 @@ def test_rows_exchanged_for_others_are_a_difference_in_sets_of_one_size() -> Non
     assert known.objection(answer("second", range(11, 111)), TERMS) is None
 
 
+@pytest.mark.parametrize("start", [0, (1 << 16) - 8, 1 << 16, 1 << 20])
+def test_it_does_not_matter_where_among_all_rows_the_difference_lies(start: int) -> None:
+    some = {*range(0, 1 << 17, 64), *range(start, start + 100)}
+    known = ledger(answer("first", some))
+    for few, objection in ((10, Objection.DIFFERENCE), (11, None)):
+        gone = some - set([row for row in range(start, start + 100) if row % 64][:few])
+        assert known.objection(answer("second", gone), TERMS) is objection
+        assert known.objection(answer("second", gone | set(range(2 << 20, (2 << 20) + few))), TERMS) is objection
+
+
 def test_a_corrected_record_is_one_person_and_not_two() -> None:
     """Ten records were corrected between two editions: ten rows gone, ten come, and a difference of ten people."""
     known = ledger(answer("first", range(100)))

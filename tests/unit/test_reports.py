@@ -206,7 +206,7 @@ async def test_what_noise_has_cost_whom_and_what_is_left_is_told(diary: Diary) -
         ("epsilon of privacy, everybody", 15_000, 30_000, 15_000, 10_000),
         (f"epsilon of privacy, operator of {HOME}", 15_000, 20_000, 5_000, 10_000),
     ]
-    assert {item.noise for item in made.asked} == {"epsilon = 0.75"}
+    assert {item.noise for item in made.asked} == {"counts have noise, for an epsilon of 0.75"}
     assert [item.found for item in made.inferences if item.kind == Kind.NOISE] == [2]
 
 

@@ -28,11 +28,15 @@ class PeerService:
     # Believes the revocation lists that a caller brings; what is wrong with its own one, if anything.
     hear: Callable[[Sequence[str], str], Awaitable[IsthmusError | None]]
     lists: Callable[[], Sequence[str]]
+    # Takes a caller's pushed offer, if it holds.
+    offered: Callable[[str, str], Awaitable[None]]
 
     async def describe(self, request: pb.DescribeRequest, caller: Caller) -> pb.DescribeResponse:
         await self.admit(caller.id, tuple(request.chain))
         if (problem := await self.hear(tuple(request.revocations), caller.id)) is not None:
             raise problem
+        if request.offer:
+            await self.offered(caller.id, request.offer)
         return pb.DescribeResponse(chain=self.own_chain(), offer=self.agent.offer() or "", revocations=self.lists())
 
     async def check_draft(self, request: pb.CheckDraftRequest, caller: Caller) -> pb.CheckDraftResponse:

@@ -10,12 +10,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DescribeRequest(_message.Message):
-    __slots__ = ("chain", "revocations")
+    __slots__ = ("chain", "revocations", "offer")
     CHAIN_FIELD_NUMBER: _ClassVar[int]
     REVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    OFFER_FIELD_NUMBER: _ClassVar[int]
     chain: _containers.RepeatedScalarFieldContainer[str]
     revocations: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, chain: _Optional[_Iterable[str]] = ..., revocations: _Optional[_Iterable[str]] = ...) -> None: ...
+    offer: str
+    def __init__(self, chain: _Optional[_Iterable[str]] = ..., revocations: _Optional[_Iterable[str]] = ..., offer: _Optional[str] = ...) -> None: ...
 
 class DescribeResponse(_message.Message):
     __slots__ = ("chain", "offer", "revocations")
