@@ -181,6 +181,6 @@ def _budgets(found: Page) -> list[str]:
     texts = []
     for one in found.shown.budgets:
         limit = 0 if one.limit is None else one.limit / one.per
-        left = "any number" if one.limit is None else f"{max(0.0, limit - one.spent / one.per):g} of {limit:g}"
+        left = "any number of" if one.limit is None else f"{max(0.0, limit - one.spent / one.per):g} of {limit:g}"
         texts.append(f"{one.dataset}: {left} {one.what}; {one.spent / one.per:g} spent so far")
     return texts
