@@ -29,13 +29,15 @@ Parameters = Mapping[str, object]
 @dataclass(frozen=True, slots=True)
 class InputRows:
     """One provider's rows, one per person of that provider: linkage key (60 bits, unique), which of the
-    query's lists the person is on (bit i for list i), and the index of the person's code in each group
-    column.
+    query's lists the person is on (bit i for list i), the index of the person's code in each group
+    column (-1: none of the sources here that tell the column has the person), and the person's numbers, in units and
+    between bounds that the parameters say.
     """
 
     keys: Sequence[int]
     lists: Sequence[int]
     codes: Sequence[tuple[int, ...]]
+    values: Sequence[tuple[int, ...]] = ()
 
 
 def check_rows(rows: InputRows, bound: int) -> None:
