@@ -18,11 +18,11 @@ from gateway.domain.dataset import ColumnType
 from gateway.rules import noise
 from gateway.rules.codelists import ANYWHERE, COUNTRIES, LEGAL_BASES, NATIONAL_LAW, PURPOSES, ROLES, UNION
 from gateway.rules.offers import MAX_NUMBER
-from gateway.rules.planning import PROGRAM_OF
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
 from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
 from gateway.rules.roles import ANYBODY
+from gateway.rules.statistics import STATISTICS
 from gateway.rules.text import nearest
 
 
@@ -58,7 +58,7 @@ def _answered(codes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _statistics(names: tuple[str, ...]) -> tuple[str, ...]:
-    return _known(names, PROGRAM_OF)
+    return _known(names, STATISTICS)
 
 
 def _epsilon(amount: str) -> str:

@@ -6,10 +6,11 @@ Invariant: every key of a policy is said, the defaults too, so that nothing is a
 from __future__ import annotations
 
 from connectors.config import ApprovalConfig, ColumnRuleConfig, PolicyConfig
-from connectors.rules.columns import ColumnRule, Use
+from connectors.rules.columns import ColumnRule
 from gateway.rules import noise
 from gateway.rules.codelists import ANYWHERE, LEGAL_BASES, PURPOSES, ROLES, UNION
 from gateway.rules.roles import ANYBODY
+from gateway.rules.statistics import Use
 
 
 def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:

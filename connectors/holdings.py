@@ -25,6 +25,7 @@ from gateway.domain.dataset import Column, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
+from gateway.rules import statistics
 
 T = TypeVar("T")
 
@@ -116,8 +117,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     if provider is None:
         raise IsthmusError(Reason.CONTRACT_INVALID, "this space provides nothing to the contract", space=entity)
     inputs = {item.dataset: item for item in provider.inputs}
-    count_by = contract.query.statistic.count_by
-    groups = () if count_by is None else count_by.columns
+    groups = [used.column for used in statistics.of(contract.query).uses(contract.query)]
     lists: list[tuple[int, Sequence[tuple[str | int | None, ...]]]] = []
     keys: tuple[Column, ...] = ()
     grouped: tuple[Column, ...] = ()

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from connectors.config import ApprovalConfig, DatasetConfig, PolicyConfig, PrivacyConfig
-from connectors.rules.columns import ColumnRule, Use
+from connectors.rules.columns import ColumnRule
 from gateway.domain.dataset import Code, Column, Dataset, Edition, Privacy, Terms
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules import noise
+from gateway.rules.statistics import Use
 from gateway.rules.text import nearest
 
 

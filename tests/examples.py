@@ -11,7 +11,7 @@ from gateway.domain import query
 from gateway.domain.contract import Contract, Recipient
 from gateway.domain.dataset import Code, Column, ColumnType, Dataset, Edition, Terms
 from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
-from gateway.rules import planning, sealing
+from gateway.rules import planning, sealing, statistics
 
 NOW = 1_800_000_000
 HOME, POLICE, CARE, NEUTRAL = (f"https://{name}.example" for name in ("home", "police", "care", "neutral"))
@@ -81,3 +81,9 @@ def contract(asked: query.Query | None = None, known: dict[str, Space] | None = 
 
 def operators(known: dict[str, Space] | None = None) -> dict[str, Operator]:
     return {entity: item.operator for entity, item in (known or spaces()).items()}
+
+
+def cell_codes(contract: Contract) -> list[tuple[str, ...]]:
+    """The codes of each cell, in the order in which the program puts them out."""
+    rules = statistics.of(contract.query)
+    return [row.codes for row in rules.table(contract, [0] * rules.outputs(contract)).rows]

@@ -55,7 +55,7 @@ from gateway.flows.take_part import TakePart
 from gateway.flows.withdraw import Withdraw
 from gateway.flows.witness import Witness
 from gateway.ports import Chains, SpaceLine
-from gateway.rules import redelivery, release, sealing
+from gateway.rules import redelivery, sealing
 from gateway.rules.canonical import question
 from gateway.rules.jose import parse_compact
 from gateway.rules.lifecycle import LIVE
@@ -65,6 +65,7 @@ from gateway.rules.revocation import next_seq, plain
 from gateway.rules.roster import Roster, roster
 from gateway.rules.tokens import payload_digest
 from tests import examples
+from tests.examples import cell_codes
 from tests.unit import trust_kit
 
 STEWARDS = ("anna", "ben")
@@ -316,7 +317,7 @@ class FakeAgent:
         }
 
     def _vector(self, body: Contract, pid: int) -> list[int]:
-        cells = [self.counts.get(codes, 0) for codes in release.cell_codes(body)]
+        cells = [self.counts.get(codes, 0) for codes in cell_codes(body)]
         kept = [int(count == 0 or count >= body.limits.minimum_cell) for count in cells]
         opened = [count * flag for count, flag in zip(cells, kept, strict=True)] + kept
         slope = int(body.session, 16) % 1000 + 5  # shares of different sessions lie on different polynomials

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from connectors.rules.columns import ColumnRule, check_columns
 from gateway.domain.contract import Contract, Input
-from gateway.domain.dataset import Dataset, Edition
+from gateway.domain.dataset import ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator
-from gateway.rules import planning, plans, policy
+from gateway.rules import planning, plans, policy, statistics
 from gateway.rules.contract import check_contract, check_parameters, check_parties, check_whole, invalid
 from gateway.rules.roles import check_roles
 
@@ -137,10 +137,9 @@ def _check_program(draft: Contract, own: OwnPart) -> None:
             space=own.entity,
             advice="All spaces of a session have to run the same release",
         )
-    count_by = draft.query.statistic.count_by
-    names = () if count_by is None else count_by.columns
-    mine = [dataset for source in draft.query.sources if (dataset := own.dataset(source.dataset)) is not None]
-    for dataset in mine:
-        check_parameters(draft, {name: planning.code_values(dataset, name) for name in names})
-    if not mine:
-        check_parameters(draft, None)
+    uses = [used for used in statistics.of(draft.query).uses(draft.query) if ColumnType.CODE in used.types]
+    check_parameters(draft, {})
+    for index, source in enumerate(draft.query.sources):
+        if (dataset := own.dataset(source.dataset)) is not None:
+            mine = [used.column for used in uses if used.taken_from(index)]
+            check_parameters(draft, {name: planning.code_values(dataset, name) for name in mine})

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
-
-
-class Use(StrEnum):
-    GROUP = "group"
-    FILTER = "filter"
+from gateway.rules import statistics
+from gateway.rules.statistics import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +61,11 @@ def check_columns(draft: Contract, dataset: Dataset, rules: Sequence[ColumnRule]
 
 def _used(draft: Contract, dataset: Dataset) -> Iterator[tuple[str, Use, str]]:
     """Columns with their use, and where in the query."""
-    count_by = draft.query.statistic.count_by
-    for number, name in enumerate(() if count_by is None else count_by.columns):
-        yield name, Use.GROUP, f"statistic.count_by.columns[{number}]"
+    uses = tuple(statistics.of(draft.query).uses(draft.query))
     for index, source in enumerate(draft.query.sources):
         if source.dataset == dataset.name:
+            for used in uses:
+                if used.taken_from(index):
+                    yield used.column, used.use, used.field
             for number, item in enumerate(source.filters):
                 yield item.column, Use.FILTER, f"sources[{index}].filters[{number}].column"

@@ -21,7 +21,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.offer import Operator
 from gateway.domain.records import record
-from gateway.rules import noise, wording
+from gateway.rules import noise, statistics, wording
 from gateway.rules.jose import TokenProblem, parse_compact
 from gateway.rules.seats import hands
 
@@ -222,9 +222,10 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
 
 def columns_of(taken: Taken, body: Contract, dataset: str) -> Taken:
     """`taken` with the columns that its contract counts by and filters on, in this dataset."""
-    count_by = body.query.statistic.count_by
     filtered = {item.column for source in body.query.sources if source.dataset == dataset for item in source.filters}
-    counted = frozenset() if count_by is None else frozenset(count_by.columns)
+    index = next(number for number, source in enumerate(body.query.sources) if source.dataset == dataset)
+    uses = statistics.of(body.query).uses(body.query)
+    counted = frozenset(used.column for used in uses if used.taken_from(index))
     return replace(taken, counted=counted, filtered=frozenset(filtered))
 
 

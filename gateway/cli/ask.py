@@ -23,6 +23,7 @@ from gateway.domain.computation import Computation, State
 from gateway.domain.errors import IsthmusError
 from gateway.domain.query import Query
 from gateway.domain.result import Table
+from gateway.rules import statistics
 
 Labels = Mapping[str, Mapping[str, str]]
 
@@ -73,12 +74,13 @@ async def run(client: AsyncClient, asked: Query, console: Console, recipient: Re
 
 async def labels(client: AsyncClient, asked: Query) -> Labels:
     """What columns and codes are called, as the first source's description says it."""
-    if asked.statistic.count_by is None:
+    used = [item.column for item in statistics.of(asked).uses(asked)]
+    if not used:
         return {}
     dataset = (await client.dataset(asked.sources[0].dataset)).dataset
     return {
         column.name: {"": column.label, **{code.value: code.label for code in column.codes}}
-        for column in map(dataset.column, asked.statistic.count_by.columns)
+        for column in map(dataset.column, used)
         if column is not None
     }
 

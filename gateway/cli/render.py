@@ -21,6 +21,7 @@ from gateway.cli.render_tables import noise_said, overlap_table, pivot_table
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
 from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
+from gateway.rules.statistics import STATISTICS
 
 if TYPE_CHECKING:
     from gateway.cli.ask import Answer
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from gateway.domain.offer import Space
     from gateway.domain.plan import Plan
 
-STATISTICS = {"count_by": "counts", "overlap": "overlap"}
 DECISIONS = {Decision.ALLOWED: "✓ yes", Decision.REFUSED: "✗ no", Decision.UNREACHABLE: "? no answer"}
 DIGEST_SHOWN = 16
 VALUES_SHOWN = 3
@@ -121,7 +121,8 @@ _RIGHT = ("Cells from", "Padded to", "Seen")
 
 def _statistics(item: Dataset) -> Text:
     said = [
-        STATISTICS.get(name, name) + (" (exact)" if name in item.terms.exact_statistics else "")
+        (STATISTICS[name].LABEL if name in STATISTICS else name)
+        + (" (exact)" if name in item.terms.exact_statistics else "")
         for name in item.terms.statistics
     ]
     return Text("\n").join(words(text) for text in said)

@@ -71,7 +71,7 @@ def of_run(
         "computation": computation.name,
         "state": computation.state.value,
         "contract": computation.contract_digest,
-        "columns": [*_names(table), COUNT] if table is not None else [],
+        "columns": [*_names(table), COUNT, *table.measures] if table is not None else [],
         "rows": of_rows(table) if table is not None else [],
     }
     if estimates is not None:
@@ -83,16 +83,11 @@ def of_run(
 
 
 def of_rows(table: Table) -> list[dict[str, Any]]:
-    """Each row an object of its codes and its count."""
-    names = _names(table)
-    return [
-        {
-            **dict(zip(names, row.codes, strict=True)),
-            COUNT: row.count,
-            SUPPRESSED: [COUNT] if row.suppressed else [],
-        }
-        for row in table.rows
-    ]
+    """Each row an object of its codes, its count and its further values."""
+    names = [*_names(table), COUNT, *table.measures]
+    rows = [dict(zip(names, (*row.codes, row.count, *row.values), strict=True)) for row in table.rows]
+    said = (COUNT, *table.measures)
+    return [{**row, SUPPRESSED: [name for name in said if row[name] is None]} for row in rows]
 
 
 def of_summary(short: Summary) -> dict[str, Any]:
@@ -127,5 +122,6 @@ def _noise(short: Summary) -> dict[str, Any]:
 
 
 def _names(table: Table) -> list[str]:
-    """The code columns; one that is called as we call the count keeps its place under another name."""
-    return [f"{name}_code" if name in (COUNT, SUPPRESSED) else name for name in table.columns]
+    """The code columns; one that is called as we call a number keeps its place under another name."""
+    taken = (COUNT, SUPPRESSED, *table.measures)
+    return [f"{name}_code" if name in taken else name for name in table.columns]

@@ -69,7 +69,7 @@ def open_own(computation: Computation, asked: Query, private: bytes) -> Table:
     if [(recipient.kind, recipient.key) for recipient in recipients] != [("client", own)]:
         raise _untrue(Reason.CONTRACT_INVALID, "the contract has another recipient than you", field="recipients")
     check_whole(contract.body)
-    check_parameters(contract.body, None)
+    check_parameters(contract.body, {})
     approvals = approvals_of(computation, contract)
     _check_receipts(computation, contract, redelivery.origin(contract, approvals))
     return open_result(contract, approvals, computation.shares, recipients[0].name, private)

@@ -23,25 +23,6 @@ class Program:
 
 
 @record
-class CountColumn:
-    name: str
-    codes: tuple[str, ...]
-
-
-@record
-class CountParameters:
-    """The parameters of a count by columns; cells are row-major over the columns' codes."""
-
-    minimum_cell: int
-    zero_is_small: bool
-    columns: tuple[CountColumn, ...]
-    structural_zeros: tuple[int, ...] = ()
-    dominance: int | None = None
-    rounding: int | None = None
-    noise: tuple[str, ...] | None = None
-
-
-@record
 class Seat:
     pid: int
     entity: str

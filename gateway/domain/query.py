@@ -6,6 +6,8 @@ checks it). A query names datasets; the plan names their editions.
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from gateway.domain.records import record
 
 
@@ -51,8 +53,13 @@ class Statistic:
     overlap: Overlap | None = None
 
     @property
+    def chosen(self) -> tuple[str, ...]:
+        """The names of those that are set: one, in a query that is well formed."""
+        return tuple(item.name for item in fields(self) if getattr(self, item.name) is not None)
+
+    @property
     def name(self) -> str:
-        return "count_by" if self.count_by is not None else "overlap"
+        return self.chosen[0]
 
 
 @record

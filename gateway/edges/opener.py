@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.computation import SealedShare
 from gateway.domain.result import Table
-from gateway.rules import release, sealing
+from gateway.rules import sealing, sharing
 from gateway.rules.roster import open_result
 
 
@@ -33,7 +33,7 @@ class RecipientKeys:
             for private in self.every() if recipient.kind == "gateway" else ():
                 if recipient.key == _public(private):
                     return open_result(contract, approvals, shares, recipient.name, private)
-        raise release.inconsistent("this gateway has no key that the contract names")
+        raise sharing.inconsistent("this gateway has no key that the contract names")
 
 
 def _public(private: bytes) -> str:

@@ -22,7 +22,7 @@ from gateway.flows.approve import Approve
 from gateway.flows.consult import Consult, NotDecided
 from gateway.flows.follow import Follow, Session
 from gateway.ports import Documents, Federation, Opener, Revocations
-from gateway.rules import blame, redelivery, release
+from gateway.rules import blame, redelivery, sharing
 from gateway.rules.lifecycle import ENDINGS, Event
 
 CONCLUDE_WITHIN = 2.0
@@ -105,7 +105,7 @@ class Drive:
     async def dispute(self, computation: Computation) -> Computation:
         """The recipient found its shares inconsistent: the computation has failed after all, everywhere."""
         contract, _ = self.documents.recall(computation)
-        problem = release.inconsistent("the recipient said so")
+        problem = sharing.inconsistent("the recipient said so")
         failure = Failure(problem.reason.value, UNDETERMINED, "release", problem.public, problem.advice)
         ended = await self.account.advance(
             computation,

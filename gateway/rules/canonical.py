@@ -11,9 +11,10 @@ from typing import Any
 
 import rfc8785
 
-from gateway.domain.contract import Contract, CountParameters
+from gateway.domain.contract import Contract
 from gateway.domain.query import Filter
-from gateway.rules.records import from_bytes, to_plain
+from gateway.rules import statistics
+from gateway.rules.records import to_plain
 
 
 def question(contract: Contract) -> str:
@@ -46,10 +47,9 @@ def table(contract: Contract) -> str:
 
 def _counted(contract: Contract) -> dict[str, Any]:
     asked = contract.query
-    count_by = asked.statistic.count_by
     return {
+        **statistics.of(asked).canonical(asked),
         "statistic": asked.statistic.name,
-        "columns": [] if count_by is None else sorted(count_by.columns),
         "link_on": sorted(asked.link_on),
         "limits": to_plain(contract.limits),
     }
@@ -57,10 +57,8 @@ def _counted(contract: Contract) -> dict[str, Any]:
 
 def _codes(contract: Contract) -> dict[str, list[str]]:
     """The codes that make the cells, by column."""
-    if contract.query.statistic.count_by is None:
-        return {}
-    given = from_bytes(CountParameters, contract.program.parameters, what="program.parameters")
-    return {column.name: _sorted(column.codes) for column in given.columns}
+    told = statistics.code_lists(contract.program.parameters)
+    return {name: _sorted(codes) for name, codes in told.items()}
 
 
 def _digest(said: dict[str, Any]) -> str:

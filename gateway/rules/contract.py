@@ -11,13 +11,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from gateway.domain.contract import Contract, CountParameters, Deadlines
+from gateway.domain.contract import Contract, Deadlines
+from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
-from gateway.rules import policy, privacy, queries, roles, seats
+from gateway.rules import policy, privacy, queries, roles, seats, statistics
 from gateway.rules.jose import MAX_INTEGER, TokenProblem, parse_compact
-from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, PROGRAM_OF, STARTS_WITHIN, parameters
+from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
 from gateway.rules.sharing import P
 from gateway.rules.tokens import payload_digest
@@ -200,29 +201,21 @@ def _check_deadlines(deadlines: Deadlines) -> None:
         raise invalid(f"the deadlines are not within 1 and {LONGEST_SESSION} seconds", field="deadlines")
 
 
-def check_parameters(read: Contract, codes: Mapping[str, Sequence[str]] | None) -> None:
+def check_parameters(read: Contract, codes: Mapping[str, Sequence[str]]) -> None:
     """Raises unless program and parameters follow from query and limits.
 
-    `codes` are the code lists of the approver's own datasets; a neutral seat has none and takes the lists
-    as they stand, since the owners compare them.
+    `codes` are the code lists of the approver's own datasets. Others, and for a neutral seat all of them, are taken as
+    they stand, since their owners compare them.
     """
-    if read.program.name != PROGRAM_OF[read.query.statistic.name]:
+    rules = statistics.of(read.query)
+    if read.program.name != rules.PROGRAM:
         raise invalid("the program does not answer the query's statistic", field="program.name")
-    count_by = read.query.statistic.count_by
-    if codes is None:
-        codes = {} if count_by is None else _code_lists(read.program.parameters)
-        if count_by is not None and set(codes) != set(count_by.columns):
-            raise invalid("the program counts by other columns than the query", field="program.parameters")
-    if parameters(read.query, read.limits, codes) != read.program.parameters:
+    told = statistics.code_lists(read.program.parameters)
+    wanted = {used.column for used in rules.uses(read.query) if ColumnType.CODE in used.types}
+    if set(told) != wanted:
+        raise invalid("the program counts by other columns than the query", field="program.parameters")
+    if parameters(read.query, read.limits, {**told, **codes}) != read.program.parameters:
         raise invalid("the program's parameters do not follow from the query", field="program.parameters")
-
-
-def _code_lists(text: str) -> dict[str, tuple[str, ...]]:
-    """Each column's codes in the parameters that somebody else wrote: different texts, or a refusal."""
-    given = from_bytes(CountParameters, text, what="program.parameters", reason=Reason.CONTRACT_INVALID)
-    if any(len(set(column.codes)) < len(column.codes) for column in given.columns):
-        raise invalid("a column of the program has a code twice", field="program.parameters")
-    return {column.name: column.codes for column in given.columns}
 
 
 def invalid(public: str, *, field: str = "", space: str = "") -> IsthmusError:

@@ -12,7 +12,8 @@ from gateway.rules.codelists import ANYWHERE, ROLES
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import dominance_in_range, rounding_in_range
 from gateway.rules.privacy import terms_hold
-from gateway.rules.queries import COLUMN_NAME, DATASET_NAME
+from gateway.rules.queries import DATASET_NAME
+from gateway.rules.statistics.base import COLUMN_NAME
 
 MAX_SEATS = 64
 MAX_NUMBER = 2**31 - 1  # what the catalogue can say of terms

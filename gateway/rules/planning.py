@@ -6,7 +6,6 @@ that holds the same facts can make the same draft and compare.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +17,13 @@ from gateway.domain.dataset import Column, ColumnType, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import ProgramOffer, Space
 from gateway.domain.plan import Decision, Forecast, Learns, Persons, Plan, Verdict
-from gateway.rules import dates, noise, plans, policy, privacy, seats
+from gateway.rules import dates, noise, plans, policy, privacy, seats, statistics
 from gateway.rules.sharing import P
 from gateway.rules.text import nearest
 
-PROGRAM_OF = {"count_by": "group_count", "overlap": "overlap"}
 STARTS_WITHIN = 600  # seconds that a contract may wait for its session (DESIGN section 4)
 DEADLINES = contract.Deadlines(connect=10, stall=5, total=300)
 LONGEST_SESSION = 3600  # seconds: no contract may hold a seat for longer
-MAX_CELLS = 4096  # as many as a program computes, with the parties' memory in mind
 MAX_ROWS = 1 << 22  # people of all providers together, padded; as many as a party takes
 # Measured on loopback through three gateways, two cores (tests/bench): a round, and bytes per second with the computing
 # between them.
@@ -64,7 +61,7 @@ def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Req
         by_owner.setdefault(entity, []).append(dataset)
     seated = seats.assign(asked.seats.count, asked.seats.at, list(by_owner), spaces)
     taking_part = list(dict.fromkeys([*(seat.entity for seat in seated), *by_owner]))
-    offer = _shared_program(PROGRAM_OF[asked.statistic.name], {entity: spaces[entity] for entity in taking_part})
+    offer = _shared_program(statistics.of(asked).PROGRAM, {entity: spaces[entity] for entity in taking_part})
     return contract.Contract(
         session=request.session,
         initiator=request.home,
@@ -118,21 +115,7 @@ def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, 
         shared["rounding"] = limits.rounding
     if limits.epsilon is not None:
         shared["noise"] = noise.table(limits.epsilon)
-    if asked.statistic.count_by is not None:
-        columns = [{"name": name, "codes": list(codes[name])} for name in asked.statistic.count_by.columns]
-        _check_cells(math.prod(len(column["codes"]) for column in columns))
-        return rfc8785.dumps({**shared, "columns": columns, "structural_zeros": []}).decode()
-    return rfc8785.dumps({**shared, "lists": [source.dataset for source in asked.sources]}).decode()
-
-
-def _check_cells(cells: int) -> None:
-    if not 1 <= cells <= MAX_CELLS:
-        raise IsthmusError(
-            Reason.MALFORMED_QUERY,
-            f"these columns make {cells} cells, and a table has between 1 and {MAX_CELLS}",
-            field="statistic.count_by.columns",
-            advice="Count by fewer columns",
-        )
+    return rfc8785.dumps({**shared, **statistics.of(asked).parameters(asked, codes)}).decode()
 
 
 def forecast(verdicts: Sequence[Verdict]) -> Forecast:
@@ -181,11 +164,10 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
             )
     for number, item in enumerate(asked.sources[index].filters):
         _check_filter(item, dataset, f"{where}.filters[{number}]")
-    if asked.statistic.count_by is not None:
-        for number, name in enumerate(asked.statistic.count_by.columns):
-            column = _column(dataset, name, f"statistic.count_by.columns[{number}]")
-            if column.type is not ColumnType.CODE:
-                raise _wrong_type(dataset, f"statistic.count_by.columns[{number}]", f"{name} has no code list")
+    for used in statistics.of(asked).uses(asked):
+        if used.taken_from(index) and _column(dataset, used.column, used.field).type not in used.types:
+            wanted = "code list" if used.types == (ColumnType.CODE,) else " or ".join(used.types)
+            raise _wrong_type(dataset, used.field, f"{used.column} has no {wanted}")
 
 
 def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
@@ -288,19 +270,22 @@ def _column(dataset: Dataset, name: str, field: str) -> Column:
 
 
 def _common_codes(asked: query.Query, datasets: Sequence[Dataset]) -> dict[str, tuple[str, ...]]:
-    """The code list of each group column, which all sources must share."""
-    if asked.statistic.count_by is None:
-        return {}
+    """The code list of each column of codes, which all sources that tell it must share."""
     codes: dict[str, tuple[str, ...]] = {}
-    for number, name in enumerate(asked.statistic.count_by.columns):
-        for dataset in datasets:
-            here = code_values(dataset, name)
-            missing = sorted(set(codes.setdefault(name, here)) ^ set(here))
-            if missing or codes[name] != here:
+    for used in statistics.of(asked).uses(asked):
+        if ColumnType.CODE not in used.types:
+            continue
+        for index, dataset in enumerate(datasets):
+            if not used.taken_from(index):
+                continue
+            here = code_values(dataset, used.column)
+            missing = sorted(set(codes.setdefault(used.column, here)) ^ set(here))
+            if missing or codes[used.column] != here:
+                differing = ", ".join(missing) or "in another order"
                 raise IsthmusError(
                     Reason.UNKNOWN_CODE,
-                    f"{dataset.name} codes {name} unlike the other sources: {', '.join(missing) or 'in another order'}",
-                    field=f"statistic.count_by.columns[{number}]",
+                    f"{dataset.name} codes {used.column} unlike the other sources: {differing}",
+                    field=used.field,
                     space=f"https://{dataset.space_host}",
                     advice="Count by a column whose codes all sources share, or leave this source out",
                 )
@@ -330,11 +315,7 @@ def _shared_program(name: str, spaces: Mapping[str, Space]) -> ProgramOffer:
 
 
 def _outcome(draft: contract.Contract) -> str:
-    what = (
-        "people by " + " × ".join(draft.query.statistic.count_by.columns)
-        if draft.query.statistic.count_by
-        else (f"how many people are on exactly which of {len(draft.query.sources)} lists")
-    )
+    what = statistics.of(draft.query).said(draft.query, str)
     if draft.limits.epsilon is not None:
         what = f"{what}, each off by at most {privacy.off_by(draft.limits)} with 95 % (ε = {draft.limits.epsilon})"
     if draft.limits.minimum_cell > 1:

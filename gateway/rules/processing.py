@@ -14,7 +14,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.offer import Operator
 from gateway.domain.query import Filter
 from gateway.domain.records import record
-from gateway.rules import seats, wording
+from gateway.rules import seats, statistics, wording
 from gateway.rules.lifecycle import LIVE
 from gateway.rules.retention import DAY, Kept, Rule, result_deletion
 
@@ -178,7 +178,7 @@ def _asked(body: Contract, operators: Mapping[str, Operator]) -> Asked:
         seat.entity: operators.get(seat.entity, Operator(seat.entity, seat.operator, seat.operator))
         for seat in body.seats
     }
-    count_by = () if asked.statistic.count_by is None else asked.statistic.count_by.columns
+    used = [item.column for item in statistics.of(asked).uses(asked)]
     filters = [(source.dataset, item) for source in asked.sources for item in source.filters]
     return Asked(
         title=asked.title,
@@ -190,7 +190,7 @@ def _asked(body: Contract, operators: Mapping[str, Operator]) -> Asked:
         legal_basis=asked.legal_basis,
         legal_basis_means=wording.legal_basis(asked.legal_basis),
         statistic=wording.statistic(asked),
-        columns=tuple(dict.fromkeys([*asked.link_on, *count_by, *(item.column for _, item in filters)])),
+        columns=tuple(dict.fromkeys([*asked.link_on, *used, *(item.column for _, item in filters)])),
         filters=tuple(map(_filter, filters)),
         controllers=tuple(
             Controller(

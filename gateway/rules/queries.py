@@ -14,11 +14,12 @@ from gateway.domain.query import Query
 from gateway.rules import noise, policy
 from gateway.rules.plans import MAX_STANDING
 from gateway.rules.records import from_plain
+from gateway.rules.statistics import STATISTICS, of
+from gateway.rules.statistics.base import check_column, malformed
 
 MAX_SOURCES = 32
 MAX_INTEGER = 2**53 - 1  # what canonical JSON holds exactly (RFC 8785)
 DATASET_NAME = re.compile(r"spaces/[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/datasets/[a-z0-9][a-z0-9_-]{0,62}")
-COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 def read_query(data: Any, *, what: str = "query file") -> Query:
@@ -30,9 +31,8 @@ def read_query(data: Any, *, what: str = "query file") -> Query:
 
 def checked(query: Query, *, what: str = "query") -> Query:
     """`query` itself, once its shape holds."""
-    chosen = [kind for kind in (query.statistic.count_by, query.statistic.overlap) if kind is not None]
-    if len(chosen) != 1:
-        raise _malformed(what, "statistic", "name exactly one statistic: count_by or overlap")
+    if len(query.statistic.chosen) != 1:
+        raise _malformed(what, "statistic", f"name exactly one statistic: {' or '.join(STATISTICS)}")
     if not 1 <= len(query.sources) <= MAX_SOURCES:
         raise _malformed(what, "sources", f"name between 1 and {MAX_SOURCES} datasets")
     for text, field in (
@@ -55,7 +55,7 @@ def checked(query: Query, *, what: str = "query") -> Query:
             field = f"sources[{index}].filters[{number}]"
             if sum(operators) != 1:
                 raise _malformed(what, field, "a filter has exactly one of equals, one_of, between")
-            _column(what, f"{field}.column", item.column)
+            check_column(item.column, f"{field}.column")
             between = () if item.between is None else (item.between.low, item.between.high)
             for value in (item.equals, *(item.one_of or ()), *between):
                 if isinstance(value, int) and abs(value) > MAX_INTEGER:
@@ -63,15 +63,8 @@ def checked(query: Query, *, what: str = "query") -> Query:
     if not query.link_on or len(set(query.link_on)) != len(query.link_on):
         raise _malformed(what, "link_on", "name the columns that identify a person, each once")
     for number, column in enumerate(query.link_on):
-        _column(what, f"link_on[{number}]", column)
-    if query.statistic.count_by is not None:
-        columns = query.statistic.count_by.columns
-        if not 1 <= len(columns) <= 6 or len(set(columns)) != len(columns):
-            raise _malformed(what, "statistic.count_by.columns", "name 1 to 6 columns, each once")
-        for number, column in enumerate(columns):
-            _column(what, f"statistic.count_by.columns[{number}]", column)
-    elif not 2 <= len(query.sources) <= 8:
-        raise _malformed(what, "sources", "an overlap table takes 2 to 8 lists")
+        check_column(column, f"link_on[{number}]")
+    of(query).check(query)
     minimum = query.limits.minimum_cell
     if minimum is not None and not 0 <= minimum <= 100_000:
         raise _malformed(what, "limits.minimum_cell", "between 0 and 100 000")
@@ -89,10 +82,5 @@ def checked(query: Query, *, what: str = "query") -> Query:
     return query
 
 
-def _column(what: str, field: str, name: str) -> None:
-    if COLUMN_NAME.fullmatch(name) is None:
-        raise _malformed(what, field, "a column is named by letters, digits and underscores")
-
-
 def _malformed(what: str, field: str, text: str) -> IsthmusError:
-    return IsthmusError(Reason.MALFORMED_QUERY, f"{what}: {text}", field=field, advice="docs/queries has examples")
+    return malformed(field, text, what=what)

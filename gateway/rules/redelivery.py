@@ -90,7 +90,7 @@ def agreed_seats(draft: Contract, verdicts: Iterable[Verdict]) -> tuple[str, ...
 
 def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:
     """Each cell by its code in every column, or by whether it is on each list, in the program's order
-    (`gateway.rules.release.cell_codes`)."""
+    (`gateway.rules.statistics`)."""
     given = json.loads(parameters)
     if "lists" in given:
         names = given["lists"]

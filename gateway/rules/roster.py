@@ -17,7 +17,7 @@ from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.computation import SealedShare
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.result import Table
-from gateway.rules import release, sealing
+from gateway.rules import release, sealing, sharing
 
 DIGEST_BYTES = 32
 KEY_BYTES = 32
@@ -98,14 +98,14 @@ def open_result(
         if share.recipient != recipient:
             continue
         if share.pid in vectors or share.pid not in keys.seats:
-            raise release.inconsistent("two shares of one party, or of none")
+            raise sharing.inconsistent("two shares of one party, or of none")
         try:
             sealed = base64.b64decode(share.sealed, validate=True)
             vectors[share.pid] = sealing.open_output(
                 private, keys.seats[share.pid], keys.transcript, share.pid, recipient, sealed
             )
         except (sealing.SealBroken, binascii.Error) as broken:
-            raise release.inconsistent(f"the share of party {share.pid}: {broken}") from None
+            raise sharing.inconsistent(f"the share of party {share.pid}: {broken}") from None
     return release.open_table(contract.body, vectors)
 
 

@@ -9,6 +9,8 @@ left).
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from gateway.domain.errors import IsthmusError, Reason
+
 P = 2**61 - 1
 
 
@@ -57,3 +59,12 @@ def reconstruct(shares: Mapping[int, Sequence[int]], t: int) -> list[int]:
 
 def _dot(coefficients: Sequence[int], values: Sequence[int]) -> int:
     return sum(c * v for c, v in zip(coefficients, values, strict=True)) % P
+
+
+def inconsistent(private: str) -> IsthmusError:
+    return IsthmusError(
+        Reason.INCONSISTENT_SHARES,
+        "the parties' output shares do not fit together, so there is no result",
+        private=private,
+        advice="At least one party sent a wrong share; ask the operators to compare their receipts, then ask again",
+    )

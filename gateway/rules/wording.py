@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.domain import contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.query import Filter, Query
+from gateway.rules import statistics
 from gateway.rules.codelists import LEGAL_BASES, MEMBER_STATES, PURPOSES
 
 # The other states of the Agreement on the European Economic Area, where the GDPR applies (Joint Committee 154/2018).
@@ -26,13 +27,7 @@ def coded(code: str, means: str) -> str:
 
 def statistic(asked: Query, described: Dataset | None = None) -> str:
     """What is counted; columns by their labels where the dataset is known."""
-    lists = len(asked.sources)
-    of = "one list" if lists == 1 else f"{lists} lists"
-    if asked.statistic.count_by is None:
-        said = f"how many people are on exactly which of {of}"
-    else:
-        by = " and ".join(_column(name, described) for name in asked.statistic.count_by.columns)
-        said = f"people of {of}, each once, counted by {by}"
+    said = statistics.of(asked).said(asked, lambda name: _column(name, described))
     linked = ", ".join(_column(name, described) for name in asked.link_on)
     return f"{said}; people are told apart by {linked}, compared under MPC"
 

@@ -18,9 +18,9 @@ from gateway.rules import sealing
 from gateway.rules.canonical import question
 from gateway.rules.jose import parse_compact
 from gateway.rules.records import to_bytes
-from gateway.rules.release import cell_codes
 from gateway.rules.roster import roster
 from tests.attacks.rogue import CARE, World
+from tests.examples import cell_codes
 
 EARLIER = "e" * 64
 TRANSCRIPT = b"T" * 32

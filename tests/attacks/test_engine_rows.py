@@ -214,7 +214,7 @@ def test_30_a_recipient_that_misses_a_share_has_no_result(m: int) -> None:
 @pytest.mark.parametrize("liar", range(3))
 def test_30_a_table_with_a_wrong_share_is_none(liar: int) -> None:
     contract = examples.contract()
-    cells = len(release.cell_codes(contract))
+    cells = len(examples.cell_codes(contract))
     opened = [11] * cells + [1] * cells
     shares = shared(Shape(3, 1), np.array(opened))
     vectors = {pid: [int(value) for value in shares[pid]] for pid in range(3)}

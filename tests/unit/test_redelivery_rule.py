@@ -12,7 +12,7 @@ from gateway.domain.approval import SignedApproval, SignedContract
 from gateway.domain.contract import Contract
 from gateway.domain.kept import Kept, KeptShare
 from gateway.domain.plan import Decision, Verdict
-from gateway.rules import redelivery, release, seats
+from gateway.rules import redelivery, seats
 from gateway.rules.canonical import question
 from gateway.rules.redelivery import agreed_seats, answers, origin, rearranged
 from tests import examples
@@ -112,7 +112,7 @@ def test_a_repeat_in_another_order_gets_each_cell_in_its_own_place(there: Contra
     """Whether one writes the columns or the lists in another order makes no other question, but another table."""
     assert question(there) == question(here)
     assert there.program.parameters != here.program.parameters
-    cells = release.cell_codes(there)
+    cells = examples.cell_codes(there)
     vector = [*range(100, 100 + len(cells)), *range(500, 500 + len(cells))]
     moved = rearranged(vector, there.program.parameters, here.program.parameters)
     assert named(here, moved) == named(there, vector)
@@ -127,7 +127,7 @@ def named(contract: Contract, vector: list[int]) -> dict[frozenset[tuple[str, st
         if contract.query.statistic.count_by
         else [source.dataset for source in contract.query.sources]
     )
-    cells = release.cell_codes(contract)
+    cells = examples.cell_codes(contract)
     return {
         frozenset(zip(names, codes, strict=True)): (vector[n], vector[n + len(cells)]) for n, codes in enumerate(cells)
     }
@@ -173,7 +173,7 @@ def test_no_owner_moves_another_from_its_seat_or_brings_a_friend_to_one_by_its_o
 
 def test_a_cell_is_called_alike_in_both_places() -> None:
     for contract in (by("form", "year"), lists(HOME, CARE)):
-        assert len(redelivery._cells(contract.program.parameters)) == len(release.cell_codes(contract))
+        assert len(redelivery._cells(contract.program.parameters)) == len(examples.cell_codes(contract))
 
 
 def test_seats_are_placed_as_they_were_if_all_can_take_theirs_now() -> None:

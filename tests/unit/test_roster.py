@@ -16,6 +16,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules import release, sealing
 from gateway.rules.roster import open_result, roster, transcript
 from gateway.rules.sharing import P
+from gateway.rules.statistics import overlap
 from tests import examples
 from tests.examples import CARE, HOME, NEUTRAL, POLICE
 
@@ -168,11 +169,11 @@ def test_30_values_that_no_program_computes_give_no_number(values: list[int]) ->
 
 def test_overlap_cells_are_the_patterns_with_bit_i_for_list_i() -> None:
     made = examples.contract(examples.overlap())
-    cells = release.cell_codes(made)
+    cells = examples.cell_codes(made)
     assert cells[:4] == [("1", "0", "0"), ("0", "1", "0"), ("1", "1", "0"), ("0", "0", "1")]
     assert len(cells) == 7
     # Three lists of the same short name are told apart by their spaces.
-    assert release.columns(made) == ("home.example/list", "police.example/list", "care.example/list")
+    assert overlap.names(made.query) == ("home.example/list", "police.example/list", "care.example/list")
 
 
 @pytest.mark.parametrize(("value", "fits"), [(0, True), (200, True), (300, False), (190, False)])

@@ -13,13 +13,13 @@ from gateway.api.client.v1 import query_pb2 as qpb
 from gateway.domain import computation, dataset, plan, query
 from gateway.domain.offer import Space
 from gateway.domain.result import Row, Table
+from gateway.edges.grpc.statistic_convert import put_statistic, statistic_from
 from gateway.rules import queries
 from gateway.rules.records import to_bytes
 
 
 def query_from(message: qpb.JointQuery) -> query.Query:
     """The typed query; raises IsthmusError(MALFORMED_QUERY)."""
-    kind = message.WhichOneof("statistic")
     asked = query.Query(
         title=message.title,
         purpose=message.purpose,
@@ -29,10 +29,7 @@ def query_from(message: qpb.JointQuery) -> query.Query:
             for source in message.sources
         ),
         link_on=tuple(message.link_on),
-        statistic=query.Statistic(
-            count_by=query.CountBy(tuple(message.count_by.columns)) if kind == "count_by" else None,
-            overlap=query.Overlap() if kind == "overlap" else None,
-        ),
+        statistic=statistic_from(message),
         limits=query.Limits(
             message.limits.minimum_cell if message.limits.HasField("minimum_cell") else None,
             message.limits.zero_is_small,
@@ -68,10 +65,7 @@ def query_to(asked: query.Query) -> qpb.JointQuery:
         demo_view=asked.demo_view,
         standing=asked.standing,
     )
-    if asked.statistic.count_by is not None:
-        message.count_by.CopyFrom(qpb.CountBy(columns=asked.statistic.count_by.columns))
-    else:
-        message.overlap.CopyFrom(qpb.Overlap())
+    put_statistic(message, asked.statistic)
     return message
 
 
@@ -284,12 +278,32 @@ def receipt_to(item: computation.Receipt) -> comp.Receipt:
 
 
 def table_to(table: Table) -> comp.Table:
-    return comp.Table(
-        columns=table.columns,
-        rows=[comp.Row(codes=row.codes, count=row.count, suppressed=row.suppressed) for row in table.rows],
-    )
+    rows = [
+        comp.Row(codes=row.codes, count=row.count, suppressed=row.suppressed, values=map(_number_to, row.values))
+        for row in table.rows
+    ]
+    return comp.Table(columns=table.columns, rows=rows, measures=table.measures)
 
 
 def table_from(message: comp.Table) -> Table:
-    rows = (Row(tuple(row.codes), None if row.suppressed else int(row.count)) for row in message.rows)
-    return Table(tuple(message.columns), tuple(rows))
+    rows = (
+        Row(tuple(row.codes), None if row.suppressed else int(row.count), tuple(map(_number_from, row.values)))
+        for row in message.rows
+    )
+    return Table(tuple(message.columns), tuple(rows), tuple(message.measures))
+
+
+def _number_to(value: int | float | None) -> comp.Number:
+    if value is None:
+        return comp.Number()
+    return comp.Number(integer=value) if isinstance(value, int) else comp.Number(real=value)
+
+
+def _number_from(message: comp.Number) -> int | float | None:
+    match message.WhichOneof("kind"):
+        case "integer":
+            return int(message.integer)
+        case "real":
+            return float(message.real)
+        case _:
+            return None

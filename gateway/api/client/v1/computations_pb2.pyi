@@ -325,22 +325,34 @@ class SealedShare(_message.Message):
     def __init__(self, pid: _Optional[int] = ..., recipient: _Optional[str] = ..., sealed: _Optional[bytes] = ...) -> None: ...
 
 class Table(_message.Message):
-    __slots__ = ("columns", "rows")
+    __slots__ = ("columns", "rows", "measures")
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
     columns: _containers.RepeatedScalarFieldContainer[str]
     rows: _containers.RepeatedCompositeFieldContainer[Row]
-    def __init__(self, columns: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ...) -> None: ...
+    measures: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, columns: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., measures: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Row(_message.Message):
-    __slots__ = ("codes", "count", "suppressed")
+    __slots__ = ("codes", "count", "suppressed", "values")
     CODES_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     SUPPRESSED_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
     codes: _containers.RepeatedScalarFieldContainer[str]
     count: int
     suppressed: bool
-    def __init__(self, codes: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., suppressed: _Optional[bool] = ...) -> None: ...
+    values: _containers.RepeatedCompositeFieldContainer[Number]
+    def __init__(self, codes: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., suppressed: _Optional[bool] = ..., values: _Optional[_Iterable[_Union[Number, _Mapping]]] = ...) -> None: ...
+
+class Number(_message.Message):
+    __slots__ = ("integer", "real")
+    INTEGER_FIELD_NUMBER: _ClassVar[int]
+    REAL_FIELD_NUMBER: _ClassVar[int]
+    integer: int
+    real: float
+    def __init__(self, integer: _Optional[int] = ..., real: _Optional[float] = ...) -> None: ...
 
 class Receipt(_message.Message):
     __slots__ = ("space", "contract_digest", "outputs", "minimum_cell", "zero_is_small", "tree_size", "tree_head", "bytes_sent", "rounds", "seconds", "token", "epsilon", "redelivered")

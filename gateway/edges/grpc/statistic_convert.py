@@ -1,0 +1,28 @@
+"""The statistic of a query, to and from its message: a pair for each kind, named like its field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.api.client.v1 import query_pb2 as pb
+from gateway.domain import query
+
+_FROM: Mapping[str, Callable[[Any], Any]] = {
+    "count_by": lambda message: query.CountBy(tuple(message.columns)),
+    "overlap": lambda message: query.Overlap(),
+}
+_TO: Mapping[str, Callable[[Any], Any]] = {
+    "count_by": lambda asked: pb.CountBy(columns=asked.columns),
+    "overlap": lambda asked: pb.Overlap(),
+}
+
+
+def statistic_from(message: pb.JointQuery) -> query.Statistic:
+    """None is set where the message has none: `gateway.rules.queries` refuses that."""
+    kind = message.WhichOneof("statistic")
+    return query.Statistic() if kind is None else query.Statistic(**{kind: _FROM[kind](getattr(message, kind))})
+
+
+def put_statistic(message: pb.JointQuery, asked: query.Statistic) -> None:
+    getattr(message, asked.name).CopyFrom(_TO[asked.name](getattr(asked, asked.name)))

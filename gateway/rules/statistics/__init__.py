@@ -1,0 +1,26 @@
+"""What can be asked: a module for each kind of statistic, with all that the rooms of the route have to know of it.
+
+Invariants: pure; a kind's name is its field in the query, in policies and in the proto; nothing outside this package
+and the pictures of the command line tells kinds apart.
+
+To add one: its record and field in `gateway.domain.query.Statistic`, its message in query.proto and its pair in
+`gateway.edges.grpc.statistic_convert`, its module here (`base.Rules` says what it has to say), and a program of the
+engine that computes it, if none does yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.domain.query import Query
+from gateway.rules.statistics import count_by, overlap
+from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
+
+__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "of"]
+
+STATISTICS: Mapping[str, Rules] = {"count_by": count_by, "overlap": overlap}
+
+
+def of(asked: Query) -> Rules:
+    """The rules of the one statistic that a query asks."""
+    return STATISTICS[asked.statistic.name]
