@@ -213,7 +213,7 @@ def check_parameters(read: Contract, codes: Mapping[str, Sequence[str]]) -> None
     told = statistics.code_lists(read.program.parameters)
     wanted = {used.column for used in rules.uses(read.query) if ColumnType.CODE in used.types}
     if set(told) != wanted:
-        raise invalid("the program counts by other columns than the query", field="program.parameters")
+        raise invalid("the program's parameters name other columns than the query", field="program.parameters")
     if parameters(read.query, read.limits, {**told, **codes}) != read.program.parameters:
         raise invalid("the program's parameters do not follow from the query", field="program.parameters")
 
