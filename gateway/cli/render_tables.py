@@ -6,11 +6,11 @@ not fit the width is turned or listed, never cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table as Grid
 from rich.text import Text
@@ -24,6 +24,7 @@ Labels = Mapping[str, Mapping[str, str]]
 ON, OFF = "●", "·"
 # A pivot whose row labels would have to break into less than this is turned.
 LEAST_LABEL = 14
+BAR = 20  # characters of the longest bar
 
 
 def mark(limits: Limits) -> str:
@@ -58,7 +59,7 @@ def pivot_table(table: Table, limits: Limits, labels: Labels | None = None) -> P
     return Pivot(table, limits, labels or {})
 
 
-def overlap_table(table: Table, limits: Limits) -> Group:
+def overlap_table(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
     """One row per pattern of lists, those on one list first."""
     grid = _grid()
     for name in table.columns:
@@ -75,6 +76,36 @@ def overlap_table(table: Table, limits: Limits) -> Group:
     )
     note = footnote(table, limits)
     return Group(grid, "", Text(said), *([Text(note)] if note else []))
+
+
+def rate_table(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
+    """One row per cell: people, how many that is of so many, its interval, and a bar. Cells with neither people nor a
+    population are left out."""
+    grid, known = _grid(), labels or {}
+    for name in table.columns:
+        grid.add_column(_label(known, name, ""))
+    per = table.measures[0].removeprefix("per_")
+    for heading in ("People", f"Per {_number(int(per))}", "95 % interval"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("")
+    largest = max((row.values[0] or 0 for row in table.rows), default=0)
+    for row in table.rows:
+        rate, low, high = row.values
+        if row.count == 0 and rate is None:
+            continue
+        between = "" if low is None or high is None else f"{_digits(low)} – {_digits(high)}"
+        heads = (_label(known, name, code) for name, code in zip(table.columns, row.codes, strict=True))
+        bar = "" if not rate else "█" * max(1, round(BAR * rate / largest))
+        grid.add_row(*heads, _count(row, limits), "" if rate is None else _digits(rate), between, bar)
+    note = footnote(table, limits)
+    return Group(grid, *([Text(""), Text(note)] if note else []))
+
+
+# By the name of the statistic; every other one is a pivot.
+PICTURES: Mapping[str, Callable[[Table, Limits, Labels], RenderableType]] = {
+    "overlap": overlap_table,
+    "rate": rate_table,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +166,17 @@ class Pivot:
         return grid
 
     def _label(self, column: str, code: str) -> Text:
-        """What people call a code, or, for "", the column itself."""
-        return _text(self.labels.get(column, {}).get(code, "") or code or column)
+        return _label(self.labels, column, code)
+
+
+def _label(labels: Labels, column: str, code: str) -> Text:
+    """What people call a code, or, for "", the column itself."""
+    return _text(labels.get(column, {}).get(code, "") or code or column)
+
+
+def _digits(value: float) -> str:
+    """Three digits that count."""
+    return _number(round(value)) if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _grid() -> Grid:

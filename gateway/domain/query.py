@@ -48,9 +48,27 @@ class Overlap:
 
 
 @record
+class Population:
+    """How many people of a public statistic stand behind one cell: `codes`, one for each column."""
+
+    codes: tuple[str, ...]
+    people: int
+
+
+@record
+class Rate:
+    """People by the codes of these columns, and how many that is of every `per` people in the population."""
+
+    columns: tuple[str, ...]
+    population: tuple[Population, ...]
+    per: int = 100_000
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
+    rate: Rate | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -49,7 +49,6 @@ def _counted(contract: Contract) -> dict[str, Any]:
     asked = contract.query
     return {
         **statistics.of(asked).canonical(asked),
-        "statistic": asked.statistic.name,
         "link_on": sorted(asked.link_on),
         "limits": to_plain(contract.limits),
     }

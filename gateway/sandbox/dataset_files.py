@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.dataset import Column
+from gateway.rules.statistics import STATISTICS
 
 PURPOSES = ("trend-monitoring", "prevalence-estimation")
 LEGAL_BASES = ("gdpr-6-1-e", "led-8")
@@ -64,7 +65,7 @@ def write_dataset(folder: Path, dataset: DatasetFile) -> None:
         "version = 1",
         f"purposes = {_(list(PURPOSES))}",
         f"legal_bases = {_(list(LEGAL_BASES))}",
-        'statistics = ["count_by", "overlap"]',
+        f"statistics = {_(list(STATISTICS))}",
         "minimum_cell = 11",
         "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
         'exact_statistics = ["overlap"]',

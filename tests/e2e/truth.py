@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 
 from gateway.sandbox.data import FORM, YEARS, Person, columns, people
@@ -13,6 +13,7 @@ MINIMUM = 11
 LISTS = ("LA", "NG", "PFNCA", "GO", "GP")
 # Who provides which lists.
 PROVIDERS = {"care": {"LA", "NG"}, "police": {"PFNCA"}, "registry": {"GO", "GP"}}
+GENDERS = [code.value for column in columns() if column.name == "prs_Gender" for code in column.codes]
 FORMS = [code.value for column in columns() if column.name == FORM for code in column.codes]
 
 Cell = tuple[str, ...]
@@ -28,14 +29,31 @@ def form_by_year(persons: Iterable[Person]) -> dict[Cell, int | None]:
     return _told(counted, product(FORMS, map(str, YEARS)))
 
 
-def _told(counted: Iterable[tuple[Person, Cell]], cells: Iterable[Cell]) -> dict[Cell, int | None]:
+def by_year_and_gender(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], years: Iterable[int]
+) -> dict[Cell, int | None]:
+    """People of some years on the lists of these providers."""
+    asked = set().union(*providers.values())
+    counted = (
+        (person, (str(person.year), person.gender))
+        for person in persons
+        if person.year in years and asked & set(person.lists)
+    )
+    return _told(counted, product(map(str, YEARS), GENDERS), providers)
+
+
+def _told(
+    counted: Iterable[tuple[Person, Cell]],
+    cells: Iterable[Cell],
+    providers: Mapping[str, set[str]] = PROVIDERS,
+) -> dict[Cell, int | None]:
     """None where fewer than MINIMUM would be told, in the cell or in what is left of it when one provider takes away
     its own people. Nobody at all is told as zero."""
     total: Counter[Cell] = Counter()
-    own: dict[str, Counter[Cell]] = {name: Counter() for name in PROVIDERS}
+    own: dict[str, Counter[Cell]] = {name: Counter() for name in providers}
     for person, cell in counted:
         total[cell] += 1
-        for name, lists in PROVIDERS.items():
+        for name, lists in providers.items():
             own[name][cell] += bool(lists & set(person.lists))
     told: dict[Cell, int | None] = {}
     for cell in cells:

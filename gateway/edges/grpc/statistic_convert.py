@@ -11,10 +11,20 @@ from gateway.domain import query
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
+    "rate": lambda message: query.Rate(
+        tuple(message.columns),
+        tuple(query.Population(tuple(entry.codes), entry.people) for entry in message.population),
+        message.per or query.Rate.per,
+    ),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
     "overlap": lambda asked: pb.Overlap(),
+    "rate": lambda asked: pb.Rate(
+        columns=asked.columns,
+        population=[pb.Population(codes=entry.codes, people=entry.people) for entry in asked.population],
+        per=asked.per,
+    ),
 }
 
 

@@ -68,7 +68,7 @@ class Rules(Protocol):
         """The program's own parameters, beside the limits; `codes` are the code lists of the columns it uses."""
 
     def canonical(self, asked: Query) -> dict[str, Any]:
-        """What makes the table, whoever the people are, written in one way."""
+        """What makes the table, whoever the people are, written in one way, with a name for this kind of table."""
 
     def table(self, contract: Contract, opened: Sequence[int]) -> Table:
         """What the program's outputs mean. Raises `sharing.inconsistent` for what it does not compute."""

@@ -28,7 +28,7 @@ def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
 
 
 def canonical(asked: Query) -> dict[str, Any]:
-    return {"columns": sorted(_of(asked).columns)}
+    return {"statistic": "count_by", "columns": sorted(_of(asked).columns)}
 
 
 def outputs(contract: Contract) -> int:

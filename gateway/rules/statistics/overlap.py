@@ -28,7 +28,7 @@ def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
 
 
 def canonical(asked: Query) -> dict[str, Any]:
-    return {"columns": []}
+    return {"statistic": "overlap", "columns": []}
 
 
 def outputs(contract: Contract) -> int:

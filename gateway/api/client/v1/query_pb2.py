@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from gateway.api.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!gateway/api/client/v1/query.proto\x12\x11isthmus.client.v1\x1a\x1b\x62uf/validate/validate.proto\"\xb1\x03\n\nJointQuery\x12\x19\n\x05title\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1b\n\x07purpose\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1f\n\x0blegal_basis\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x36\n\x07sources\x18\x04 \x03(\x0b\x32\x19.isthmus.client.v1.SourceB\n\xbaH\x07\x92\x01\x04\x08\x01\x10 \x12\x1b\n\x07link_on\x18\x05 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08\x12.\n\x08\x63ount_by\x18\x06 \x01(\x0b\x32\x1a.isthmus.client.v1.CountByH\x00\x12-\n\x07overlap\x18\x07 \x01(\x0b\x32\x1a.isthmus.client.v1.OverlapH\x00\x12)\n\x06limits\x18\x08 \x01(\x0b\x32\x19.isthmus.client.v1.Limits\x12\'\n\x05seats\x18\t \x01(\x0b\x32\x18.isthmus.client.v1.Seats\x12\x11\n\tdemo_view\x18\n \x01(\x08\x12\x1b\n\x08standing\x18\x14 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18x(\x00\x42\x12\n\tstatistic\x12\x05\xbaH\x02\x08\x01\"[\n\x06Source\x12\x1b\n\x07\x64\x61taset\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90\x03\x12\x34\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x19.isthmus.client.v1.FilterB\x08\xbaH\x05\x92\x01\x02\x10 \"\xbe\x01\n\x06\x46ilter\x12\x19\n\x06\x63olumn\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12*\n\x06\x65quals\x18\x02 \x01(\x0b\x32\x18.isthmus.client.v1.ValueH\x00\x12+\n\x06one_of\x18\x03 \x01(\x0b\x32\x19.isthmus.client.v1.ValuesH\x00\x12-\n\x07\x62\x65tween\x18\x04 \x01(\x0b\x32\x1a.isthmus.client.v1.BetweenH\x00\x42\x11\n\x08operator\x12\x05\xbaH\x02\x08\x01\"C\n\x05Value\x12\x18\n\x04text\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07H\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"?\n\x06Values\x12\x35\n\x06values\x18\x01 \x03(\x0b\x32\x18.isthmus.client.v1.ValueB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"h\n\x07\x42\x65tween\x12-\n\x03low\x18\x01 \x01(\x0b\x32\x18.isthmus.client.v1.ValueB\x06\xbaH\x03\xc8\x01\x01\x12.\n\x04high\x18\x02 \x01(\x0b\x32\x18.isthmus.client.v1.ValueB\x06\xbaH\x03\xc8\x01\x01\"&\n\x07\x43ountBy\x12\x1b\n\x07\x63olumns\x18\x01 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x06\"\t\n\x07Overlap\"\x80\x02\n\x06Limits\x12&\n\x0cminimum_cell\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00H\x00\x88\x01\x01\x12\x15\n\rzero_is_small\x18\x02 \x01(\x08\x12!\n\tdominance\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x63(\x01H\x01\x88\x01\x01\x12!\n\x08rounding\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x02H\x02\x88\x01\x01\x12\x39\n\x07\x65psilon\x18( \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{1,2}([.][0-9]{1,4})?$H\x03\x88\x01\x01\x42\x0f\n\r_minimum_cellB\x0c\n\n_dominanceB\x0b\n\t_roundingB\n\n\x08_epsilon\"7\n\x05Seats\x12\x18\n\x05\x63ount\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18@(\x00\x12\x14\n\x02\x61t\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!gateway/api/client/v1/query.proto\x12\x11isthmus.client.v1\x1a\x1b\x62uf/validate/validate.proto\"\xda\x03\n\nJointQuery\x12\x19\n\x05title\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1b\n\x07purpose\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1f\n\x0blegal_basis\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x36\n\x07sources\x18\x04 \x03(\x0b\x32\x19.isthmus.client.v1.SourceB\n\xbaH\x07\x92\x01\x04\x08\x01\x10 \x12\x1b\n\x07link_on\x18\x05 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x08\x12.\n\x08\x63ount_by\x18\x06 \x01(\x0b\x32\x1a.isthmus.client.v1.CountByH\x00\x12-\n\x07overlap\x18\x07 \x01(\x0b\x32\x1a.isthmus.client.v1.OverlapH\x00\x12\'\n\x04rate\x18\x32 \x01(\x0b\x32\x17.isthmus.client.v1.RateH\x00\x12)\n\x06limits\x18\x08 \x01(\x0b\x32\x19.isthmus.client.v1.Limits\x12\'\n\x05seats\x18\t \x01(\x0b\x32\x18.isthmus.client.v1.Seats\x12\x11\n\tdemo_view\x18\n \x01(\x08\x12\x1b\n\x08standing\x18\x14 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18x(\x00\x42\x12\n\tstatistic\x12\x05\xbaH\x02\x08\x01\"[\n\x06Source\x12\x1b\n\x07\x64\x61taset\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90\x03\x12\x34\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x19.isthmus.client.v1.FilterB\x08\xbaH\x05\x92\x01\x02\x10 \"\xbe\x01\n\x06\x46ilter\x12\x19\n\x06\x63olumn\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12*\n\x06\x65quals\x18\x02 \x01(\x0b\x32\x18.isthmus.client.v1.ValueH\x00\x12+\n\x06one_of\x18\x03 \x01(\x0b\x32\x19.isthmus.client.v1.ValuesH\x00\x12-\n\x07\x62\x65tween\x18\x04 \x01(\x0b\x32\x1a.isthmus.client.v1.BetweenH\x00\x42\x11\n\x08operator\x12\x05\xbaH\x02\x08\x01\"C\n\x05Value\x12\x18\n\x04text\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07H\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x42\r\n\x04kind\x12\x05\xbaH\x02\x08\x01\"?\n\x06Values\x12\x35\n\x06values\x18\x01 \x03(\x0b\x32\x18.isthmus.client.v1.ValueB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"h\n\x07\x42\x65tween\x12-\n\x03low\x18\x01 \x01(\x0b\x32\x18.isthmus.client.v1.ValueB\x06\xbaH\x03\xc8\x01\x01\x12.\n\x04high\x18\x02 \x01(\x0b\x32\x18.isthmus.client.v1.ValueB\x06\xbaH\x03\xc8\x01\x01\"&\n\x07\x43ountBy\x12\x1b\n\x07\x63olumns\x18\x01 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x06\"\t\n\x07Overlap\"\x7f\n\x04Rate\x12\x1b\n\x07\x63olumns\x18\x01 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x06\x12>\n\npopulation\x18\x02 \x03(\x0b\x32\x1d.isthmus.client.v1.PopulationB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80 \x12\x1a\n\x03per\x18\x03 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\x94\xeb\xdc\x03(\x00\"F\n\nPopulation\x12\x19\n\x05\x63odes\x18\x01 \x03(\tB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x06\x12\x1d\n\x06people\x18\x02 \x01(\x03\x42\r\xbaH\n\"\x08\x18\x80\xc8\xaf\xa0%(\x01\"\x80\x02\n\x06Limits\x12&\n\x0cminimum_cell\x18\x01 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xa0\x8d\x06(\x00H\x00\x88\x01\x01\x12\x15\n\rzero_is_small\x18\x02 \x01(\x08\x12!\n\tdominance\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x63(\x01H\x01\x88\x01\x01\x12!\n\x08rounding\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x02H\x02\x88\x01\x01\x12\x39\n\x07\x65psilon\x18( \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{1,2}([.][0-9]{1,4})?$H\x03\x88\x01\x01\x42\x0f\n\r_minimum_cellB\x0c\n\n_dominanceB\x0b\n\t_roundingB\n\n\x08_epsilon\"7\n\x05Seats\x12\x18\n\x05\x63ount\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18@(\x00\x12\x14\n\x02\x61t\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,6 +67,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BETWEEN'].fields_by_name['high']._serialized_options = b'\272H\003\310\001\001'
   _globals['_COUNTBY'].fields_by_name['columns']._loaded_options = None
   _globals['_COUNTBY'].fields_by_name['columns']._serialized_options = b'\272H\007\222\001\004\010\001\020\006'
+  _globals['_RATE'].fields_by_name['columns']._loaded_options = None
+  _globals['_RATE'].fields_by_name['columns']._serialized_options = b'\272H\007\222\001\004\010\001\020\006'
+  _globals['_RATE'].fields_by_name['population']._loaded_options = None
+  _globals['_RATE'].fields_by_name['population']._serialized_options = b'\272H\010\222\001\005\010\001\020\200 '
+  _globals['_RATE'].fields_by_name['per']._loaded_options = None
+  _globals['_RATE'].fields_by_name['per']._serialized_options = b'\272H\n\"\010\030\200\224\353\334\003(\000'
+  _globals['_POPULATION'].fields_by_name['codes']._loaded_options = None
+  _globals['_POPULATION'].fields_by_name['codes']._serialized_options = b'\272H\007\222\001\004\010\001\020\006'
+  _globals['_POPULATION'].fields_by_name['people']._loaded_options = None
+  _globals['_POPULATION'].fields_by_name['people']._serialized_options = b'\272H\n\"\010\030\200\310\257\240%(\001'
   _globals['_LIMITS'].fields_by_name['minimum_cell']._loaded_options = None
   _globals['_LIMITS'].fields_by_name['minimum_cell']._serialized_options = b'\272H\010\032\006\030\240\215\006(\000'
   _globals['_LIMITS'].fields_by_name['dominance']._loaded_options = None
@@ -80,23 +90,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEATS'].fields_by_name['at']._loaded_options = None
   _globals['_SEATS'].fields_by_name['at']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_JOINTQUERY']._serialized_start=86
-  _globals['_JOINTQUERY']._serialized_end=519
-  _globals['_SOURCE']._serialized_start=521
-  _globals['_SOURCE']._serialized_end=612
-  _globals['_FILTER']._serialized_start=615
-  _globals['_FILTER']._serialized_end=805
-  _globals['_VALUE']._serialized_start=807
-  _globals['_VALUE']._serialized_end=874
-  _globals['_VALUES']._serialized_start=876
-  _globals['_VALUES']._serialized_end=939
-  _globals['_BETWEEN']._serialized_start=941
-  _globals['_BETWEEN']._serialized_end=1045
-  _globals['_COUNTBY']._serialized_start=1047
-  _globals['_COUNTBY']._serialized_end=1085
-  _globals['_OVERLAP']._serialized_start=1087
-  _globals['_OVERLAP']._serialized_end=1096
-  _globals['_LIMITS']._serialized_start=1099
-  _globals['_LIMITS']._serialized_end=1355
-  _globals['_SEATS']._serialized_start=1357
-  _globals['_SEATS']._serialized_end=1412
+  _globals['_JOINTQUERY']._serialized_end=560
+  _globals['_SOURCE']._serialized_start=562
+  _globals['_SOURCE']._serialized_end=653
+  _globals['_FILTER']._serialized_start=656
+  _globals['_FILTER']._serialized_end=846
+  _globals['_VALUE']._serialized_start=848
+  _globals['_VALUE']._serialized_end=915
+  _globals['_VALUES']._serialized_start=917
+  _globals['_VALUES']._serialized_end=980
+  _globals['_BETWEEN']._serialized_start=982
+  _globals['_BETWEEN']._serialized_end=1086
+  _globals['_COUNTBY']._serialized_start=1088
+  _globals['_COUNTBY']._serialized_end=1126
+  _globals['_OVERLAP']._serialized_start=1128
+  _globals['_OVERLAP']._serialized_end=1137
+  _globals['_RATE']._serialized_start=1139
+  _globals['_RATE']._serialized_end=1266
+  _globals['_POPULATION']._serialized_start=1268
+  _globals['_POPULATION']._serialized_end=1338
+  _globals['_LIMITS']._serialized_start=1341
+  _globals['_LIMITS']._serialized_end=1597
+  _globals['_SEATS']._serialized_start=1599
+  _globals['_SEATS']._serialized_end=1654
 # @@protoc_insertion_point(module_scope)

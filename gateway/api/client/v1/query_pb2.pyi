@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "limits", "seats", "demo_view", "standing")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "limits", "seats", "demo_view", "standing")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class JointQuery(_message.Message):
     LINK_ON_FIELD_NUMBER: _ClassVar[int]
     COUNT_BY_FIELD_NUMBER: _ClassVar[int]
     OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -28,11 +29,12 @@ class JointQuery(_message.Message):
     link_on: _containers.RepeatedScalarFieldContainer[str]
     count_by: CountBy
     overlap: Overlap
+    rate: Rate
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -85,6 +87,24 @@ class CountBy(_message.Message):
 class Overlap(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Rate(_message.Message):
+    __slots__ = ("columns", "population", "per")
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    POPULATION_FIELD_NUMBER: _ClassVar[int]
+    PER_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    population: _containers.RepeatedCompositeFieldContainer[Population]
+    per: int
+    def __init__(self, columns: _Optional[_Iterable[str]] = ..., population: _Optional[_Iterable[_Union[Population, _Mapping]]] = ..., per: _Optional[int] = ...) -> None: ...
+
+class Population(_message.Message):
+    __slots__ = ("codes", "people")
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    PEOPLE_FIELD_NUMBER: _ClassVar[int]
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    people: int
+    def __init__(self, codes: _Optional[_Iterable[str]] = ..., people: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("minimum_cell", "zero_is_small", "dominance", "rounding", "epsilon")

@@ -1,0 +1,38 @@
+"""Each kind of statistic as a user asks it: its file in docs/queries, against the made-up people themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.shell import QUERIES, Shell
+from tests.e2e.truth import by_year_and_gender, everyone
+
+# Millions, as docs/queries/rate.yaml has them.
+UNITED_KINGDOM = {
+    ("2012", "Feminine"): 32.4,
+    ("2012", "Masculine"): 31.3,
+    ("2013", "Feminine"): 32.6,
+    ("2013", "Masculine"): 31.5,
+    ("2014", "Feminine"): 32.8,
+    ("2014", "Masculine"): 31.8,
+}
+
+
+def test_rates_by_year_and_sex(shell: Shell) -> None:
+    done = shell("run", QUERIES / "rate.yaml", "--json")
+    assert done.code == 0, done.err
+    truth = by_year_and_gender(
+        everyone(), {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}, {2012, 2013, 2014}
+    )
+    rows = {(row["year"], row["prs_Gender"]): row for row in done.json["rows"]}
+    assert {cell: row["count"] for cell, row in rows.items()} == truth
+    assert None in truth.values()
+    for cell, row in rows.items():
+        millions, count = UNITED_KINGDOM.get(cell), row["count"]
+        if millions is None or count is None:
+            assert row["per_100000"] is None and "per_100000" in row["suppressed"]
+        else:
+            assert row["per_100000"] == pytest.approx(count / millions / 10)
+            assert row["low"] < row["per_100000"] < row["high"]
+    shown = shell("run", QUERIES / "rate.yaml", COLUMNS="110")
+    assert shown.code == 0 and "Per 100" in shown.out and "█" in shown.out
