@@ -117,7 +117,8 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     if provider is None:
         raise IsthmusError(Reason.CONTRACT_INVALID, "this space provides nothing to the contract", space=entity)
     inputs = {item.dataset: item for item in provider.inputs}
-    groups = [used.column for used in statistics.of(contract.query).uses(contract.query)]
+    uses = list(statistics.of(contract.query).uses(contract.query))
+    groups, edges = [used.column for used in uses], {used.column: used.edges for used in uses if used.edges}
     lists: list[tuple[int, Sequence[tuple[str | int | None, ...]]]] = []
     keys: tuple[Column, ...] = ()
     grouped: tuple[Column, ...] = ()
@@ -136,7 +137,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             partial(DatasetSource.read, columns=names, filters=source.filters),
         )
         lists.append((index, rows))
-    linked = link_locally(lists, keys, grouped, salt=contract.session.encode())
+    linked = link_locally(lists, keys, grouped, salt=contract.session.encode(), edges=edges)
     if len(linked.keys) > provider.row_bound:
         raise IsthmusError(
             Reason.ROWS_EXCEED_BOUND,

@@ -23,7 +23,7 @@ RECIPIENT_KEY = base64.b64encode(sealing.public_of(b"\x11" * 32)).decode()
 
 def dataset(entity: str, id: str = "list", **changes: Any) -> Dataset:
     host = entity.removeprefix("https://")
-    terms = Terms(("monitoring",), ("mandate",), ("count_by", "overlap"), 11, ("overlap",))
+    terms = Terms(("monitoring",), ("mandate",), tuple(statistics.STATISTICS), 11, ("overlap",))
     columns = (
         Column("name", ColumnType.TEXT),
         Column("born", ColumnType.DATE),

@@ -7,9 +7,11 @@ only keys, memberships and code indices leave.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Row
@@ -18,6 +20,7 @@ from connectors.vocabularies.linkage import Linkage, normalise, part
 from gateway.domain.dataset import Column
 from gateway.domain.errors import Reason
 
+NO_EDGES: Mapping[str, Sequence[str | int]] = {}
 # Bits of the membership mask.
 MAX_LISTS = 60
 
@@ -38,15 +41,17 @@ def link_locally(
     key_columns: Sequence[Column],
     group_columns: Sequence[Column],
     salt: bytes,
+    edges: Mapping[str, Sequence[str | int]] = NO_EDGES,
 ) -> LinkedRows:
-    """Link rows of (key cells, then group cells), each list with its index in the query.
+    """Link rows of (key cells, then group cells), each list with its index in the query. Of a group column with
+    `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell.
 
     The code on a person's first list, in the order given, wins. Raises SourceError (INPUT_OUT_OF_RANGE)
     for a key that cannot be normalised or a code outside its list.
     """
     if not key_columns:
         raise ValueError("people are linked on at least one column")
-    indices = [{code.value: i for i, code in enumerate(column.codes)} for column in group_columns]
+    coders = [_coder(column, edges.get(column.name, ())) for column in group_columns]
     # Names and days come again and again; what is known of them is let go with this call.
     normal = [lru_cache(KNOWN_CELLS, typed=True)(partial(_normal, column=column)) for column in key_columns]
     linkage = Linkage(salt)
@@ -59,9 +64,7 @@ def link_locally(
             if len(row) != len(key_columns) + len(group_columns):
                 raise ValueError("a row has other cells than its columns")
             key = linkage.key([known(cell) for known, cell in zip(normal, row, strict=False)])
-            codes = tuple(
-                [_index(row[len(key_columns) + i], column, indices[i]) for i, column in enumerate(group_columns)]
-            )
+            codes = tuple([code(cell) for code, cell in zip(coders, row[len(key_columns) :], strict=True)])
             on, first = people.get(key, (0, codes))
             people[key] = (on | 1 << index, first)
             if codes != first:
@@ -82,10 +85,18 @@ def _normal(cell: str | int | None, column: Column) -> bytes:
         raise _broken(column.name, str(wrong)) from None
 
 
-def _index(cell: str | int | None, column: Column, indices: dict[str, int]) -> int:
-    index = indices.get(str(cell)) if cell is not None else None
-    if index is None:
-        raise _broken(column.name, "code not in list")
+def _coder(column: Column, edges: Sequence[Any]) -> Callable[[Any], int]:
+    """From a cell to its code's number."""
+    if edges:
+        return lambda cell: len(edges) + 1 if cell is None else bisect_right(edges, cell)
+    indices = {code.value: i for i, code in enumerate(column.codes)}
+
+    def index(cell: str | int | None) -> int:
+        found = indices.get(str(cell)) if cell is not None else None
+        if found is None:
+            raise _broken(column.name, "code not in list")
+        return found
+
     return index
 
 

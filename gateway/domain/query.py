@@ -65,10 +65,21 @@ class Rate:
 
 
 @record
+class Histogram:
+    """People by which of the intervals between `edges` their number or day in `column` lies in, each from an edge to
+    before the next, and by the codes of further columns. Edges are all integers or all ISO 8601 days, ascending."""
+
+    column: str
+    edges: tuple[str | int, ...]
+    columns: tuple[str, ...] = ()
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
     rate: Rate | None = None
+    histogram: Histogram | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -165,7 +165,12 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
     for number, item in enumerate(asked.sources[index].filters):
         _check_filter(item, dataset, f"{where}.filters[{number}]")
     for used in statistics.of(asked).uses(asked):
-        if used.taken_from(index) and _column(dataset, used.column, used.field).type not in used.types:
+        if not used.taken_from(index):
+            continue
+        column = _column(dataset, used.column, used.field)
+        if used.edges and used.column in dataset.key_columns:
+            raise _identifies(dataset, used.column, used.field, "Count by a column that many people share")
+        if column.type not in used.types:
             wanted = "code list" if used.types == (ColumnType.CODE,) else " or ".join(used.types)
             raise _wrong_type(dataset, used.field, f"{used.column} has no {wanted}")
 
@@ -173,13 +178,7 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
 def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
     column = _column(dataset, item.column, f"{field}.column")
     if item.column in dataset.key_columns:
-        raise IsthmusError(
-            Reason.PERMISSION_DENIED,
-            f"{item.column} tells who somebody is, and questions are not asked about one person",
-            field=f"{field}.column",
-            space=f"https://{dataset.space_host}",
-            advice="Filter on a column that many people share",
-        )
+        raise _identifies(dataset, item.column, f"{field}.column", "Filter on a column that many people share")
     if column.type is ColumnType.TEXT:
         raise _wrong_type(dataset, f"{field}.column", f"{item.column} is text, and text is not filtered on")
     if item.between is not None:
@@ -322,6 +321,16 @@ def _outcome(draft: contract.Contract) -> str:
         rounded = f", others to multiples of {draft.limits.rounding}" if draft.limits.rounding else ""
         return f"{what}; cells under {draft.limits.minimum_cell} suppressed{rounded}"
     return f"{what}; exact" if draft.limits.epsilon is None else f"{what}; every cell shown"
+
+
+def _identifies(dataset: Dataset, column: str, field: str, advice: str) -> IsthmusError:
+    return IsthmusError(
+        Reason.PERMISSION_DENIED,
+        f"{column} tells who somebody is, and questions are not asked about one person",
+        field=field,
+        space=f"https://{dataset.space_host}",
+        advice=advice,
+    )
 
 
 def _wrong_type(dataset: Dataset, field: str, public: str, advice: str = "") -> IsthmusError:

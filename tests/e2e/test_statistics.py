@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.shell import QUERIES, Shell
-from tests.e2e.truth import by_year_and_gender, everyone
+from tests.e2e.truth import by_period_and_gender, by_year_and_gender, everyone
 
 # Millions, as docs/queries/rate.yaml has them.
 UNITED_KINGDOM = {
@@ -36,3 +36,12 @@ def test_rates_by_year_and_sex(shell: Shell) -> None:
             assert row["low"] < row["per_100000"] < row["high"]
     shown = shell("run", QUERIES / "rate.yaml", COLUMNS="110")
     assert shown.code == 0 and "Per 100" in shown.out and "█" in shown.out
+
+
+def test_a_histogram_by_period_and_sex(shell: Shell) -> None:
+    done = shell("run", QUERIES / "histogram.yaml", "--json")
+    assert done.code == 0, done.err
+    truth = by_period_and_gender(everyone(), {"care": {"NG"}, "police": {"PFNCA"}}, (2011, 2013, 2014))
+    rows = {(row["cas_IncomingReferralDate"], row["prs_Gender"]): row["count"] for row in done.json["rows"]}
+    assert rows == truth
+    assert sum(count or 0 for count in rows.values()) > 1000

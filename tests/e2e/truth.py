@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from itertools import product
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, product
 
 from gateway.sandbox.data import FORM, YEARS, Person, columns, people
 
@@ -40,6 +40,23 @@ def by_year_and_gender(
         if person.year in years and asked & set(person.lists)
     )
     return _told(counted, product(map(str, YEARS), GENDERS), providers)
+
+
+def by_period_and_gender(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], starts: Sequence[int]
+) -> dict[Cell, int | None]:
+    """Men and women on the lists of these providers, by periods that begin with these years; on every list a person is
+    referred in the same year."""
+    called = [f"before {starts[0]}-01-01"]
+    called += [f"{low}-01-01 to {high - 1}-12-31" for low, high in pairwise(starts)]
+    called += [f"from {starts[-1]}-01-01", "not known"]
+    asked = set().union(*providers.values())
+    counted = (
+        (person, (called[sum(start <= person.year for start in starts)], person.gender))
+        for person in persons
+        if person.gender in ("Feminine", "Masculine") and asked & set(person.lists)
+    )
+    return _told(counted, product(called, GENDERS), providers)
 
 
 def _told(

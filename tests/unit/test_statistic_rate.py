@@ -33,20 +33,8 @@ def rate(population: Sequence[query.Population] = PEOPLE, **changes: Any) -> que
     return examples.question(statistic=query.Statistic(rate=wanted))
 
 
-def known() -> Any:
-    """Owners who answer rates."""
-    spaces = examples.spaces()
-    for entity, space in spaces.items():
-        datasets = tuple(
-            replace(item, terms=replace(item.terms, statistics=(*item.terms.statistics, "rate")))
-            for item in space.offer.datasets
-        )
-        spaces[entity] = replace(space, offer=replace(space.offer, datasets=datasets))
-    return spaces
-
-
 def opened(asked: query.Query, counts: Sequence[int], **changes: Any) -> Table:
-    contract = examples.contract(asked, known())
+    contract = examples.contract(asked)
     contract = replace(contract, limits=replace(contract.limits, **changes))
     kept = [int(count >= 11) for count in counts]
     vector = [count * flag for count, flag in zip(counts, kept, strict=True)] + kept
@@ -81,15 +69,15 @@ def test_noise_leaves_the_rate_and_takes_its_interval() -> None:
 
 
 def test_it_is_one_question_with_the_count_and_shows_one_table() -> None:
-    count, asked = examples.contract(), examples.contract(rate(), known())
+    count, asked = examples.contract(), examples.contract(rate())
     assert asked.program.parameters == count.program.parameters and asked.program.name == "group_count"
     assert question(asked) == question(count) and table(asked) == table(count)
-    other = examples.contract(rate(PEOPLE[:1], per=1000), known())
+    other = examples.contract(rate(PEOPLE[:1], per=1000))
     assert question(other) == question(count)
 
 
 def test_an_approver_makes_its_parameters_again() -> None:
-    asked: Contract = examples.contract(rate(), known())
+    asked: Contract = examples.contract(rate())
     check_parameters(asked, {})
     check_parameters(asked, {"form": examples.FORMS})
     with pytest.raises(IsthmusError, match="do not follow"):
@@ -111,7 +99,7 @@ def test_an_approver_makes_its_parameters_again() -> None:
 def test_a_population_that_does_not_fit_is_refused_by_name(asked: query.Query, reason: Reason, where: str) -> None:
     with pytest.raises(IsthmusError) as caught:
         read_query(to_plain(asked))
-        examples.contract(asked, known())
+        examples.contract(asked)
     assert (caught.value.reason, caught.value.field) == (reason, f"statistic.rate.{where}")
 
 

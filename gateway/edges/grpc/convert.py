@@ -13,7 +13,7 @@ from gateway.api.client.v1 import query_pb2 as qpb
 from gateway.domain import computation, dataset, plan, query
 from gateway.domain.offer import Space
 from gateway.domain.result import Row, Table
-from gateway.edges.grpc.statistic_convert import put_statistic, statistic_from
+from gateway.edges.grpc.statistic_convert import put_statistic, statistic_from, value_from, value_to
 from gateway.rules import queries
 from gateway.rules.records import to_bytes
 
@@ -72,29 +72,21 @@ def query_to(asked: query.Query) -> qpb.JointQuery:
 def _filter_from(message: qpb.Filter) -> query.Filter:
     match message.WhichOneof("operator"):
         case "equals":
-            return query.Filter(message.column, equals=_value_from(message.equals))
+            return query.Filter(message.column, equals=value_from(message.equals))
         case "one_of":
-            return query.Filter(message.column, one_of=tuple(_value_from(value) for value in message.one_of.values))
+            return query.Filter(message.column, one_of=tuple(value_from(value) for value in message.one_of.values))
         case _:
-            between = query.Between(_value_from(message.between.low), _value_from(message.between.high))
+            between = query.Between(value_from(message.between.low), value_from(message.between.high))
             return query.Filter(message.column, between=between)
 
 
 def _filter_to(item: query.Filter) -> qpb.Filter:
     if item.between is not None:
-        between = qpb.Between(low=_value_to(item.between.low), high=_value_to(item.between.high))
+        between = qpb.Between(low=value_to(item.between.low), high=value_to(item.between.high))
         return qpb.Filter(column=item.column, between=between)
     if item.one_of is not None:
-        return qpb.Filter(column=item.column, one_of=qpb.Values(values=[_value_to(value) for value in item.one_of]))
-    return qpb.Filter(column=item.column, equals=_value_to("" if item.equals is None else item.equals))
-
-
-def _value_from(message: qpb.Value) -> str | int:
-    return int(message.integer) if message.WhichOneof("kind") == "integer" else str(message.text)
-
-
-def _value_to(value: str | int) -> qpb.Value:
-    return qpb.Value(text=value) if isinstance(value, str) else qpb.Value(integer=value)
+        return qpb.Filter(column=item.column, one_of=qpb.Values(values=[value_to(value) for value in item.one_of]))
+    return qpb.Filter(column=item.column, equals=value_to("" if item.equals is None else item.equals))
 
 
 _COLUMN_TYPES = {

@@ -16,6 +16,9 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
         tuple(query.Population(tuple(entry.codes), entry.people) for entry in message.population),
         message.per or query.Rate.per,
     ),
+    "histogram": lambda message: query.Histogram(
+        message.column, tuple(map(value_from, message.edges)), tuple(message.columns)
+    ),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -25,6 +28,9 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
         population=[pb.Population(codes=entry.codes, people=entry.people) for entry in asked.population],
         per=asked.per,
     ),
+    "histogram": lambda asked: pb.Histogram(
+        column=asked.column, edges=map(value_to, asked.edges), columns=asked.columns
+    ),
 }
 
 
@@ -32,6 +38,14 @@ def statistic_from(message: pb.JointQuery) -> query.Statistic:
     """None is set where the message has none: `gateway.rules.queries` refuses that."""
     kind = message.WhichOneof("statistic")
     return query.Statistic() if kind is None else query.Statistic(**{kind: _FROM[kind](getattr(message, kind))})
+
+
+def value_from(message: pb.Value) -> str | int:
+    return int(message.integer) if message.WhichOneof("kind") == "integer" else str(message.text)
+
+
+def value_to(value: str | int) -> pb.Value:
+    return pb.Value(text=value) if isinstance(value, str) else pb.Value(integer=value)
 
 
 def put_statistic(message: pb.JointQuery, asked: query.Statistic) -> None:

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.domain.query import Query
-from gateway.rules.statistics import count_by, overlap, rate
+from gateway.rules.statistics import count_by, histogram, overlap, rate
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
 __all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "of"]
 
-STATISTICS: Mapping[str, Rules] = {"count_by": count_by, "overlap": overlap, "rate": rate}
+STATISTICS: Mapping[str, Rules] = {"count_by": count_by, "overlap": overlap, "rate": rate, "histogram": histogram}
 
 
 def of(asked: Query) -> Rules:

@@ -39,13 +39,15 @@ class Use(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Used:
     """A column that a statistic takes from sources, and where the query names it. `sources` are their indices; None is
-    all of them. Of a column of codes, all of them must have one code list."""
+    all of them. Of a column of codes, all of them must have one code list; of another one, `edges` say into which
+    intervals its owner sorts it (`histogram.intervals`)."""
 
     column: str
     field: str
     use: Use = Use.GROUP
     types: tuple[ColumnType, ...] = (ColumnType.CODE,)
     sources: tuple[int, ...] | None = None
+    edges: tuple[str | int, ...] = ()
 
     def taken_from(self, source: int) -> bool:
         return self.sources is None or source in self.sources
