@@ -7,21 +7,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from types import ModuleType
 
 from connectors.engine import programs
+from connectors.engine.cost import Shape
+from connectors.engine.programs.about import About
+from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding
 from connectors.rules.approval import OwnPart
-from gateway.domain.offer import Offer, ProgramOffer
+from gateway.domain.offer import Offer, Opening, ProgramCost, ProgramOffer
 
 # What a session is spoken in: the runtime, and the version of the codec of `engine/wire.py`.
 ENGINE, CODEC = "mpyc 0.11", 1
 
 
+# Of which runs an offer says what they cost: parties, providers, rows of all providers together.
+SIZES = ((3, 3, 3_000), (3, 3, 30_000), (3, 3, 300_000), (3, 3, 3_000_000), (5, 3, 300_000), (7, 3, 300_000))
+
+
+@cache
 def program_offers() -> tuple[ProgramOffer, ...]:
-    return tuple(
-        ProgramOffer(name, module.VERSION, programs.digest(name), module.LEAKAGE)
-        for name, module in sorted(programs.PROGRAMS.items())
+    """What this release runs, with what each program says of itself."""
+    return tuple(_offer(name, module) for name, module in sorted(programs.PROGRAMS.items()))
+
+
+def _offer(name: str, module: ModuleType) -> ProgramOffer:
+    about: About = module.ABOUT
+    return ProgramOffer(
+        name,
+        module.VERSION,
+        programs.digest(name),
+        module.LEAKAGE,
+        title=about.title,
+        inputs=about.inputs,
+        outputs=about.outputs,
+        takes=about.takes,
+        opens=tuple(Opening(step, why) for step, why in module.OPENS.items()),
+        formula=about.formula,
+        sample=about.sampled,
+        costs=tuple(_cost(module, *size) for size in SIZES),
     )
+
+
+def _cost(module: ModuleType, m: int, providers: int, rows: int) -> ProgramCost:
+    cost = module.cost(module.ABOUT.sample, [rows // providers] * providers, Shape(m, (m - 1) // 2))
+    return ProgramCost(m, providers, rows, cost.rounds, ELEMENT_BYTES * cost.elements // m)
 
 
 def own_part(entity: str, holdings: Mapping[str, Holding], seats: int) -> OwnPart:

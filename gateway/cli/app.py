@@ -22,6 +22,7 @@ from gateway.cli import (
     operate,
     people,
     policies,
+    programs,
     questions,
     reports,
     rulebook,
@@ -119,6 +120,12 @@ _register(
     ("editions", editions.editions, "isthmus datasets editions datasets/la.toml --agent agent.toml"),
 )
 app.add_typer(_datasets, name="datasets")
+
+_programs = typer.Typer(
+    cls=_ShowsByName, help="What spaces compute, what it leaks and costs.", epilog="Example: isthmus programs overlap"
+)
+_register(_programs, ("show", programs.show, "isthmus programs show group_count --json"))
+app.add_typer(_programs, name="programs")
 
 _computations = typer.Typer(
     no_args_is_help=True, help="What you asked: list, show, cancel.", epilog="Example: isthmus computations list"

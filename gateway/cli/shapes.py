@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.client.estimates import Estimate
-from gateway.client.messages import Catalogue, Listed
+from gateway.client.messages import Catalogue, Listed, ListedProgram
 from gateway.client.summary import Summary
 from gateway.domain.computation import Computation
 from gateway.domain.offer import Space
@@ -45,6 +45,11 @@ def of_space(space: Space, now: int) -> dict[str, Any]:
         "objection": None if space.objection is None else to_plain(space.objection),
         "age_seconds": max(0, now - space.seen),
     }
+
+
+def of_program(listed: ListedProgram) -> dict[str, Any]:
+    plain: dict[str, Any] = to_plain(listed.program)
+    return {**plain, "spaces": list(listed.spaces), "statistics": list(listed.statistics)}
 
 
 def of_computation(computation: Computation) -> dict[str, Any]:

@@ -136,6 +136,11 @@ class AsyncClient:
         answer = await self._call(_CATALOGUE + "ListSpaces", cat.ListSpacesRequest(), cat.ListSpacesResponse)
         return tuple(messages.space_from(item) for item in answer.spaces)
 
+    async def programs(self) -> tuple[messages.ListedProgram, ...]:
+        """What the spaces of this federation run, and who runs it."""
+        rpc = _CATALOGUE + "ListPrograms"
+        return messages.programs_from(await self._call(rpc, cat.ListProgramsRequest(), cat.ListProgramsResponse))
+
     async def plan(self, asked: Query, recipient: Recipient = "self") -> Plan:
         """The plan with every space's verdict from public metadata. Changes nothing."""
         public = sealing.fresh_key()[1] if recipient == "self" else b""

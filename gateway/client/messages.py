@@ -16,7 +16,7 @@ from gateway.domain import computation, dataset, plan
 from gateway.domain.contract import Contract
 from gateway.domain.diagnosis import Finding, Way
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import Objection, Offer, Operator, ProgramOffer, Space
+from gateway.domain.offer import Objection, Offer, Opening, Operator, ProgramCost, ProgramOffer, Space
 from gateway.edges.grpc.finding_convert import shown_from
 from gateway.rules.records import from_bytes
 
@@ -116,9 +116,43 @@ def _column(message: cat.Column) -> dataset.Column:
     return dataset.Column(message.name, _COLUMN_TYPES[message.type], message.label, message.standard, codes)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedProgram:
+    """A program, the spaces that run it byte for byte, and the kinds of statistic that it computes."""
+
+    program: ProgramOffer
+    spaces: tuple[str, ...]
+    statistics: tuple[str, ...]
+
+
+def programs_from(message: cat.ListProgramsResponse) -> tuple[ListedProgram, ...]:
+    return tuple(
+        ListedProgram(_program(item.program), tuple(item.spaces), tuple(item.statistics)) for item in message.programs
+    )
+
+
+def _program(message: cat.Program) -> ProgramOffer:
+    return ProgramOffer(
+        message.name,
+        message.version,
+        message.digest,
+        message.leakage,
+        message.title,
+        message.inputs,
+        message.outputs,
+        message.takes,
+        tuple(Opening(item.step, item.why) for item in message.opens),
+        message.formula,
+        message.sample,
+        tuple(
+            ProgramCost(item.m, item.providers, item.rows, item.rounds, item.bytes_per_party) for item in message.costs
+        ),
+    )
+
+
 def space_from(message: cat.Space) -> Space:
     """The space without its datasets, which the catalogue lists."""
-    programs = tuple(ProgramOffer(p.name, p.version, p.digest, p.leakage) for p in message.programs)
+    programs = tuple(map(_program, message.programs))
     return Space(
         Operator(
             message.entity, message.operator, message.group, tuple(message.affiliates), message.jurisdiction

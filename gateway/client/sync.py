@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gateway.client.aio import AsyncClient, Recipient
-from gateway.client.messages import Catalogue, Found, Listed
+from gateway.client.messages import Catalogue, Found, Listed, ListedProgram
 from gateway.client.profile import Profile
 from gateway.client.sign_in import SignedIn, SubjectToken
 from gateway.domain.computation import Computation
@@ -62,6 +62,9 @@ class Client:
 
     def spaces(self) -> tuple[Space, ...]:
         return self._wait(self._async.spaces())
+
+    def programs(self) -> tuple[ListedProgram, ...]:
+        return self._wait(self._async.programs())
 
     def plan(self, asked: Query) -> Plan:
         return self._wait(self._async.plan(asked))

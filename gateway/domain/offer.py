@@ -8,13 +8,47 @@ from gateway.domain.records import record
 
 
 @record
+class Opening:
+    """A step in which parties open values, and why these may be known."""
+
+    step: str
+    why: str
+
+
+@record
+class ProgramCost:
+    """What a run takes with m parties and `providers` of equal size that have `rows` together: rounds, and bytes that
+    one party sends on average."""
+
+    m: int
+    providers: int
+    rows: int
+    rounds: int
+    bytes_per_party: int
+
+
+@record
 class ProgramOffer:
-    """A program as one space would run it: the digest covers engine and program."""
+    """A program as one space would run it: the digest covers engine and program, and with them all that is said here.
+    `formula` says what the cost consists of, `sample` of which question `costs` are."""
 
     name: str
     version: int
     digest: str
     leakage: str
+    title: str = ""
+    inputs: str = ""
+    outputs: str = ""
+    takes: str = ""
+    opens: tuple[Opening, ...] = ()
+    formula: str = ""
+    sample: str = ""
+    costs: tuple[ProgramCost, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, int, str]:
+        """Two spaces that say the same here run the same code."""
+        return self.name, self.version, self.digest
 
 
 @record

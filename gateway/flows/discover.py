@@ -7,8 +7,18 @@ from dataclasses import dataclass
 
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import Space
+from gateway.domain.offer import ProgramOffer, Space
 from gateway.ports import Federation
+from gateway.rules.statistics import computed_by as statistics_of
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A program, who runs it byte for byte (entity IDs), and the kinds of statistic that it computes."""
+
+    program: ProgramOffer
+    spaces: tuple[str, ...]
+    statistics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,19 @@ class Discover:
                 advice="See `isthmus datasets` for full names",
             )
         return found[0]
+
+    def programs(self) -> Sequence[Listed]:
+        """By name and version, those that most spaces run first."""
+        known: dict[tuple[str, int, str], ProgramOffer] = {}
+        where: dict[tuple[str, int, str], list[str]] = {}
+        for entity, space in sorted(self.federation.spaces().items()):
+            for program in space.offer.programs:
+                known.setdefault(program.identity, program)
+                where.setdefault(program.identity, []).append(entity)
+        listed = (
+            Listed(program, tuple(where[identity]), statistics_of(program.name)) for identity, program in known.items()
+        )
+        return sorted(listed, key=lambda one: (one.program.name, -one.program.version, -len(one.spaces)))
 
     def _offering(self) -> Sequence[Space]:
         """All but those whose operator has taken them out for a while."""

@@ -30,6 +30,7 @@ TABLE: dict[str, Access] = {
     "/isthmus.client.v1.CatalogueService/ListDatasets": _CATALOGUE,
     "/isthmus.client.v1.CatalogueService/GetDataset": _CATALOGUE,
     "/isthmus.client.v1.CatalogueService/ListSpaces": _CATALOGUE,
+    "/isthmus.client.v1.CatalogueService/ListPrograms": _CATALOGUE,
     "/isthmus.client.v1.ComputationService/ValidateComputation": _COMPUTE,
     "/isthmus.client.v1.ComputationService/CreateComputation": _COMPUTE,
     "/isthmus.client.v1.ComputationService/GetComputation": _COMPUTE,

@@ -298,10 +298,10 @@ def code_values(dataset: Dataset, name: str) -> tuple[str, ...]:
 
 def _shared_program(name: str, spaces: Mapping[str, Space]) -> ProgramOffer:
     """The newest version that everybody who takes part would run, byte for byte."""
-    common: set[ProgramOffer] | None = None
-    for space in spaces.values():
-        here = {offer for offer in space.offer.programs if offer.name == name}
-        common = here if common is None else common & here
+    offered = [
+        {offer.identity: offer for offer in space.offer.programs if offer.name == name} for space in spaces.values()
+    ]
+    common = set.intersection(*(set(here) for here in offered))
     engines = {(space.offer.engine, space.offer.codec) for space in spaces.values()}
     if not common or len(engines) > 1:
         raise IsthmusError(
@@ -310,7 +310,7 @@ def _shared_program(name: str, spaces: Mapping[str, Space]) -> ProgramOffer:
             field="statistic",
             advice="Their operators have to run the same release; `isthmus spaces` shows what each speaks",
         )
-    return max(common, key=lambda offer: offer.version)
+    return offered[0][max(common, key=lambda identity: identity[1])]
 
 
 def _outcome(draft: contract.Contract) -> str:

@@ -22,7 +22,7 @@ def digest(name: str) -> str:
     """
     here = Path(__file__).parent
     module = Path(str(PROGRAMS[name].__file__))
-    shared = [here / "__init__.py", here / "parameters.py"]
+    shared = [here / "__init__.py", here / "about.py", here / "parameters.py"]
     state = hashlib.sha256(b"isthmus program v1")
     for path in (*sorted(here.parent.glob("*.py")), *sorted(here.parent.glob("native/*.py")), *shared, module):
         source = path.read_bytes()

@@ -32,6 +32,7 @@ from connectors.engine.linking import (
     spread,
     spread_cost,
 )
+from connectors.engine.programs.about import About
 from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
@@ -49,6 +50,18 @@ LEAKAGE = (
     "with noise or rounded where the parameters say so, or that the number is suppressed, which says that it is small, "
     "or that what is left of it without one provider's own people is, or that one provider has more of it than the "
     "parameters allow."
+)
+ABOUT = About(
+    title="People by groups, each once",
+    inputs="A row for each person: a linkage key of 60 bits and the index of the person's code in each column; padded "
+    "to a public bound. With noise, 64 uniform bits for each coin.",
+    outputs="For each combination of codes, row-major, the number of people; then for each whether it is shown.",
+    takes=f"one to six columns that make {MAX_CELLS} cells at most",
+    formula="For n rows of P providers: a check of order, a shuffle and a sort of n rows by 63 bits, a comparison of "
+    "neighbours, 1 + ceil(log2 P) rounds to spread whose a person is over its rows; then a conversion to the field of "
+    "L + (1 + P) H bits a row, with L H cells in two halves; then limits, in the number of cells alone.",
+    sampled="66 cells, least cell 11",
+    sample={"columns": [{"name": "group", "codes": [str(code) for code in range(66)]}], "minimum_cell": 11},
 )
 MAX_COLUMNS = 6
 

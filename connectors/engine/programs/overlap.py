@@ -36,6 +36,7 @@ from connectors.engine.linking import (
 from connectors.engine.linking import (
     OPENS as LINKING_OPENS,
 )
+from connectors.engine.programs.about import About
 from connectors.engine.programs.parameters import LIMITS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
@@ -53,6 +54,19 @@ LEAKAGE = (
     "with noise or rounded where the parameters say so, or that the number is suppressed, which says that it is small, "
     "or that what is left of it without one provider's own people is, or that one provider has more of it than the "
     "parameters allow."
+)
+ABOUT = About(
+    title="People by exactly which lists they are on",
+    inputs="A row for each person: a linkage key of 60 bits and a bit for each list; padded to a public bound. With "
+    "noise, 64 uniform bits for each coin.",
+    outputs="For each pattern of lists, 1 to 2^k - 1, the number of people; then for each whether it is shown.",
+    takes="two to eight lists",
+    formula="For n rows of P providers and k lists: a check of order, a shuffle and a sort of n rows by 63 bits, a "
+    "comparison of neighbours, 1 + ceil(log2 P) rounds to spread k + P bits over the rows of a person; then a "
+    "conversion to the field of L + (1 + P) H bits a row, with L H patterns in two halves; then limits, in the number "
+    "of patterns alone.",
+    sampled="three lists, least cell 11",
+    sample={"lists": ["a", "b", "c"], "minimum_cell": 11},
 )
 MAX_LISTS = 8
 

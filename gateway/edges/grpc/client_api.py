@@ -49,6 +49,15 @@ class CatalogueService:
         spaces = self.federation.spaces()
         return cat.ListSpacesResponse(spaces=[convert.space_to(spaces[entity]) for entity in sorted(spaces)])
 
+    async def list_programs(self, request: cat.ListProgramsRequest, caller: Caller) -> cat.ListProgramsResponse:
+        listed = self.discover.programs()
+        return cat.ListProgramsResponse(
+            programs=[
+                cat.ListedProgram(program=convert.program_to(one.program), spaces=one.spaces, statistics=one.statistics)
+                for one in listed
+            ]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ComputationService:

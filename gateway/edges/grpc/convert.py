@@ -11,7 +11,7 @@ from gateway.api.client.v1 import catalogue_pb2 as cat
 from gateway.api.client.v1 import computations_pb2 as comp
 from gateway.api.client.v1 import query_pb2 as qpb
 from gateway.domain import computation, dataset, plan, query
-from gateway.domain.offer import Space
+from gateway.domain.offer import ProgramOffer, Space
 from gateway.domain.result import Row, Table
 from gateway.edges.grpc.statistic_convert import put_statistic, statistic_from, value_from, value_to
 from gateway.rules import queries
@@ -153,6 +153,32 @@ def _privacy_to(terms: dataset.Privacy) -> cat.Privacy:
     return cat.Privacy(epsilon=terms.epsilon, budget=terms.budget, total=terms.total or "", required=terms.required)
 
 
+def program_to(item: ProgramOffer) -> cat.Program:
+    return cat.Program(
+        name=item.name,
+        version=item.version,
+        digest=item.digest,
+        leakage=item.leakage,
+        title=item.title,
+        inputs=item.inputs,
+        outputs=item.outputs,
+        takes=item.takes,
+        opens=[cat.Opening(step=opening.step, why=opening.why) for opening in item.opens],
+        formula=item.formula,
+        sample=item.sample,
+        costs=[
+            cat.ProgramCost(
+                m=cost.m,
+                providers=cost.providers,
+                rows=cost.rows,
+                rounds=cost.rounds,
+                bytes_per_party=cost.bytes_per_party,
+            )
+            for cost in item.costs
+        ],
+    )
+
+
 def space_to(item: Space) -> cat.Space:
     return cat.Space(
         entity=item.operator.entity,
@@ -162,9 +188,7 @@ def space_to(item: Space) -> cat.Space:
         jurisdiction=item.operator.jurisdiction,
         seats=item.offer.seats,
         engine=item.offer.engine,
-        programs=[
-            cat.Program(name=p.name, version=p.version, digest=p.digest, leakage=p.leakage) for p in item.offer.programs
-        ],
+        programs=map(program_to, item.offer.programs),
         seen_time=item.seen,
         reachable=item.reachable,
         rulebook=item.rulebook,

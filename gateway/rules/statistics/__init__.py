@@ -16,9 +16,14 @@ from gateway.domain.query import Query
 from gateway.rules.statistics import count_by, histogram, overlap, rate
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
-__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "of"]
+__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of"]
 
 STATISTICS: Mapping[str, Rules] = {"count_by": count_by, "overlap": overlap, "rate": rate, "histogram": histogram}
+
+
+def computed_by(program: str) -> tuple[str, ...]:
+    """The kinds that a program computes."""
+    return tuple(name for name, rules in STATISTICS.items() if program == rules.PROGRAM)
 
 
 def of(asked: Query) -> Rules:

@@ -217,13 +217,71 @@ class Objection(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., text: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class Program(_message.Message):
-    __slots__ = ("name", "version", "digest", "leakage")
+    __slots__ = ("name", "version", "digest", "leakage", "title", "inputs", "outputs", "takes", "opens", "formula", "sample", "costs")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     LEAKAGE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    TAKES_FIELD_NUMBER: _ClassVar[int]
+    OPENS_FIELD_NUMBER: _ClassVar[int]
+    FORMULA_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_FIELD_NUMBER: _ClassVar[int]
+    COSTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     digest: str
     leakage: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., leakage: _Optional[str] = ...) -> None: ...
+    title: str
+    inputs: str
+    outputs: str
+    takes: str
+    opens: _containers.RepeatedCompositeFieldContainer[Opening]
+    formula: str
+    sample: str
+    costs: _containers.RepeatedCompositeFieldContainer[ProgramCost]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., leakage: _Optional[str] = ..., title: _Optional[str] = ..., inputs: _Optional[str] = ..., outputs: _Optional[str] = ..., takes: _Optional[str] = ..., opens: _Optional[_Iterable[_Union[Opening, _Mapping]]] = ..., formula: _Optional[str] = ..., sample: _Optional[str] = ..., costs: _Optional[_Iterable[_Union[ProgramCost, _Mapping]]] = ...) -> None: ...
+
+class Opening(_message.Message):
+    __slots__ = ("step", "why")
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    step: str
+    why: str
+    def __init__(self, step: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class ProgramCost(_message.Message):
+    __slots__ = ("m", "providers", "rows", "rounds", "bytes_per_party")
+    M_FIELD_NUMBER: _ClassVar[int]
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    ROUNDS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_PARTY_FIELD_NUMBER: _ClassVar[int]
+    m: int
+    providers: int
+    rows: int
+    rounds: int
+    bytes_per_party: int
+    def __init__(self, m: _Optional[int] = ..., providers: _Optional[int] = ..., rows: _Optional[int] = ..., rounds: _Optional[int] = ..., bytes_per_party: _Optional[int] = ...) -> None: ...
+
+class ListProgramsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListProgramsResponse(_message.Message):
+    __slots__ = ("programs",)
+    PROGRAMS_FIELD_NUMBER: _ClassVar[int]
+    programs: _containers.RepeatedCompositeFieldContainer[ListedProgram]
+    def __init__(self, programs: _Optional[_Iterable[_Union[ListedProgram, _Mapping]]] = ...) -> None: ...
+
+class ListedProgram(_message.Message):
+    __slots__ = ("program", "spaces", "statistics")
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    SPACES_FIELD_NUMBER: _ClassVar[int]
+    STATISTICS_FIELD_NUMBER: _ClassVar[int]
+    program: Program
+    spaces: _containers.RepeatedScalarFieldContainer[str]
+    statistics: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, program: _Optional[_Union[Program, _Mapping]] = ..., spaces: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ...) -> None: ...

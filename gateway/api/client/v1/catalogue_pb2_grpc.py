@@ -50,6 +50,11 @@ class CatalogueServiceStub:
                 request_serializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListSpacesRequest.SerializeToString,
                 response_deserializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListSpacesResponse.FromString,
                 _registered_method=True)
+        self.ListPrograms = channel.unary_unary(
+                '/isthmus.client.v1.CatalogueService/ListPrograms',
+                request_serializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListProgramsRequest.SerializeToString,
+                response_deserializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListProgramsResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogueServiceServicer:
@@ -79,6 +84,14 @@ class CatalogueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPrograms(self, request, context):
+        """The programs that spaces of this federation run.
+        Callers: clients with the scope `catalogue`. Discloses: what offers say of programs, and who runs which.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +109,11 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     servicer.ListSpaces,
                     request_deserializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListSpacesRequest.FromString,
                     response_serializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListSpacesResponse.SerializeToString,
+            ),
+            'ListPrograms': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPrograms,
+                    request_deserializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListProgramsRequest.FromString,
+                    response_serializer=gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListProgramsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -179,6 +197,33 @@ class CatalogueService:
             '/isthmus.client.v1.CatalogueService/ListSpaces',
             gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListSpacesRequest.SerializeToString,
             gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListSpacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPrograms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.client.v1.CatalogueService/ListPrograms',
+            gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListProgramsRequest.SerializeToString,
+            gateway_dot_api_dot_client_dot_v1_dot_catalogue__pb2.ListProgramsResponse.FromString,
             options,
             channel_credentials,
             insecure,
