@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -94,11 +95,10 @@ async def test_spaces_compute_together_what_has_one_digest_whatever_else_they_sa
 
 async def test_it_is_shown_to_people_and_to_machines() -> None:
     found = await listed(Known(care=program_offers()))
-    console = Console(width=110, record=True)
-    with console.capture():
-        console.print(render_programs.programs(found))
-        console.print(render_programs.program([item for item in found if item.program.name == "overlap"]))
-    text = console.export_text()
+    console = Console(width=110, file=(shown := StringIO()))
+    console.print(render_programs.programs(found))
+    console.print(render_programs.program([item for item in found if item.program.name == "overlap"]))
+    text = shown.getvalue()
     assert "People by exactly which lists they are on" in text and "Leaks" in text and "Opens" in text
     assert "300\N{NO-BREAK SPACE}000" in text
     plain = shapes.of_program(found[0])
