@@ -135,6 +135,25 @@ def profile_at(path: Path | None) -> Profile:
     return Profile.load(path or discover())
 
 
+def check_writable(path: Path, field: str) -> None:
+    """Raises IsthmusError(INVALID_ARGUMENT) for a file that could not be written, before work is done for it."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise IsthmusError(
+            Reason.INVALID_ARGUMENT,
+            f"{path} cannot be written",
+            field=field,
+            advice="Name a file in a folder that is there and that you may write to",
+        )
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """For its owner alone, whatever the umask is and whoever could read a file that was there; through no link."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(data)
+
+
 def not_installed(missing: ModuleNotFoundError) -> IsthmusError:
     """A command of an extra that is not installed, or else a broken installation."""
     return IsthmusError(

@@ -54,6 +54,8 @@ def run(
         Receives, typer.Option(help="Who can read the result: this command alone, or the home gateway too.")
     ] = Receives.SELF,
     profile: ProfileFile = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as CSV too.")] = None,
+    arrow: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as an Arrow file too.")] = None,
     json: AsJson = False,
 ) -> None:
     """Ask a query and print its table and receipt."""
@@ -61,12 +63,19 @@ def run(
         from asyncio import run as run_loop
 
         from gateway.cli import ask, exits, render, shapes
+        from gateway.cli.output import check_writable, write_private
+        from gateway.client import export
         from gateway.client.queries import load_query
         from gateway.client.summary import summary
 
         asked = load_query(file)
         if asked.estimates:
-            _can_estimate()
+            _installed("scipy", "the query asks for estimates, which need SciPy", "estimates", "stats")
+        if arrow is not None:
+            _installed("pyarrow", "an Arrow file needs PyArrow", "--arrow", "arrow")
+        for path, option in ((csv, "--csv"), (arrow, "--arrow")):
+            if path is not None:
+                check_writable(path, option)
         try:
             answer = run_loop(_answer(profile_at(profile), asked.query, recipient, quiet=json))
         except ask.NoAnswer as ended:
@@ -76,6 +85,10 @@ def run(
                 output.give(lambda: shapes.of_run(found, None, [] if asked.estimates else None, short))
             output.refuse(ended)
             raise typer.Exit(exits.BY_STATE[ended.computation.state]) from None
+        if csv is not None:
+            write_private(csv, export.as_csv(answer.table, answer.summary).encode())
+        if arrow is not None:
+            write_private(arrow, export.arrow_file(export.as_arrow(answer.table, answer.summary)))
         noised = answer.summary.contract.limits.epsilon is not None
         estimated = ask.estimates(answer.table, asked.estimates, noised=noised) if asked.estimates else None
         output.give(
@@ -102,16 +115,16 @@ async def _answer(profile: Profile, asked: Query, recipient: Receives, *, quiet:
         return await ask.run(client, asked, console, "gateway" if recipient is Receives.GATEWAY else "self")
 
 
-def _can_estimate() -> None:
+def _installed(module: str, why: str, field: str, extra: str) -> None:
     """Raises before anything is asked, rather than after everybody has computed."""
     from importlib.util import find_spec
 
     from gateway.domain.errors import IsthmusError, Reason
 
-    if find_spec("scipy") is None:
+    if find_spec(module) is None:
         raise IsthmusError(
             Reason.CONFIGURATION,
-            "the query asks for estimates, which need SciPy, and it is not installed here",
-            field="estimates",
-            advice="Install it with: pip install 'isthmus[stats]'",
+            f"{why}, and it is not installed here",
+            field=field,
+            advice=f"Install it with: pip install 'isthmus[{extra}]'",
         )

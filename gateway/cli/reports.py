@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,17 +69,13 @@ def _give(output: Output, plain: dict[str, Any], document: Document, html: Path 
     from rich.text import Text
 
     from gateway.cli import render_reports
-    from gateway.cli.output import printable
+    from gateway.cli.output import printable, write_private
     from gateway.rules.pages import page
 
     if html is None:
         output.give(lambda: plain, lambda: render_reports.document(document))
         return
-    # For its owner alone, whatever the umask is and whoever could read a file that was there.
-    descriptor = os.open(html, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(page(document).encode())
+    write_private(html, page(document).encode())
     output.give(lambda: plain, lambda: Text(printable(f"Written to {html}, for you alone to read.")))
 
 

@@ -10,14 +10,13 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.client.estimates import Estimate
+from gateway.client.export import COUNT, SUPPRESSED, column_names, hidden
 from gateway.client.messages import Catalogue, Listed, ListedProgram
 from gateway.client.summary import Summary
 from gateway.domain.computation import Computation
 from gateway.domain.offer import Space
 from gateway.domain.result import Table
 from gateway.rules.records import to_plain
-
-COUNT, SUPPRESSED = "count", "suppressed"
 
 
 def of_catalogue(catalogue: Catalogue, now: int) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def of_run(
         "computation": computation.name,
         "state": computation.state.value,
         "contract": computation.contract_digest,
-        "columns": [*_names(table), COUNT, *table.measures] if table is not None else [],
+        "columns": [*column_names(table), COUNT, *table.measures] if table is not None else [],
         "rows": of_rows(table) if table is not None else [],
     }
     if estimates is not None:
@@ -89,15 +88,17 @@ def of_run(
 
 def of_rows(table: Table) -> list[dict[str, Any]]:
     """Each row an object of its codes, its count and its further values."""
-    names = [*_names(table), COUNT, *table.measures]
-    rows = [dict(zip(names, (*row.codes, row.count, *row.values), strict=True)) for row in table.rows]
-    said = (COUNT, *table.measures)
-    return [{**row, SUPPRESSED: [name for name in said if row[name] is None]} for row in rows]
+    names = [*column_names(table), COUNT, *table.measures]
+    return [
+        {**dict(zip(names, (*row.codes, row.count, *row.values), strict=True)), SUPPRESSED: hidden(table, row)}
+        for row in table.rows
+    ]
 
 
 def of_summary(short: Summary) -> dict[str, Any]:
     return {
         "contract": short.digest,
+        "editions": {item.dataset: item.edition for provider in short.contract.providers for item in provider.inputs},
         "limits": to_plain(short.contract.limits),
         **_noise(short),
         "approvals": [asdict(approval) for approval in short.approvals],
@@ -124,9 +125,3 @@ def _noise(short: Summary) -> dict[str, Any]:
     """Where counts have noise: its ε, as the contract writes it, and how far they are off at most with 95 percent."""
     limits = short.contract.limits
     return {} if limits.epsilon is None else {"noise": {"epsilon": limits.epsilon, "off_by_95": short.off_by_95}}
-
-
-def _names(table: Table) -> list[str]:
-    """The code columns; one that is called as we call a number keeps its place under another name."""
-    taken = (COUNT, SUPPRESSED, *table.measures)
-    return [f"{name}_code" if name in taken else name for name in table.columns]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
 import pytest
 
 from tests.e2e.shell import QUERIES, Shell
@@ -18,9 +21,14 @@ UNITED_KINGDOM = {
 }
 
 
-def test_rates_by_year_and_sex(shell: Shell) -> None:
-    done = shell("run", QUERIES / "rate.yaml", "--json")
+def test_rates_by_year_and_sex(shell: Shell, tmp_path: Path) -> None:
+    files = (tmp_path / "rates.csv", tmp_path / "rates.arrow")
+    done = shell("run", QUERIES / "rate.yaml", "--json", "--csv", files[0], "--arrow", files[1])
     assert done.code == 0, done.err
+    arrow = pa.ipc.open_file(pa.OSFile(str(files[1]))).read_all()
+    assert arrow.column("count").to_pylist() == [row["count"] for row in done.json["rows"]]
+    assert f'# contract: "{done.json["contract"]}"' in files[0].read_text()
+    assert done.json["receipt"]["editions"]["spaces/care.example/datasets/ng"] == "2013-1"
     truth = by_year_and_gender(
         everyone(), {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}, {2012, 2013, 2014}
     )
