@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.client.estimates import Estimate
-from gateway.client.export import COUNT, SUPPRESSED, column_names, hidden
+from gateway.client.export import SUPPRESSED, column_names, hidden
 from gateway.client.messages import Catalogue, Listed, ListedProgram
 from gateway.client.summary import Summary
 from gateway.domain.computation import Computation
@@ -75,7 +75,7 @@ def of_run(
         "computation": computation.name,
         "state": computation.state.value,
         "contract": computation.contract_digest,
-        "columns": [*column_names(table), COUNT, *table.measures] if table is not None else [],
+        "columns": [*column_names(table), *table.numbers] if table is not None else [],
         "rows": of_rows(table) if table is not None else [],
     }
     if estimates is not None:
@@ -88,9 +88,9 @@ def of_run(
 
 def of_rows(table: Table) -> list[dict[str, Any]]:
     """Each row an object of its codes, its count and its further values."""
-    names = [*column_names(table), COUNT, *table.measures]
+    names = [*column_names(table), *table.numbers]
     return [
-        {**dict(zip(names, (*row.codes, row.count, *row.values), strict=True)), SUPPRESSED: hidden(table, row)}
+        {**dict(zip(names, (*row.codes, *table.told(row)), strict=True)), SUPPRESSED: hidden(table, row)}
         for row in table.rows
     ]
 

@@ -27,14 +27,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def column_names(table: Table) -> list[str]:
     """The code columns; one that is called as we call a number keeps its place under another name."""
-    taken = (COUNT, SUPPRESSED, *table.measures)
+    taken = (SUPPRESSED, *table.numbers)
     return [f"{name}_code" if name in taken else name for name in table.columns]
 
 
 def hidden(table: Table, row: Row) -> list[str]:
     """The names of the row's numbers that are suppressed or do not exist."""
-    said = zip((COUNT, *table.measures), (row.count, *row.values), strict=True)
-    return [name for name, value in said if value is None]
+    return [name for name, value in zip(table.numbers, table.told(row), strict=True) if value is None]
 
 
 def facts(short: Summary) -> dict[str, Any]:
@@ -60,9 +59,9 @@ def as_csv(table: Table, short: Summary) -> str:
     for name, value in facts(short).items():
         made.write(f"# {name}: {json.dumps(value, ensure_ascii=False, sort_keys=True)}\n")
     rows = csv.writer(made, lineterminator="\r\n")
-    rows.writerow([*map(_text, column_names(table)), COUNT, *table.measures, SUPPRESSED])
+    rows.writerow([*map(_text, column_names(table)), *table.numbers, SUPPRESSED])
     for row in table.rows:
-        numbers = ("" if value is None else value for value in (row.count, *row.values))
+        numbers = ("" if value is None else value for value in table.told(row))
         rows.writerow([*map(_text, row.codes), *numbers, " ".join(hidden(table, row))])
     return made.getvalue()
 
@@ -82,7 +81,8 @@ def as_arrow(table: Table, short: Summary) -> pa.Table:
         name: pa.array([row.codes[place] for row in table.rows], pa.string())
         for place, name in enumerate(column_names(table))
     }
-    columns[COUNT] = pa.array([row.count for row in table.rows], pa.int64())
+    if table.counted:
+        columns[COUNT] = pa.array([row.count for row in table.rows], pa.int64())
     for place, name in enumerate(table.measures):
         columns[name] = pa.array([row.values[place] for row in table.rows], pa.float64())
     columns[SUPPRESSED] = pa.array([hidden(table, row) for row in table.rows], pa.list_(pa.string()))

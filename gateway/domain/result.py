@@ -16,13 +16,24 @@ class Row:
 
     @property
     def suppressed(self) -> bool:
-        return self.count is None
+        """Whether nothing of the cell is told."""
+        return self.count is None and all(value is None for value in self.values)
 
 
 @record
 class Table:
-    """`measures` name the values of each row, beside its count."""
+    """`measures` name the values of each row, beside its count; a table that is not `counted` tells no counts."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     measures: tuple[str, ...] = ()
+    counted: bool = True
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """What each row tells, by name."""
+        return ("count", *self.measures) if self.counted else self.measures
+
+    def told(self, row: Row) -> tuple[int | float | None, ...]:
+        """A row's numbers, as `numbers` names them."""
+        return (row.count, *row.values) if self.counted else row.values

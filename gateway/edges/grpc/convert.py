@@ -298,15 +298,15 @@ def table_to(table: Table) -> comp.Table:
         comp.Row(codes=row.codes, count=row.count, suppressed=row.suppressed, values=map(_number_to, row.values))
         for row in table.rows
     ]
-    return comp.Table(columns=table.columns, rows=rows, measures=table.measures)
+    return comp.Table(columns=table.columns, rows=rows, measures=table.measures, uncounted=not table.counted)
 
 
 def table_from(message: comp.Table) -> Table:
     rows = (
-        Row(tuple(row.codes), None if row.suppressed else int(row.count), tuple(map(_number_from, row.values)))
+        Row(tuple(row.codes), row.count if row.HasField("count") else None, tuple(map(_number_from, row.values)))
         for row in message.rows
     )
-    return Table(tuple(message.columns), tuple(rows), tuple(message.measures))
+    return Table(tuple(message.columns), tuple(rows), tuple(message.measures), not message.uncounted)
 
 
 def _number_to(value: int | float | None) -> comp.Number:

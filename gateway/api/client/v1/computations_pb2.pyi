@@ -325,14 +325,16 @@ class SealedShare(_message.Message):
     def __init__(self, pid: _Optional[int] = ..., recipient: _Optional[str] = ..., sealed: _Optional[bytes] = ...) -> None: ...
 
 class Table(_message.Message):
-    __slots__ = ("columns", "rows", "measures")
+    __slots__ = ("columns", "rows", "measures", "uncounted")
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
+    UNCOUNTED_FIELD_NUMBER: _ClassVar[int]
     columns: _containers.RepeatedScalarFieldContainer[str]
     rows: _containers.RepeatedCompositeFieldContainer[Row]
     measures: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, columns: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., measures: _Optional[_Iterable[str]] = ...) -> None: ...
+    uncounted: bool
+    def __init__(self, columns: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., measures: _Optional[_Iterable[str]] = ..., uncounted: _Optional[bool] = ...) -> None: ...
 
 class Row(_message.Message):
     __slots__ = ("codes", "count", "suppressed", "values")
