@@ -16,6 +16,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from gateway.cli.output import printable
+from gateway.client.overlaps import overlaps
 from gateway.domain.contract import Limits
 from gateway.domain.result import Row, Table
 from gateway.rules.privacy import off_by
@@ -67,13 +68,12 @@ def overlap_table(table: Table, limits: Limits, labels: Labels | None = None) ->
     grid.add_column("People", justify="right", no_wrap=True)
     for row in sorted(table.rows, key=lambda row: (row.codes.count("1"), [code != "1" for code in row.codes])):
         grid.add_row(*(ON if code == "1" else OFF for code in row.codes), _count(row, limits))
-    shown = sum(row.count or 0 for row in table.rows)
-    everybody = limits.epsilon is None and not any(row.suppressed for row in table.rows)
-    said = f"{ON} on the list, {OFF} not on it. " + (
-        f"{_number(shown)} people stand on at least one list."
-        if everybody
-        else f"The rows shown add up to {_number(shown)} people."
-    )
+    said = f"{ON} on the list, {OFF} not on it. "
+    if (whole := overlaps(table, limits)) is not None:
+        said += f"{_number(whole.union)} people stand on at least one list"
+        said += f", {_number(whole.entries)} times in all: {100 * whole.double_counted:.1f} % were counted twice."
+    else:
+        said += f"The rows shown add up to {_number(sum(row.count or 0 for row in table.rows))} people."
     note = footnote(table, limits)
     return Group(grid, "", Text(said), *([Text(note)] if note else []))
 

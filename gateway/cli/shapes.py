@@ -12,6 +12,7 @@ from typing import Any
 from gateway.client.estimates import Estimate
 from gateway.client.export import SUPPRESSED, column_names, hidden
 from gateway.client.messages import Catalogue, Listed, ListedProgram
+from gateway.client.overlaps import overlaps
 from gateway.client.summary import Summary
 from gateway.domain.computation import Computation
 from gateway.domain.offer import Space
@@ -78,6 +79,9 @@ def of_run(
         "columns": [*column_names(table), *table.numbers] if table is not None else [],
         "rows": of_rows(table) if table is not None else [],
     }
+    if table is not None and short is not None and short.contract.query.statistic.overlap is not None:
+        whole = overlaps(table, short.contract.limits)
+        made["overlap"] = None if whole is None else asdict(whole)
     if estimates is not None:
         made["estimates"] = [asdict(estimate) for estimate in estimates]
     made["receipt"] = of_summary(short) if short is not None else None

@@ -73,6 +73,10 @@ def test_the_overlap_table_is_the_published_one_and_so_is_the_estimate(overlappi
     truth = overlap(everyone())
     assert len(truth) == 31
     assert cells(overlapping) == truth
+    entries = sum(len(person.lists) for person in everyone())
+    assert overlapping["overlap"] == {
+        "union": 2744, "entries": entries, "double_counted": pytest.approx(1 - 2744 / entries),
+    }  # fmt: skip
     estimates = {item["model"]: item for item in overlapping["estimates"]}
     stepwise = estimates["stepwise-aic"]
     assert [round(stepwise[name]) for name in ("point", "lo", "hi")] == [11313, 9889, 13063]
