@@ -19,6 +19,7 @@ from gateway.cli import (
     catalogue,
     computations,
     editions,
+    mse,
     operate,
     people,
     policies,
@@ -107,6 +108,7 @@ _register(
     ("spaces", catalogue.spaces, "isthmus spaces --json"),
     ("plan", questions.plan, "isthmus plan docs/queries/form_year.yaml"),
     ("run", questions.run, "isthmus run docs/queries/overlap.yaml --json"),
+    ("mse", mse.mse, "isthmus mse tests/data/mse/uk_2013_5lists.csv --json"),
     ("login", sign_in.login, "isthmus login --profile profile.toml"),
 )
 

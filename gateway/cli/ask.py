@@ -85,12 +85,12 @@ async def labels(client: AsyncClient, asked: Query) -> Labels:
     }
 
 
-def estimates(table: Table, models: Sequence[str], *, noised: bool = False) -> list[Estimate]:
-    """One estimate per model; every one refused where a cell is suppressed or counts have noise. Takes a second of
-    computing."""
+def estimates(table: Table, models: Sequence[str], *, noised: bool = False, rounded: bool = False) -> list[Estimate]:
+    """One estimate per model; every one refused where a cell is suppressed, or counts have noise or are rounded.
+    Takes a second of computing."""
     counts = [row.count for row in table.rows if row.count is not None]
-    if noised or len(counts) < len(table.rows):
-        what = "has noise" if noised else "has suppressed cells"
+    if noised or rounded or len(counts) < len(table.rows):
+        what = "has noise" if noised else "is rounded" if rounded else "has suppressed cells"
         refused = f"the table {what}, and zeros and small cells are what the models live on"
         return [Estimate(model, sum(counts), refused=refused) for model in models]
     patterns = [([int(code) for code in row.codes], row.count or 0) for row in table.rows]

@@ -89,8 +89,9 @@ def run(
             write_private(csv, export.as_csv(answer.table, answer.summary).encode())
         if arrow is not None:
             write_private(arrow, export.arrow_file(export.as_arrow(answer.table, answer.summary)))
-        noised = answer.summary.contract.limits.epsilon is not None
-        estimated = ask.estimates(answer.table, asked.estimates, noised=noised) if asked.estimates else None
+        limits = answer.summary.contract.limits
+        changed = {"noised": limits.epsilon is not None, "rounded": limits.rounding is not None}
+        estimated = ask.estimates(answer.table, asked.estimates, **changed) if asked.estimates else None
         output.give(
             lambda: ask.as_json(answer, estimated),
             lambda: render.result(answer),

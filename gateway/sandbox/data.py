@@ -21,6 +21,7 @@ from pathlib import Path
 
 from connectors.vocabularies.linkage import normalise
 from gateway.client.estimates import OverlapTable
+from gateway.client.estimates.reading import from_csv
 from gateway.domain.dataset import Code, Column, ColumnType
 
 YEARS = tuple(range(2009, 2015))
@@ -94,7 +95,7 @@ def _origins() -> list[_Origin]:
 
 def published() -> OverlapTable:
     """The published UK 2013 table that the lists are made from."""
-    return OverlapTable.from_csv(_table("uk_2013_5lists.csv"))
+    return from_csv(_table("uk_2013_5lists.csv")).table
 
 
 def columns() -> tuple[Column, ...]:

@@ -138,9 +138,10 @@ def test_how_far_counts_with_noise_are_off_is_said_under_the_table_in_the_receip
     assert run["receipt"]["limits"]["epsilon"] == "0.5"
 
 
-def test_models_are_not_fitted_to_counts_with_noise() -> None:
-    (found,) = estimates(LISTS, ["main-effects"], noised=True)
-    assert found.point is None and found.refused is not None and "has noise" in found.refused
+@pytest.mark.parametrize(("changed", "said"), [("noised", "has noise"), ("rounded", "is rounded")])
+def test_models_are_not_fitted_to_counts_with_noise_or_rounded(changed: str, said: str) -> None:
+    (found,) = estimates(LISTS, ["main-effects"], **{changed: True})
+    assert found.point is None and found.refused is not None and said in found.refused
 
 
 def test_a_percentage_is_among_the_reasons_for_a_suppressed_cell() -> None:

@@ -12,6 +12,7 @@ import pytest
 from connectors.sources.linking import link_locally
 from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
 from gateway.client.estimates import OverlapTable
+from gateway.client.estimates.reading import read_table
 from gateway.domain.dataset import Column
 from gateway.sandbox import data
 
@@ -38,7 +39,7 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_the_lists_on_disk_overlap_in_exactly_the_published_pattern(folder: Path) -> None:
-    source = OverlapTable.from_csv((MSE / "uk_2013_5lists.csv").read_text())
+    source = read_table(MSE / "uk_2013_5lists.csv").table
     on: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for name in source.lists:
         for row in rows(folder, name):

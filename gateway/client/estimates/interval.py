@@ -8,13 +8,15 @@ Bales, Hesketh & Silverman 2015).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import chdtri, gammaln
 
-from gateway.client.estimates.loglinear import Fit, Floats, solve
+from gateway.client.estimates.designs import Floats
+from gateway.client.estimates.loglinear import Fit
+from gateway.client.estimates.maximise import solve
+from gateway.client.estimates.result import Interval
 
 DROP = float(chdtri(1, 0.05)) / 2
 # An upper end beyond this many times the estimate is no upper end.
@@ -23,14 +25,6 @@ FARTHEST = 1e4
 
 class NoProfile(Exception):
     """The model could not be fitted at some N."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Ends as real numbers; `hi` is None where the profile never falls far enough."""
-
-    lo: float
-    hi: float | None
 
 
 class Profile:
@@ -48,7 +42,7 @@ class Profile:
         """Up to a constant: the factorials of the observed cells do not depend on N."""
         hidden = everyone - self._fit.observed
         counts: Floats = np.append(self._fit.counts, hidden)
-        found = solve(self._design, np.asarray(self._design.T @ counts, dtype=np.float64), self._near)
+        found = solve(self._design, counts, self._near)
         if found is None:
             raise NoProfile
         self._near = found

@@ -7,7 +7,6 @@ so a table with a suppressed cell cannot be built.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -66,24 +65,6 @@ class OverlapTable:
             seen.add(mask)
             counts[mask - 1] = count
         return cls(tuple(lists), tuple(counts))
-
-    @classmethod
-    def from_csv(cls, text: str) -> OverlapTable:
-        """From CSV with a column of 0 and 1 per list and a last column `count`; `#` opens a comment."""
-        rows = list(csv.reader(line for line in text.splitlines() if line and not line.startswith("#")))
-        if not rows or rows[0][-1] != "count":
-            raise _refuse("the table has no header that ends in `count`", "header", "Write: list,list,…,count.")
-        patterns: list[tuple[list[int], int]] = []
-        for number, row in enumerate(rows[1:]):
-            if len(row) != len(rows[0]) or not all(value.strip().isdecimal() for value in row):
-                raise _refuse(
-                    f"{','.join(row)!r} is not a row of whole numbers",
-                    f"rows[{number}]",
-                    f"Write {len(rows[0])} numbers.",
-                )
-            values = [int(value) for value in row]
-            patterns.append((values[:-1], values[-1]))
-        return cls.from_patterns(rows[0][:-1], patterns)
 
     @property
     def observed(self) -> int:
