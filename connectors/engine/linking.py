@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.bits import ROWS, and_, and_cost, invert, planes, words_for, xor_public
-from connectors.engine.compare import equal, equal_cost
+from connectors.engine.compare import all_of, all_of_cost, equal, equal_cost
 from connectors.engine.cost import Cost, Shape, in_blocks, levels
 from connectors.engine.field import Array
 from connectors.engine.lanes import blocks, joined
@@ -173,18 +173,40 @@ async def both(rt: "Engine", x: Array, y: Array, step: str) -> Array:
 async def spread(rt: "Engine", flags: Array, same_next: Array, providers: int, step: str) -> Array:
     """The OR of each flag [S, F, W] over a row and the later rows of its key, of which there are up to `providers` in
     all. 1 + ceil(log2(providers)) rounds, 2 F t words a round.
+    """
+    found, _ = await first_known(rt, flags, flags[:, :0], (), same_next, providers, step)
+    return found
 
-    `found` covers the d rows from a row on, and `through` says that none of them has the flag and all, with the next
+
+async def first_known(
+    rt: "Engine", known: Array, told: Array, by: Sequence[int], same_next: Array, providers: int, step: str
+) -> tuple[Array, Array]:
+    """Facts that some rows of a key know: whether a row or a later one of its key knows a fact, from `known` [S, F, W],
+    and what the first of these rows says of it, from `told` [S, V, W], where plane v is about fact `by[v]`. Where none
+    knows it, what is told means nothing. 1 + ceil(log2(providers)) rounds, (2 F + V) t words a round.
+
+    `known` covers the d rows from a row on, and `through` says that none of them knows the fact and all, with the next
     one, have one key; each step doubles d.
     """
-    if providers < 2 or not flags.shape[1]:
-        return flags
-    found, through = flags, await both(rt, invert(rt, flags), same_next, step)
+    if providers < 2 or not known.shape[1]:
+        return known, told
+    facts, about = known.shape[1], list(by)
+    through = await both(rt, invert(rt, known), same_next, step)
     for level in range(levels(providers)):
-        further = np.concatenate([ahead(found, 1 << level), ahead(through, 1 << level)], axis=1)
-        more = await both(rt, np.concatenate([through, through], axis=1), further, step)
-        found, through = found ^ more[:, : flags.shape[1]], more[:, flags.shape[1] :]
-    return found
+        known_, through_, told_ = (ahead(x, 1 << level) for x in (known, through, told))
+        gates = np.concatenate([through, through, through[:, about]], axis=1)
+        more = await both(rt, gates, np.concatenate([known_, through_, told ^ told_], axis=1), step)
+        known, through, told = known ^ more[:, :facts], more[:, facts : 2 * facts], told ^ more[:, 2 * facts :]
+    return known, told
+
+
+async def every(rt: "Engine", x: Array, step: str) -> Array:
+    """The AND [S, 1, W] of planes [S, L, W], L >= 1, in blocks. ceil(log2 L) rounds, L - 1 ANDs."""
+
+    async def block(lane: "Engine", start: int, stop: int) -> Array:
+        return await all_of(lane, x[..., start:stop], step)
+
+    return joined(await blocks(rt, x.shape[-1], BLOCK, block))[:, None]
 
 
 def link_clear(providers: Sequence[InputRows]) -> list[dict[int, int]]:
@@ -214,6 +236,16 @@ def both_cost(shape: Shape, width: int, n: int) -> Cost:
 
 
 def spread_cost(shape: Shape, n: int, flags: int, providers: int) -> Cost:
-    if providers < 2 or not flags:
+    return first_known_cost(shape, n, flags, 0, providers)
+
+
+def first_known_cost(shape: Shape, n: int, facts: int, told: int, providers: int) -> Cost:
+    """Of `facts` facts, of which `told` planes say something."""
+    if providers < 2 or not facts:
         return Cost()
-    return both_cost(shape, flags, n) + both_cost(shape, 2 * flags, n).times(levels(providers))
+    return both_cost(shape, facts, n) + both_cost(shape, 2 * facts + told, n).times(levels(providers))
+
+
+def every_cost(shape: Shape, width: int, n: int) -> Cost:
+    """Of planes [S, width, W] of n rows."""
+    return in_blocks(words_for(n), BLOCK, lambda words: all_of_cost(shape, width, ROWS * words))

@@ -16,7 +16,7 @@ from connectors.engine.errors import Abort, InputRejected, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.inputs import Inbox, seal_inputs
 from connectors.engine.noise import drawn, noise_clear, own_noise, settled, settled_clear, settled_cost
-from connectors.engine.programs import group_count, overlap
+from connectors.engine.programs import crosstab, group_count, overlap
 from connectors.engine.randomness import KEY_BYTES
 from connectors.engine.rows import MAX_ROWS, InputRows, Words
 from connectors.engine.tables import Limits
@@ -26,10 +26,10 @@ from gateway.rules.sharing import P
 from tests.engine.harness import SHAPES, Party, revealed, run
 from tests.engine.harness import shared as shared_numbers
 from tests.engine.packed import sent, shared_words
-from tests.engine.test_programs import BOUNDS, EMPTY, GROUPS, LISTS, SOME, options, providers
+from tests.engine.test_programs import BOUNDS, CROSSED, EMPTY, GROUPS, LISTS, SOME, options, providers
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
-both = pytest.mark.parametrize(("program", "base"), [(overlap, LISTS), (group_count, GROUPS)])
+both = pytest.mark.parametrize(("program", "base"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
 few = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 EPSILON = {"noise": noise.table("0.5")}
 SEEDS = [bytes([i]) * KEY_BYTES for i in range(8)]
@@ -149,7 +149,7 @@ def test_transcripts_are_of_equal_lengths_and_no_step_opens_a_value(program: Mod
 def test_one_person_moves_between_two_cells_at_most_whatever_lists_it_is_on() -> None:
     """The sensitivity on which the table rests, of the counts before noise."""
     rng = np.random.default_rng(7)
-    for program, base in ((overlap, LISTS), (group_count, GROUPS)):
+    for program, base in ((overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)):
         parameters, cells = options(base, 0, False), program.outputs(base) // 2
         for _ in range(200):
             rows = [

@@ -13,7 +13,7 @@ from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.linking import ahead, spread
 from connectors.engine.pipe import MAX_FRAME
-from connectors.engine.programs import group_count, overlap
+from connectors.engine.programs import crosstab, group_count, overlap
 from connectors.engine.rows import MAX_ROWS
 from connectors.engine.tables import (
     Limits,
@@ -148,6 +148,14 @@ def federation(program: object, parameters: dict[str, object], bounds: list[int]
         (overlap, {**LISTS, "lists": list("abcdefgh")}),
         (group_count, {"columns": [{"name": "code", "codes": [str(i) for i in range(4096)]}], "minimum_cell": 11}),
         (group_count, GROUPS),
+        (
+            crosstab,
+            {
+                "columns": [{"name": "code", "codes": [str(i) for i in range(512)]}],
+                "stages": [[i] for i in range(8)],
+                "minimum_cell": 11,
+            },
+        ),
     ],
 )
 def test_a_job_of_as_many_rows_as_can_be_fits_into_frames(

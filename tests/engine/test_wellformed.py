@@ -13,13 +13,13 @@ import pytest
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
-from connectors.engine.programs import group_count, overlap
+from connectors.engine.programs import crosstab, group_count, overlap
 from connectors.engine.rows import HEAD_BITS, KEY_BITS, InputRows
 from connectors.engine.wellformed import ORDER, STEP, check_well_formed, well_formed_cost
 from gateway.rules import noise
 from tests.engine.harness import SHAPES, Party, engines, revealed, run
 from tests.engine.packed import sent, shared_words
-from tests.engine.test_programs import GROUPS, LISTS
+from tests.engine.test_programs import CROSSED, GROUPS, LISTS
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
 ROWS = InputRows([8, 9, 10], [1, 2, 3], [(0, 1), (1, 0), (0, 0)])
@@ -28,7 +28,7 @@ FIVE: dict[str, object] = {"columns": [{"name": "form", "codes": list("abcde")}]
 
 
 @shapes
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
 def test_shares_that_differ_within_a_group_end_the_session_and_blame_nobody(
     program: ModuleType, parameters: dict[str, object], shape: Shape
 ) -> None:
@@ -104,12 +104,18 @@ def in_a_cell(words: Array) -> None:
     words[0, PADDING] |= np.uint64(0b101 << HEAD_BITS)
 
 
+def in_a_cell_and_all_known(words: Array) -> None:
+    words[0, PADDING] |= np.uint64(0b111_11_101 << HEAD_BITS & 2**64 - 1)
+    words[1, PADDING] |= np.uint64(0b111_11_101 >> 3)
+
+
 @pytest.mark.parametrize("minimum", [0, 2])
 @pytest.mark.parametrize(
     ("program", "base", "spoil"),
     [
         (overlap, LISTS, on_lists),
         (group_count, GROUPS, in_a_cell),
+        (crosstab, CROSSED, in_a_cell_and_all_known),
     ],
 )
 def test_a_row_that_is_not_real_is_on_no_list_in_no_cell_and_nobodys(
@@ -122,7 +128,7 @@ def test_a_row_that_is_not_real_is_on_no_list_in_no_cell_and_nobodys(
 
 
 @pytest.mark.parametrize("minimum", [0, 2])
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS)])
+@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
 @pytest.mark.parametrize("liar", [0, 1])
 def test_a_row_that_is_not_real_takes_nobodys_place_whoever_comes_first(
     program: ModuleType, parameters: dict[str, object], minimum: int, liar: int

@@ -10,15 +10,12 @@ opened but what linking opens: how many rows of a provider are out of order, and
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from connectors.engine import noise
-from connectors.engine.cost import Cost, Shape, levels
-from connectors.engine.errors import InputRejected
+from connectors.engine.cost import Cost, Shape
 from connectors.engine.field import Array
 from connectors.engine.linking import (
     OPENS as LINKING_OPENS,
@@ -33,7 +30,8 @@ from connectors.engine.linking import (
     spread_cost,
 )
 from connectors.engine.programs.about import About
-from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known, strings
+from connectors.engine.programs.cells import Columns, read_columns
+from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
 from connectors.engine.tables import Limits, count_people, count_people_cost, limited_clear
@@ -63,125 +61,77 @@ ABOUT = About(
     sampled="66 cells, least cell 11",
     sample={"columns": [{"name": "group", "codes": [str(code) for code in range(66)]}], "minimum_cell": 11},
 )
-MAX_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    names: tuple[str, ...]
-    codes: tuple[tuple[str, ...], ...]
-    sizes: tuple[int, ...]
+    columns: Columns
     limits: Limits
-
-    @property
-    def order(self) -> list[int]:
-        """For each cell its place when columns are sorted by their names, and cells by their codes."""
-        named = [sorted(zip(self.names, codes, strict=True)) for codes in product(*self.codes)]
-        places = {cell: place for place, cell in enumerate(sorted(range(len(named)), key=named.__getitem__))}
-        return [places[cell] for cell in range(len(named))]
-
-    @property
-    def cells(self) -> int:
-        return prod(self.sizes)
-
-    @property
-    def bits(self) -> int:
-        """Of a row's code indices together."""
-        return sum(map(levels, self.sizes))
-
-    @property
-    def places(self) -> list[int]:
-        """For each cell, the number that its code indices make."""
-        return [self.place(codes) for codes in product(*map(range, self.sizes))]
-
-    def place(self, codes: Sequence[int]) -> int:
-        number = 0
-        for size, code in zip(self.sizes, codes, strict=True):
-            number = number << levels(size) | code
-        return number
 
 
 def _read(parameters: Parameters) -> _Query:
     known(parameters, ("columns", *LIMITS, "structural_zeros"))
-    described = parameters.get("columns")
-    if not isinstance(described, list | tuple) or not all(isinstance(column, dict) for column in described):
-        raise InputRejected("columns", "is not a list of columns, each with a name and its codes")
-    names = strings([column.get("name") for column in described], "columns", MAX_COLUMNS)
-    codes = []
-    for name, column in zip(names, described, strict=True):
-        known(column, ("name", "codes"))
-        codes.append(strings(column.get("codes"), f"columns.{name}.codes", MAX_CELLS))
-    sizes = tuple(map(len, codes))
-    if prod(sizes) > MAX_CELLS:
-        raise InputRejected("columns", f"make {prod(sizes)} cells; at most {MAX_CELLS} are possible")
-    return _Query(names, tuple(codes), sizes, read_limits(parameters, prod(sizes)))
+    columns = read_columns(parameters)
+    return _Query(columns, read_limits(parameters, columns.cells))
 
 
 def words(parameters: Parameters) -> int:
     """Words of bits per input row."""
-    return words_per_row(_read(parameters).bits)
+    return words_per_row(_read(parameters).columns.bits)
 
 
 def outputs(parameters: Parameters) -> int:
-    return 2 * _read(parameters).cells
+    return 2 * _read(parameters).columns.cells
 
 
 def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
     """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
     query = _read(parameters)
     check_rows(rows, bound)
-    if len(rows.codes) != len(rows.keys):
-        raise InputRejected("codes", "does not have one entry per row")
-    if any(len(codes) != len(query.sizes) for codes in rows.codes):
-        raise InputRejected("codes", f"a row does not have one code for each of {', '.join(query.names)}")
-    for c, (name, size) in enumerate(zip(query.names, query.sizes, strict=True)):
-        if any(not 0 <= codes[c] < size for codes in rows.codes):
-            raise InputRejected(name, f"a row has a code outside the {size} codes of this column")
-    places = np.array([query.place(codes) for codes in rows.codes], dtype=np.uint64)
-    return pack(rows.keys, places, query.bits, bound, token_bytes)
+    query.columns.check(rows)
+    places = np.array([query.columns.place(codes) for codes in rows.codes], dtype=np.uint64)
+    return pack(rows.keys, places, query.columns.bits, bound, token_bytes)
 
 
 def noise_words(parameters: Parameters) -> int:
     """Words of uniform bits that each provider puts in beside its rows."""
     query = _read(parameters)
-    return noise.noise_words(query.limits, query.cells)
+    return noise.noise_words(query.limits, query.columns.cells)
 
 
 def own_noise(parameters: Parameters, seed: bytes) -> Words:
     """A provider's uniform bits, from a seed of 32 bytes."""
     query = _read(parameters)
-    return noise.own_noise(seed, query.limits, query.order)
+    return noise.own_noise(seed, query.limits, query.columns.order)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     """Output shares from the providers' input shares, and those of their uniform bits where there is noise, in the
     contract's order."""
     query = _read(parameters)
-    people = await link(rt, inputs, query.bits, query.limits, uniform)
+    people = await link(rt, inputs, query.columns.bits, query.limits, uniform)
     counted = await both(rt, people.first, people.real, "group count: first rows")
     if query.limits.by_provider:
         having = await spread(rt, people.providers, people.same_next, len(inputs), "group count: providers of a person")
         with_provider = await both(rt, having, counted, "group count: people of a provider")
         counted = np.concatenate([counted, with_provider], axis=1)
-    counts = await count_people(rt, people.payload, query.places, counted, "group count: sums")
+    counts = await count_people(rt, people.payload, query.columns.places, counted, "group count: sums")
     return await noise.settled(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits, uniform)
 
 
 def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
     """Clear-text twin of `run`."""
     query = _read(parameters)
-    counts = [0] * query.cells
-    parts = [[0] * query.cells for _ in providers]
+    cells = query.columns.cells
+    counts, parts = [0] * cells, [[0] * cells for _ in providers]
     for person in link_clear(providers):
         first, row = next(iter(person.items()))
-        cell = 0
-        for size, code in zip(query.sizes, providers[first].codes[row], strict=True):
-            cell = cell * size + code
+        cell = query.columns.cell(providers[first].codes[row])
         counts[cell] += 1
         for p in person:
             parts[p][cell] += 1
     if query.limits.coins:
-        return noise.settled_clear(counts, query.limits, noise.noise_clear(uniform, query.limits, query.cells))
+        return noise.settled_clear(counts, query.limits, noise.noise_clear(uniform, query.limits, cells))
     return limited_clear(counts, parts, query.limits)
 
 
@@ -189,8 +139,8 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
     owners = providers if query.limits.by_provider else 0
-    out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1, n)
+    out = link_cost(shape, n, query.columns.bits, providers, query.limits) + both_cost(shape, 1, n)
     if owners:
         out += spread_cost(shape, n, owners, providers) + both_cost(shape, owners, n)
-    out += count_people_cost(shape, n, query.bits, query.places, 1 + owners)
-    return out + noise.settled_cost(shape, n, query.cells, providers, query.limits)
+    out += count_people_cost(shape, n, query.columns.bits, query.columns.places, 1 + owners)
+    return out + noise.settled_cost(shape, n, query.columns.cells, providers, query.limits)

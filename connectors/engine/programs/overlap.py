@@ -17,24 +17,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine import noise
-from connectors.engine.bits import ROWS, invert, words_for
-from connectors.engine.compare import all_of, all_of_cost
-from connectors.engine.cost import Cost, Shape, in_blocks
+from connectors.engine.bits import invert
+from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
-from connectors.engine.lanes import blocks, joined
 from connectors.engine.linking import (
-    BLOCK,
+    OPENS as LINKING_OPENS,
+)
+from connectors.engine.linking import (
     both,
     both_cost,
+    every,
+    every_cost,
     link,
     link_clear,
     link_cost,
     spread,
     spread_cost,
-)
-from connectors.engine.linking import (
-    OPENS as LINKING_OPENS,
 )
 from connectors.engine.programs.about import About
 from connectors.engine.programs.parameters import LIMITS, known, strings
@@ -155,11 +154,7 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
 
 async def _on_some_list(rt: "Engine", lists: Array) -> Array:
     """The OR [S, 1, W] of planes [S, k, W]. ceil(log2 k) rounds."""
-
-    async def block(lane: "Engine", start: int, stop: int) -> Array:
-        return invert(lane, await all_of(lane, invert(lane, lists[..., start:stop]), "overlap: rows on some list"))
-
-    return joined(await blocks(rt, lists.shape[-1], BLOCK, block))[:, None]
+    return invert(rt, await every(rt, invert(rt, lists), "overlap: rows on some list"))
 
 
 def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
@@ -185,7 +180,7 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     owners = providers if query.limits.by_provider else 0
     out = link_cost(shape, n, query.k, providers, query.limits) + both_cost(shape, query.k + owners, n)
     if owners:
-        out += in_blocks(words_for(n), BLOCK, lambda words: all_of_cost(shape, query.k, ROWS * words))
+        out += every_cost(shape, query.k, n)
     out += spread_cost(shape, n, query.k + owners, providers)
     if owners:
         out += both_cost(shape, owners, n)

@@ -34,6 +34,20 @@ def strings(value: object, name: str, most: int) -> tuple[str, ...]:
     return tuple(value)
 
 
+def stages(value: object, most: int, lists: int) -> tuple[int, ...]:
+    """Two to `most` stages as masks of lists, each a list of the numbers of lists below `lists`, no list twice."""
+    if not isinstance(value, list | tuple) or not 2 <= len(value) <= most:
+        raise InputRejected("stages", f"is not a list of 2 to {most} stages")
+    if not all(isinstance(stage, list | tuple) and stage for stage in value):
+        raise InputRejected("stages", "a stage is not a list of the numbers of lists")
+    numbers = [number for stage in value for number in stage]
+    if not all(type(number) is int and 0 <= number < lists for number in numbers):
+        raise InputRejected("stages", f"a list's number is not from 0 to {lists - 1}")
+    if len(set(numbers)) < len(numbers):
+        raise InputRejected("stages", "names a list twice")
+    return tuple(sum(1 << number for number in stage) for stage in value)
+
+
 def limits(parameters: Parameters, cells: int) -> Limits:
     """Whatever limits cells; all but the minimum has a default that limits nothing, and a caller says the minimum."""
     minimum = parameters.get("minimum_cell")
