@@ -12,8 +12,8 @@ import csv
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from importlib.resources import files
 from itertools import product
@@ -28,6 +28,8 @@ YEARS = tuple(range(2009, 2015))
 KEY_COLUMNS = ("prs_FirstName", "prs_SecondName", "prs_Birthdate")
 FORM = "vic_TypeOfExploitation"
 REFERRED = "cas_IncomingReferralDate"
+# Where a person was recruited, through where it came, and where it was exploited.
+RECRUITED, TRANSIT, EXPLOITED = "recruited_in", "transit_through", "exploited_in"
 # Derived by the owner from the referral date: lists may differ in the day, never in the year.
 YEAR = "year"
 
@@ -46,6 +48,39 @@ FORM_WEIGHTS = {
     "Surrogacy": 0.0,
 }
 YEAR_WEIGHTS = (7, 10, 14, 19, 24, 26)
+REGIONS = {
+    "EuropeanUnion": "European Union",
+    "OtherEurope": "Other Europe",
+    "Africa": "Africa",
+    "Asia": "Asia",
+    "UnitedKingdom": "United Kingdom",
+}
+HOME_REGION = {
+    **dict.fromkeys(("RO", "PL", "SK", "LT", "HU"), "EuropeanUnion"),
+    **dict.fromkeys(("AL", "UA"), "OtherEurope"),
+    **dict.fromkeys(("NG", "UG", "ET"), "Africa"),
+    **dict.fromkeys(("VN", "CN", "PH", "PK", "TH"), "Asia"),
+    "GB": "UnitedKingdom",
+}
+# In percent: at home, or on the way.
+RECRUITED_AT_HOME = 80
+ELSEWHERE_WEIGHTS = {"EuropeanUnion": 60, "OtherEurope": 15, "UnitedKingdom": 25}
+TRANSIT_WEIGHTS = {
+    "EuropeanUnion": {"Direct": 55, "France": 30, "Germany": 15},
+    "OtherEurope": {"Direct": 10, "Italy": 45, "France": 30, "Germany": 15},
+    "Africa": {"Direct": 10, "Italy": 55, "France": 35},
+    "Asia": {"Direct": 15, "Turkey": 45, "Germany": 25, "France": 15},
+    "UnitedKingdom": {"Direct": 100},
+}
+PLACES = {
+    "London": ("London", 38),
+    "SouthEast": ("South East", 17),
+    "Midlands": ("Midlands", 17),
+    "NorthOfEngland": ("North of England", 18),
+    "Scotland": ("Scotland", 6),
+    "Wales": ("Wales", 3),
+    "NorthernIreland": ("Northern Ireland", 1),
+}
 GENDER_WEIGHTS = {"Feminine": 60, "Masculine": 37, "TransgenderFeminine": 1, "NonSpecifiedUnknown": 2}
 
 
@@ -59,6 +94,9 @@ class Person:
     form: str
     year: int
     lists: tuple[str, ...]
+    recruited_in: str = ""
+    transit_through: str = ""
+    exploited_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +146,9 @@ def columns() -> tuple[Column, ...]:
     def htcds(name: str, type: ColumnType, label: str, codes: Iterable[Code] = ()) -> Column:
         return Column(name, type, label, f"HTCDS v2 {name}", tuple(codes))
 
+    def coded(name: str, label: str, codes: Mapping[str, str]) -> Column:
+        return Column(name, ColumnType.CODE, label, "", tuple(Code(value, label) for value, label in codes.items()))
+
     return (
         htcds("prs_FirstName", ColumnType.TEXT, "First Name"),
         htcds("prs_SecondName", ColumnType.TEXT, "Second Name"),
@@ -116,6 +157,9 @@ def columns() -> tuple[Column, ...]:
         htcds("prs_Citizenship", ColumnType.CODE, "Citizenship", citizenships),
         htcds(FORM, ColumnType.CODE, "Type of Exploitation", codes[FORM]),
         htcds(REFERRED, ColumnType.DATE, "Incoming Referral Date"),
+        coded(RECRUITED, "Region of recruitment", REGIONS),
+        coded(TRANSIT, "Transit through", {code: code for way in TRANSIT_WEIGHTS.values() for code in way}),
+        coded(EXPLOITED, "Place of exploitation", {code: label for code, (label, _) in PLACES.items()}),
         Column(YEAR, ColumnType.CODE, "Year of referral", "", tuple(Code(str(y), str(y)) for y in YEARS)),
     )
 
@@ -123,6 +167,7 @@ def columns() -> tuple[Column, ...]:
 def people(seed: int) -> list[Person]:
     """Everyone of the published table, made up from `seed`."""
     dice = random.Random(f"isthmus people {seed}")  # noqa: S311  # invention, no secret
+    ways = random.Random(f"isthmus ways {seed}")  # noqa: S311  # of its own, so that people stay who they are
     origins = _origins()
     known: set[tuple[str, str, date]] = set()
     everyone: list[Person] = []
@@ -134,7 +179,7 @@ def people(seed: int) -> list[Person]:
             while _identity(person) in known:
                 person = _person(dice, origins, on)
             known.add(_identity(person))
-            everyone.append(person)
+            everyone.append(_on_a_way(ways, person))
     return everyone
 
 
@@ -154,6 +199,22 @@ def _person(dice: random.Random, origins: Sequence[_Origin], on: tuple[str, ...]
         year=year,
         lists=on,
     )
+
+
+def _on_a_way(dice: random.Random, person: Person) -> Person:
+    recruited = HOME_REGION[person.citizenship]
+    if dice.randrange(100) >= RECRUITED_AT_HOME:
+        recruited = _chosen(dice, ELSEWHERE_WEIGHTS)
+    return replace(
+        person,
+        recruited_in=recruited,
+        transit_through=_chosen(dice, TRANSIT_WEIGHTS[recruited]),
+        exploited_in=_chosen(dice, {code: weight for code, (_, weight) in PLACES.items()}),
+    )
+
+
+def _chosen(dice: random.Random, weights: Mapping[str, int]) -> str:
+    return dice.choices(list(weights), list(weights.values()))[0]
 
 
 def _identity(person: Person) -> tuple[str, str, date]:
@@ -189,6 +250,9 @@ def _record(dice: random.Random, person: Person) -> dict[str, str]:
         "prs_Gender": person.gender,
         "prs_Citizenship": person.citizenship,
         FORM: person.form,
+        RECRUITED: person.recruited_in,
+        TRANSIT: person.transit_through,
+        EXPLOITED: person.exploited_in,
         REFERRED: (first_day + timedelta(days=dice.randrange(days))).isoformat(),
     }
 
