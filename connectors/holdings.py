@@ -21,7 +21,7 @@ from connectors.sources.linking import LinkedRows, link_locally
 from connectors.sources.tables import DatasetSource, Report, SourceConfig, YearOf
 from gateway.config import load
 from gateway.domain.contract import Contract, Input
-from gateway.domain.dataset import Column, Dataset, Edition
+from gateway.domain.dataset import Column, ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
@@ -118,10 +118,12 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         raise IsthmusError(Reason.CONTRACT_INVALID, "this space provides nothing to the contract", space=entity)
     inputs = {item.dataset: item for item in provider.inputs}
     uses = list(statistics.of(contract.query).uses(contract.query))
-    groups, edges = [used.column for used in uses], {used.column: used.edges for used in uses if used.edges}
+    edges = {used.column: used.edges for used in uses if used.edges}
+    # A column that no source here tells has no codes here, and nobody's code of it is known.
+    grouped = {used.column: Column(used.column, ColumnType.CODE) for used in uses}
+    told: dict[int, list[int]] = {}
     lists: list[tuple[int, Sequence[tuple[str | int | None, ...]]]] = []
     keys: tuple[Column, ...] = ()
-    grouped: tuple[Column, ...] = ()
     # By name: which code a person has may not depend on the order in which a question names its sources, or it and its
     # repeat in another order would differ by a few people.
     for index, source in sorted(enumerate(contract.query.sources), key=lambda item: item[1].dataset):
@@ -129,7 +131,9 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             continue
         holding = holdings[source.dataset]
         keys = _columns(holding.dataset, contract.query.link_on)
-        grouped = _columns(holding.dataset, groups)
+        told[index] = [place for place, used in enumerate(uses) if used.taken_from(index)]
+        groups = [uses[place].column for place in told[index]]
+        grouped.update((column.name, column) for column in _columns(holding.dataset, groups))
         names = [*contract.query.link_on, *groups]
         rows = _of_edition(
             holding,
@@ -137,7 +141,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             partial(DatasetSource.read, columns=names, filters=source.filters),
         )
         lists.append((index, rows))
-    linked = link_locally(lists, keys, grouped, salt=contract.session.encode(), edges=edges)
+    linked = link_locally(lists, keys, tuple(grouped.values()), contract.session.encode(), edges, told)
     if len(linked.keys) > provider.row_bound:
         raise IsthmusError(
             Reason.ROWS_EXCEED_BOUND,

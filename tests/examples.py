@@ -16,7 +16,10 @@ from gateway.rules import planning, sealing, statistics
 NOW = 1_800_000_000
 HOME, POLICE, CARE, NEUTRAL = (f"https://{name}.example" for name in ("home", "police", "care", "neutral"))
 SESSION = "0123456789abcdef" * 2
-PROGRAMS = (ProgramOffer("group_count", 1, "d" * 64, "sizes"), ProgramOffer("overlap", 1, "e" * 64, "sizes"))
+PROGRAMS = tuple(
+    ProgramOffer(name, 1, digest * 64, "sizes")
+    for name, digest in (("group_count", "d"), ("overlap", "e"), ("crosstab", "c"))
+)
 FORMS = ("LABOUR", "SEXUAL", "OTHER")
 RECIPIENT_KEY = base64.b64encode(sealing.public_of(b"\x11" * 32)).decode()
 

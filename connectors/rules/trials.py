@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from connectors.rules.approval import OwnPart, check_draft
 from connectors.rules.columns import ColumnRule
 from gateway.domain.contract import Recipient
-from gateway.domain.dataset import Dataset, Privacy, Terms
+from gateway.domain.dataset import Code, Column, ColumnType, Dataset, Privacy, Terms
 from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
 from gateway.domain.query import Query
-from gateway.rules import noise, planning
+from gateway.rules import noise, planning, statistics
 from gateway.rules.roles import in_order
 from gateway.rules.seats import SIZES
 
 ENGINE, CODEC = "trial", 1
+ANY = (Code("any", "any"),)  # the codes of a column that is not known here
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,16 @@ def _federation(asked: Query, tried: Tried, initiator: Operator, now: int) -> di
 
 
 def _alike(dataset: Dataset, name: str, asked: Query) -> Dataset:
+    """Another owner's dataset: the same columns, and those that it alone is asked to tell."""
     statistic = asked.statistic.name
     noise_of_any = Privacy(noise.text(noise.MOST), noise.text(noise.MOST_BUDGET), required=False)
     terms = Terms(
         (asked.purpose,), (asked.legal_basis,), (statistic,), 0, (statistic,), demo_view=True, privacy=noise_of_any
     )
-    return replace(dataset, name=name, terms=terms)
+    index = next(number for number, source in enumerate(asked.sources) if source.dataset == name)
+    own = tuple(
+        Column(used.column, used.types[0], codes=ANY if used.types[0] is ColumnType.CODE else ())
+        for used in statistics.of(asked).uses(asked)
+        if used.taken_from(index) and dataset.column(used.column) is None
+    )
+    return replace(dataset, name=name, terms=terms, columns=(*dataset.columns, *own))

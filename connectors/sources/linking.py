@@ -23,12 +23,13 @@ from gateway.domain.errors import Reason
 NO_EDGES: Mapping[str, Sequence[str | int]] = {}
 # Bits of the membership mask.
 MAX_LISTS = 60
+UNKNOWN = -1  # the code of a person on none of the lists that tell the column
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedRows:
     """Columns of equal length: `keys` of 60 bits, ascending; `lists` a bit per list of the query; `codes` an
-    index into the code list per group column. `conflicts` counts people whose rows disagree on a code."""
+    index into the code list per group column, or UNKNOWN. `conflicts` counts people whose rows disagree on a code."""
 
     keys: list[int]
     lists: list[int]
@@ -42,11 +43,13 @@ def link_locally(
     group_columns: Sequence[Column],
     salt: bytes,
     edges: Mapping[str, Sequence[str | int]] = NO_EDGES,
+    told: Mapping[int, Sequence[int]] | None = None,
 ) -> LinkedRows:
     """Link rows of (key cells, then group cells), each list with its index in the query. Of a group column with
-    `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell.
+    `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell. `told` says
+    which group columns (by their places) the rows of each list have; None: all have all.
 
-    The code on a person's first list, in the order given, wins. Raises SourceError (INPUT_OUT_OF_RANGE)
+    The code on a person's first list that tells it, in the order given, wins. Raises SourceError (INPUT_OUT_OF_RANGE)
     for a key that cannot be normalised or a code outside its list.
     """
     if not key_columns:
@@ -60,15 +63,20 @@ def link_locally(
     for index, rows in lists:
         if not 0 <= index < MAX_LISTS:
             raise ValueError(f"a list has an index from 0 to {MAX_LISTS - 1}")
+        here = range(len(group_columns)) if told is None else told[index]
+        cells = {column: place for place, column in enumerate(here, len(key_columns))}
+        places = [(code, cells.get(column)) for column, code in enumerate(coders)]
         for row in rows:
-            if len(row) != len(key_columns) + len(group_columns):
+            if len(row) != len(key_columns) + len(here):
                 raise ValueError("a row has other cells than its columns")
             key = linkage.key([known(cell) for known, cell in zip(normal, row, strict=False)])
-            codes = tuple([code(cell) for code, cell in zip(coders, row[len(key_columns) :], strict=True)])
+            codes = tuple([UNKNOWN if place is None else code(row[place]) for code, place in places])
             on, first = people.get(key, (0, codes))
-            people[key] = (on | 1 << index, first)
             if codes != first:
-                conflicting.add(key)
+                if any(UNKNOWN not in both and both[0] != both[1] for both in zip(first, codes, strict=True)):
+                    conflicting.add(key)
+                first = tuple([new if old == UNKNOWN else old for old, new in zip(first, codes, strict=True)])
+            people[key] = (on | 1 << index, first)
     keys = sorted(people)
     return LinkedRows(
         keys=keys,

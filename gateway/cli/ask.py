@@ -73,14 +73,16 @@ async def run(client: AsyncClient, asked: Query, console: Console, recipient: Re
 
 
 async def labels(client: AsyncClient, asked: Query) -> Labels:
-    """What columns and codes are called, as the first source's description says it."""
-    used = [item.column for item in statistics.of(asked).uses(asked)]
-    if not used:
-        return {}
-    dataset = (await client.dataset(asked.sources[0].dataset)).dataset
+    """What columns and codes are called, as the description of the first source that tells each says it."""
+    told: dict[str, list[str]] = {}
+    for used in statistics.of(asked).uses(asked):
+        source = next(source for index, source in enumerate(asked.sources) if used.taken_from(index))
+        told.setdefault(source.dataset, []).append(used.column)
+    described = [((await client.dataset(name)).dataset, columns) for name, columns in told.items()]
     return {
         column.name: {"": column.label, **{code.value: code.label for code in column.codes}}
-        for column in map(dataset.column, used)
+        for dataset, columns in described
+        for column in map(dataset.column, columns)
         if column is not None
     }
 

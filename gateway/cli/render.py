@@ -17,7 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.output import printable
-from gateway.cli.render_tables import PICTURES, noise_said, pivot_table
+from gateway.cli.render_flows import PICTURES as FLOWS
+from gateway.cli.render_tables import PICTURES as TABLES
+from gateway.cli.render_tables import noise_said, pivot_table
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
 from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
@@ -263,7 +265,7 @@ def _hours(hours: int) -> str:
 def result(answer: Answer) -> RenderableType:
     """The released table, in the picture of its statistic: groups as a pivot, an overlap or rates as rows."""
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
-    picture = PICTURES.get(query.statistic.name, pivot_table)
+    picture = {**TABLES, **FLOWS}.get(query.statistic.name, pivot_table)
     return Group(words(query.title, "bold"), "", picture(answer.table, limits, answer.labels))
 
 

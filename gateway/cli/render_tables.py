@@ -62,18 +62,18 @@ def pivot_table(table: Table, limits: Limits, labels: Labels | None = None) -> P
 
 def overlap_table(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
     """One row per pattern of lists, those on one list first."""
-    grid = _grid()
+    grid = new_grid()
     for name in table.columns:
         grid.add_column(_text(name.upper() if "/" not in name else name), justify="center")
     grid.add_column("People", justify="right", no_wrap=True)
     for row in sorted(table.rows, key=lambda row: (row.codes.count("1"), [code != "1" for code in row.codes])):
-        grid.add_row(*(ON if code == "1" else OFF for code in row.codes), _count(row, limits))
+        grid.add_row(*(ON if code == "1" else OFF for code in row.codes), count_text(row, limits))
     said = f"{ON} on the list, {OFF} not on it. "
     if (whole := overlaps(table, limits)) is not None:
-        said += f"{_number(whole.union)} people stand on at least one list"
-        said += f", {_number(whole.entries)} times in all: {100 * whole.double_counted:.1f} % were counted twice."
+        said += f"{spaced(whole.union)} people stand on at least one list"
+        said += f", {spaced(whole.entries)} times in all: {100 * whole.double_counted:.1f} % were counted twice."
     else:
-        said += f"The rows shown add up to {_number(sum(row.count or 0 for row in table.rows))} people."
+        said += f"The rows shown add up to {spaced(sum(row.count or 0 for row in table.rows))} people."
     note = footnote(table, limits)
     return Group(grid, "", Text(said), *([Text(note)] if note else []))
 
@@ -81,11 +81,11 @@ def overlap_table(table: Table, limits: Limits, labels: Labels | None = None) ->
 def rate_table(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
     """One row per cell: people, how many that is of so many, its interval, and a bar. Cells with neither people nor a
     population are left out."""
-    grid, known = _grid(), labels or {}
+    grid, known = new_grid(), labels or {}
     for name in table.columns:
-        grid.add_column(_label(known, name, ""))
+        grid.add_column(label_text(known, name, ""))
     per = table.measures[0].removeprefix("per_")
-    for heading in ("People", f"Per {_number(int(per))}", "95 % interval"):
+    for heading in ("People", f"Per {spaced(int(per))}", "95 % interval"):
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("")
     largest = max((row.values[0] or 0 for row in table.rows), default=0)
@@ -94,14 +94,14 @@ def rate_table(table: Table, limits: Limits, labels: Labels | None = None) -> Gr
         if row.count == 0 and rate is None:
             continue
         between = "" if low is None or high is None else f"{_digits(low)} – {_digits(high)}"
-        heads = (_label(known, name, code) for name, code in zip(table.columns, row.codes, strict=True))
+        heads = (label_text(known, name, code) for name, code in zip(table.columns, row.codes, strict=True))
         bar = "" if not rate else "█" * max(1, round(BAR * rate / largest))
-        grid.add_row(*heads, _count(row, limits), "" if rate is None else _digits(rate), between, bar)
+        grid.add_row(*heads, count_text(row, limits), "" if rate is None else _digits(rate), between, bar)
     note = footnote(table, limits)
     return Group(grid, *([Text(""), Text(note)] if note else []))
 
 
-# By the name of the statistic; every other one is a pivot.
+# By the name of the statistic; every one that has none is a pivot.
 PICTURES: Mapping[str, Callable[[Table, Limits, Labels], RenderableType]] = {
     "overlap": overlap_table,
     "rate": rate_table,
@@ -129,13 +129,13 @@ class Pivot:
             yield Text(note)
 
     def _list(self) -> Grid:
-        grid = _grid()
+        grid = new_grid()
         for name in self.table.columns:
             grid.add_column(self._label(name, ""))
         grid.add_column("People", justify="right", no_wrap=True)
         for row in self.table.rows:
             named = zip(self.table.columns, row.codes, strict=True)
-            grid.add_row(*(self._label(name, code) for name, code in named), _count(row, self.limits))
+            grid.add_row(*(self._label(name, code) for name, code in named), count_text(row, self.limits))
         if len(self.table.columns) == 1:
             grid.add_section()
             grid.add_row(Text("Sum shown"), _sum(self.table.rows))
@@ -146,7 +146,7 @@ class Pivot:
         names = self.table.columns
         down = [index for index in range(len(names)) if index != turned]
         across = list(dict.fromkeys(row.codes[turned] for row in self.table.rows))
-        grid = _grid()
+        grid = new_grid()
         for index in down:
             grid.add_column(self._label(names[index], ""), min_width=LEAST_LABEL)
         for code in across:
@@ -157,7 +157,7 @@ class Pivot:
             lines.setdefault(tuple(row.codes[index] for index in down), {})[row.codes[turned]] = row
         for codes, line in lines.items():
             heads = (self._label(names[index], code) for index, code in zip(down, codes, strict=True))
-            cells = (_count(line[code], self.limits) if code in line else Text() for code in across)
+            cells = (count_text(line[code], self.limits) if code in line else Text() for code in across)
             grid.add_row(*heads, *cells, _sum(list(line.values())))
         grid.add_section()
         sums = (_sum([line[code] for line in lines.values() if code in line]) for code in across)
@@ -166,20 +166,20 @@ class Pivot:
         return grid
 
     def _label(self, column: str, code: str) -> Text:
-        return _label(self.labels, column, code)
+        return label_text(self.labels, column, code)
 
 
-def _label(labels: Labels, column: str, code: str) -> Text:
+def label_text(labels: Labels, column: str, code: str) -> Text:
     """What people call a code, or, for "", the column itself."""
     return _text(labels.get(column, {}).get(code, "") or code or column)
 
 
 def _digits(value: float) -> str:
     """Three digits that count."""
-    return _number(round(value)) if abs(value) >= 100 else f"{value:.3g}"
+    return spaced(round(value)) if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _grid() -> Grid:
+def new_grid() -> Grid:
     return Grid(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
 
 
@@ -187,16 +187,16 @@ def _text(text: str) -> Text:
     return Text(printable(text))
 
 
-def _count(row: Row, limits: Limits) -> Text:
+def count_text(row: Row, limits: Limits) -> Text:
     if row.count is None:
         return Text(mark(limits), style="italic")
-    return Text(_number(row.count), style="" if row.count else "dim")
+    return Text(spaced(row.count), style="" if row.count else "dim")
 
 
 def _sum(rows: Sequence[Row]) -> Text:
     shown = [row.count for row in rows if row.count is not None]
-    return Text(_number(sum(shown)) if shown else "–", style="bold")
+    return Text(spaced(sum(shown)) if shown else "–", style="bold")
 
 
-def _number(value: int) -> str:
+def spaced(value: int) -> str:
     return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}")

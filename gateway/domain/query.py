@@ -75,11 +75,48 @@ class Histogram:
 
 
 @record
+class ToldColumn:
+    """A column, and which sources tell it (their indices); None: all of them do."""
+
+    column: str
+    sources: tuple[int, ...] | None = None
+
+
+@record
+class CrossTab:
+    """People by columns that different sources tell; a person is counted if all of them are known of it."""
+
+    columns: tuple[ToldColumn, ...]
+
+
+@record
+class Corridors:
+    """People by where they come from, through what, and where to, as a cross-tab of these columns."""
+
+    origin: ToldColumn
+    destination: ToldColumn
+    transit: ToldColumn | None = None
+
+
+@record
+class Funnel:
+    """How far people came through stages, each of them some of the sources (their indices): on lists of the first
+    stage, of the first and the second, and so on. None: each source is one, in their order. `by` makes a funnel for
+    each combination of codes."""
+
+    stages: tuple[tuple[int, ...], ...] | None = None
+    by: tuple[ToldColumn, ...] = ()
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
     rate: Rate | None = None
     histogram: Histogram | None = None
+    cross_tab: CrossTab | None = None
+    corridors: Corridors | None = None
+    funnel: Funnel | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
     for used in statistics.of(asked).uses(asked):
         if not used.taken_from(index):
             continue
-        column = _column(dataset, used.column, used.field)
+        column = _column(dataset, used.column, used.field, used.instead)
         if used.edges and used.column in dataset.key_columns:
             raise _identifies(dataset, used.column, used.field, "Count by a column that many people share")
         if column.type not in used.types:
@@ -255,7 +255,7 @@ def _owner(asked: query.Query, index: int, spaces: Mapping[str, Space]) -> tuple
     return entity, dataset
 
 
-def _column(dataset: Dataset, name: str, field: str) -> Column:
+def _column(dataset: Dataset, name: str, field: str, instead: str = "") -> Column:
     column = dataset.column(name)
     if column is None:
         raise IsthmusError(
@@ -263,7 +263,7 @@ def _column(dataset: Dataset, name: str, field: str) -> Column:
             f"{dataset.name} has no column {name}",
             field=field,
             space=f"https://{dataset.space_host}",
-            advice=nearest(name, [column.name for column in dataset.columns], "Its columns are"),
+            advice=nearest(name, [column.name for column in dataset.columns], "Its columns are") + instead,
         )
     return column
 

@@ -89,15 +89,14 @@ def agreed_seats(draft: Contract, verdicts: Iterable[Verdict]) -> tuple[str, ...
 
 
 def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:
-    """Each cell by its code in every column, or by whether it is on each list, in the program's order
-    (`gateway.rules.statistics`)."""
+    """Each cell by its code in every column, and the stage reached where there are stages, or by whether it is on each
+    list, in the program's order (`gateway.rules.statistics`)."""
     given = json.loads(parameters)
     if "lists" in given:
         names = given["lists"]
         patterns = range(1, 1 << len(names))
         return [frozenset((name, str(p >> bit & 1)) for bit, name in enumerate(names)) for p in patterns]
-    names = [column["name"] for column in given["columns"]]
-    return [
-        frozenset(zip(names, codes, strict=True))
-        for codes in itertools.product(*(column["codes"] for column in given["columns"]))
-    ]
+    # No column is called like the stage.
+    stages = [[("", str(stage)) for stage, _ in enumerate(given["stages"])]] if "stages" in given else []
+    columns = [[(column["name"], code) for code in column["codes"]] for column in given["columns"]]
+    return [frozenset(cell) for cell in itertools.product(*columns, *stages)]

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from scipy.stats import binomtest
 
 from tests.e2e.shell import QUERIES, Shell
-from tests.e2e.truth import by_period_and_gender, by_year_and_gender, everyone
+from tests.e2e.truth import (
+    by_period_and_gender,
+    by_year_and_gender,
+    cells,
+    corridors,
+    everyone,
+    form_by_region,
+    funnel_by_gender,
+)
 
 # Millions, as docs/queries/rate.yaml has them.
 UNITED_KINGDOM = {
@@ -53,3 +62,50 @@ def test_a_histogram_by_period_and_sex(shell: Shell) -> None:
     rows = {(row["cas_IncomingReferralDate"], row["prs_Gender"]): row["count"] for row in done.json["rows"]}
     assert rows == truth
     assert sum(count or 0 for count in rows.values()) > 1000
+
+
+def test_a_cross_tab_of_what_two_sides_know(shell: Shell) -> None:
+    done = shell("run", QUERIES / "cross_tab.yaml", "--json")
+    assert done.code == 0, done.err
+    assert done.json["columns"] == ["vic_TypeOfExploitation", "recruited_in", "count"]
+    truth = form_by_region(everyone(), range(2011, 2015))
+    assert cells(done.json) == truth
+    assert None in truth.values() and any(truth.values())
+
+
+def test_corridors_with_the_largest_first(shell: Shell) -> None:
+    done = shell("run", QUERIES / "corridors.yaml", "--json")
+    assert done.code == 0, done.err
+    truth = corridors(everyone(), range(2011, 2014))
+    assert cells(done.json) == truth
+    shown = sorted((count for count in truth.values() if count), reverse=True)
+    drawn = shell("run", QUERIES / "corridors.yaml", COLUMNS="100")
+    assert drawn.code == 0, drawn.err
+    lines = [line for line in drawn.out.splitlines() if "█" in line]
+    assert [int(line.rstrip("█ ").split()[-1]) for line in lines] == shown
+    assert " → " in lines[0] and "<11*" not in drawn.out.splitlines()[3]
+    assert f"{sum(count is None for count in truth.values())} more are hidden" in drawn.out
+
+
+def test_a_funnel_with_the_part_that_went_on(shell: Shell) -> None:
+    done = shell("run", QUERIES / "funnel.yaml", "--json")
+    assert done.code == 0, done.err
+    truth = funnel_by_gender(everyone(), range(2010, 2015))
+    rows = {(row["prs_Gender"], row["stage"]): row for row in done.json["rows"]}
+    assert {cell: row["count"] for cell, row in rows.items()} == truth
+    hidden = 0
+    for gender in {gender for gender, _ in truth}:
+        first, second = rows[gender, "ng or pfnca or gp"], rows[gender, "go"]
+        assert first["of_stage_before"] is None
+        if None in (first["count"], second["count"]):
+            hidden += 1
+            assert first["at_least"] is None and second["of_stage_before"] is None
+            assert "of_stage_before" in second["suppressed"]
+        elif first["count"] + second["count"]:
+            assert first["at_least"] == first["count"] + second["count"]
+            exact = binomtest(second["count"], first["at_least"]).proportion_ci(method="wilson")
+            assert second["of_stage_before"] == pytest.approx(second["count"] / first["at_least"])
+            assert (second["low"], second["high"]) == pytest.approx((exact.low, exact.high), abs=1e-6)
+    assert 0 < hidden < 6
+    drawn = shell("run", QUERIES / "funnel.yaml", COLUMNS="110")
+    assert drawn.code == 0 and "Of the stage before" in drawn.out and " %" in drawn.out

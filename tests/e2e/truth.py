@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, product
 
-from gateway.sandbox.data import FORM, YEARS, Person, columns, people
+from gateway.sandbox.data import EXPLOITED, FORM, RECRUITED, TRANSIT, YEARS, Person, columns, people
 
 SEED = 2013
 MINIMUM = 11
 LISTS = ("LA", "NG", "PFNCA", "GO", "GP")
 # Who provides which lists.
 PROVIDERS = {"care": {"LA", "NG"}, "police": {"PFNCA"}, "registry": {"GO", "GP"}}
-GENDERS = [code.value for column in columns() if column.name == "prs_Gender" for code in column.codes]
-FORMS = [code.value for column in columns() if column.name == FORM for code in column.codes]
+CODES = {column.name: [code.value for code in column.codes] for column in columns()}
+GENDERS, FORMS = CODES["prs_Gender"], CODES[FORM]
+REGIONS, WAYS, PLACES = CODES[RECRUITED], CODES[TRANSIT], CODES[EXPLOITED]
 
 Cell = tuple[str, ...]
 
@@ -57,6 +58,38 @@ def by_period_and_gender(
         if person.gender in ("Feminine", "Masculine") and asked & set(person.lists)
     )
     return _told(counted, product(called, GENDERS), providers)
+
+
+def form_by_region(persons: Iterable[Person], years: Iterable[int]) -> dict[Cell, int | None]:
+    """By the form that care tells and the region that the police tell: people whom both have."""
+    counted = (
+        (person, (person.form, person.recruited_in))
+        for person in persons
+        if person.year in years and {"LA", "NG"} & set(person.lists) and "PFNCA" in person.lists
+    )
+    return _told(counted, product(FORMS, REGIONS), {"care": {"LA", "NG"}, "police": {"PFNCA"}})
+
+
+def corridors(persons: Iterable[Person], years: Iterable[int]) -> dict[Cell, int | None]:
+    """People of police and government by their way."""
+    counted = (
+        (person, (person.recruited_in, person.transit_through, person.exploited_in))
+        for person in persons
+        if person.year in years and {"PFNCA", "GO"} & set(person.lists)
+    )
+    return _told(counted, product(REGIONS, WAYS, PLACES), {"police": {"PFNCA"}, "registry": {"GO"}})
+
+
+def funnel_by_gender(persons: Iterable[Person], years: Iterable[int]) -> dict[Cell, int | None]:
+    """First responders' people by gender, and whether the government has them too."""
+    stages = ("ng or pfnca or gp", "go")
+    counted = (
+        (person, (person.gender, stages["GO" in person.lists]))
+        for person in persons
+        if person.year in years and {"NG", "PFNCA", "GP"} & set(person.lists)
+    )
+    providers = {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GP", "GO"}}
+    return _told(counted, product(GENDERS, stages), providers)
 
 
 def _told(

@@ -8,6 +8,35 @@ from typing import Any
 from gateway.api.client.v1 import query_pb2 as pb
 from gateway.domain import query
 
+
+def _told_from(message: pb.ToldColumn) -> query.ToldColumn:
+    return query.ToldColumn(message.column, tuple(message.sources) or None)
+
+
+def _told_to(asked: query.ToldColumn) -> pb.ToldColumn:
+    return pb.ToldColumn(column=asked.column, sources=asked.sources)
+
+
+def _corridors_from(message: pb.Corridors) -> query.Corridors:
+    transit = _told_from(message.transit) if message.HasField("transit") else None
+    return query.Corridors(_told_from(message.origin), _told_from(message.destination), transit)
+
+
+def _corridors_to(asked: query.Corridors) -> pb.Corridors:
+    transit = None if asked.transit is None else _told_to(asked.transit)
+    return pb.Corridors(origin=_told_to(asked.origin), transit=transit, destination=_told_to(asked.destination))
+
+
+def _funnel_from(message: pb.Funnel) -> query.Funnel:
+    stages = tuple(tuple(stage.sources) for stage in message.stages) or None
+    return query.Funnel(stages, tuple(map(_told_from, message.by)))
+
+
+def _funnel_to(asked: query.Funnel) -> pb.Funnel:
+    stages = [pb.Stage(sources=sources) for sources in asked.stages or ()]
+    return pb.Funnel(stages=stages, by=map(_told_to, asked.by))
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -19,6 +48,9 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "histogram": lambda message: query.Histogram(
         message.column, tuple(map(value_from, message.edges)), tuple(message.columns)
     ),
+    "cross_tab": lambda message: query.CrossTab(tuple(map(_told_from, message.columns))),
+    "corridors": _corridors_from,
+    "funnel": _funnel_from,
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -31,6 +63,9 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "histogram": lambda asked: pb.Histogram(
         column=asked.column, edges=map(value_to, asked.edges), columns=asked.columns
     ),
+    "cross_tab": lambda asked: pb.CrossTab(columns=map(_told_to, asked.columns)),
+    "corridors": _corridors_to,
+    "funnel": _funnel_to,
 }
 
 

@@ -13,12 +13,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.domain.query import Query
-from gateway.rules.statistics import count_by, histogram, overlap, rate
+from gateway.rules.statistics import corridors, count_by, cross_tab, funnel, histogram, overlap, rate
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
 __all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of"]
 
-STATISTICS: Mapping[str, Rules] = {"count_by": count_by, "overlap": overlap, "rate": rate, "histogram": histogram}
+STATISTICS: Mapping[str, Rules] = {
+    "count_by": count_by,
+    "overlap": overlap,
+    "rate": rate,
+    "histogram": histogram,
+    "cross_tab": cross_tab,
+    "corridors": corridors,
+    "funnel": funnel,
+}
 
 
 def computed_by(program: str) -> tuple[str, ...]:

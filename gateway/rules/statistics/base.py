@@ -40,7 +40,7 @@ class Use(StrEnum):
 class Used:
     """A column that a statistic takes from sources, and where the query names it. `sources` are their indices; None is
     all of them. Of a column of codes, all of them must have one code list; of another one, `edges` say into which
-    intervals its owner sorts it (`histogram.intervals`)."""
+    intervals its owner sorts it (`histogram.intervals`). `instead` is what else would pass where a source lacks it."""
 
     column: str
     field: str
@@ -48,6 +48,7 @@ class Used:
     types: tuple[ColumnType, ...] = (ColumnType.CODE,)
     sources: tuple[int, ...] | None = None
     edges: tuple[str | int, ...] = ()
+    instead: str = ""
 
     def taken_from(self, source: int) -> bool:
         return self.sources is None or source in self.sources
@@ -106,10 +107,11 @@ def check_column(name: str, field: str) -> None:
         raise malformed(field, "a column is named by letters, digits and underscores")
 
 
-def coded(names: Sequence[str], codes: Codes, field: str) -> list[dict[str, Any]]:
-    """Columns with their codes, as programs take them. Raises IsthmusError(MALFORMED_QUERY) for too many cells."""
+def coded(names: Sequence[str], codes: Codes, field: str, each: int = 1) -> list[dict[str, Any]]:
+    """Columns with their codes, as programs take them. Raises IsthmusError(MALFORMED_QUERY) for too many cells:
+    `each` for every combination of codes."""
     columns = [{"name": name, "codes": list(codes[name])} for name in names]
-    cells = math.prod(len(codes[name]) for name in names)
+    cells = math.prod(len(codes[name]) for name in names) * each
     if not 1 <= cells <= MAX_CELLS:
         raise IsthmusError(
             Reason.MALFORMED_QUERY,

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "limits", "seats", "demo_view", "standing")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "limits", "seats", "demo_view", "standing")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,9 @@ class JointQuery(_message.Message):
     OVERLAP_FIELD_NUMBER: _ClassVar[int]
     RATE_FIELD_NUMBER: _ClassVar[int]
     HISTOGRAM_FIELD_NUMBER: _ClassVar[int]
+    CROSS_TAB_FIELD_NUMBER: _ClassVar[int]
+    CORRIDORS_FIELD_NUMBER: _ClassVar[int]
+    FUNNEL_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -32,11 +35,14 @@ class JointQuery(_message.Message):
     overlap: Overlap
     rate: Rate
     histogram: Histogram
+    cross_tab: CrossTab
+    corridors: Corridors
+    funnel: Funnel
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -117,6 +123,44 @@ class Population(_message.Message):
     codes: _containers.RepeatedScalarFieldContainer[str]
     people: int
     def __init__(self, codes: _Optional[_Iterable[str]] = ..., people: _Optional[int] = ...) -> None: ...
+
+class ToldColumn(_message.Message):
+    __slots__ = ("column", "sources")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    sources: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, column: _Optional[str] = ..., sources: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class CrossTab(_message.Message):
+    __slots__ = ("columns",)
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedCompositeFieldContainer[ToldColumn]
+    def __init__(self, columns: _Optional[_Iterable[_Union[ToldColumn, _Mapping]]] = ...) -> None: ...
+
+class Corridors(_message.Message):
+    __slots__ = ("origin", "transit", "destination")
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    TRANSIT_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    origin: ToldColumn
+    transit: ToldColumn
+    destination: ToldColumn
+    def __init__(self, origin: _Optional[_Union[ToldColumn, _Mapping]] = ..., transit: _Optional[_Union[ToldColumn, _Mapping]] = ..., destination: _Optional[_Union[ToldColumn, _Mapping]] = ...) -> None: ...
+
+class Funnel(_message.Message):
+    __slots__ = ("stages", "by")
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    stages: _containers.RepeatedCompositeFieldContainer[Stage]
+    by: _containers.RepeatedCompositeFieldContainer[ToldColumn]
+    def __init__(self, stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., by: _Optional[_Iterable[_Union[ToldColumn, _Mapping]]] = ...) -> None: ...
+
+class Stage(_message.Message):
+    __slots__ = ("sources",)
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    sources: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, sources: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("minimum_cell", "zero_is_small", "dominance", "rounding", "epsilon")

@@ -1,0 +1,56 @@
+"""`corridors`: people by origin, transit and destination, each told by some of the sources.
+
+Invariant: it opens what a `cross_tab` of these columns opens, and is one question with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from gateway.domain.contract import Contract
+from gateway.domain.query import Query
+from gateway.domain.result import Table
+from gateway.rules.statistics import count_by, told
+from gateway.rules.statistics.base import Codes, Used, cells, coded, counted, given, lists
+
+PROGRAM, LABEL = told.PROGRAM, "corridors"
+FIELD = "statistic.corridors"
+
+outputs = count_by.outputs
+
+
+def check(asked: Query) -> None:
+    told.check_told(asked, _columns(asked), FIELD)
+
+
+def uses(asked: Query) -> Iterator[Used]:
+    return told.uses_of(_columns(asked))
+
+
+def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
+    return {"columns": coded(_names(asked), codes, FIELD), "structural_zeros": []}
+
+
+def canonical(asked: Query) -> dict[str, Any]:
+    return told.canonical(asked, _columns(asked))
+
+
+def table(contract: Contract, opened: Sequence[int]) -> Table:
+    return counted(contract, _names(contract.query), cells(contract.program.parameters), opened)
+
+
+def said(asked: Query, called: Callable[[str], str]) -> str:
+    way = " to ".join(told.said_column(asked, item, called) for item in _columns(asked).values())
+    return f"people of {lists(asked)}, each once, of whom all of this is known, counted by their way from {way}"
+
+
+def _columns(asked: Query) -> told.Named:
+    """In the order of the way."""
+    found = given(asked.statistic.corridors)
+    way = {"origin": found.origin, "transit": found.transit, "destination": found.destination}
+    return {f"{FIELD}.{name}": item for name, item in way.items() if item is not None}
+
+
+def _names(asked: Query) -> list[str]:
+    return [item.column for item in _columns(asked).values()]
