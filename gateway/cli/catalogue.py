@@ -22,7 +22,7 @@ def show(
 ) -> None:
     """Datasets of all spaces, or one with its columns; what `isthmus datasets` does by itself."""
     with answering(json) as output:
-        from gateway.cli import render, shapes
+        from gateway.cli import render_catalogue, shapes
         from gateway.client.sync import Client
         from gateway.edges.clock import SystemClock
 
@@ -30,16 +30,16 @@ def show(
         with Client(profile_at(profile)) as client:
             if name is None:
                 found = client.datasets()
-                output.give(lambda: shapes.of_catalogue(found, now), lambda: render.catalogue(found, now))
+                output.give(lambda: shapes.of_catalogue(found, now), lambda: render_catalogue.catalogue(found, now))
             else:
                 listed = _named(client, name)
-                output.give(lambda: shapes.of_dataset(listed, now), lambda: render.dataset(listed, now))
+                output.give(lambda: shapes.of_dataset(listed, now), lambda: render_catalogue.dataset(listed, now))
 
 
 def spaces(profile: ProfileFile = None, json: AsJson = False) -> None:
     """Who is in this federation, with their seats."""
     with answering(json) as output:
-        from gateway.cli import render, shapes
+        from gateway.cli import render_catalogue, shapes
         from gateway.client.sync import Client
         from gateway.edges.clock import SystemClock
 
@@ -47,7 +47,8 @@ def spaces(profile: ProfileFile = None, json: AsJson = False) -> None:
         with Client(profile_at(profile)) as client:
             found = client.spaces()
         output.give(
-            lambda: {"spaces": [shapes.of_space(space, now) for space in found]}, lambda: render.spaces(found, now)
+            lambda: {"spaces": [shapes.of_space(space, now) for space in found]},
+            lambda: render_catalogue.spaces(found, now),
         )
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from gateway.cli import ask, render
+from gateway.cli import ask, render, render_catalogue
 from gateway.cli.output import answering
 from gateway.client import AsyncClient, Profile
 from gateway.client.queries import load_query
@@ -69,7 +69,7 @@ async def _tell(out: Console, client: AsyncClient) -> dict[str, Any]:
     """The seven steps; returns what was shown as plain values."""
     out.rule("1  What can be asked: the joint catalogue, from one gateway")
     datasets = await client.datasets()
-    out.print(render.catalogue(datasets))
+    out.print(render_catalogue.catalogue(datasets))
 
     out.rule("2  The plan, before anything is asked of anyone's data")
     by_form, _ = load_query(query_file("form_year.yaml"))

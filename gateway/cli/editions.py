@@ -161,7 +161,7 @@ def _rows(count: int) -> str:
 
 
 def _table(found: Standing) -> RenderableType:
-    from gateway.cli.render import number, table, words
+    from gateway.cli.typeset import number, table, words
     from gateway.rules.dates import day_of
 
     if not found.editions:

@@ -8,207 +8,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from gateway.cli.output import printable
 from gateway.cli.render_flows import PICTURES as FLOWS
 from gateway.cli.render_tables import PICTURES as TABLES
 from gateway.cli.render_tables import noise_said, pivot_table
+from gateway.cli.typeset import DIGEST_SHOWN, day, host, hours, lines, minute, number, size, table, words
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
 from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
-from gateway.rules.statistics import STATISTICS
 
 if TYPE_CHECKING:
     from gateway.cli.ask import Answer
     from gateway.client.estimates import Estimate
-    from gateway.client.messages import Catalogue, Listed
     from gateway.client.summary import Summary
     from gateway.domain.computation import Computation, View
-    from gateway.domain.dataset import Dataset, Terms
-    from gateway.domain.offer import Space
     from gateway.domain.plan import Plan
 
 DECISIONS = {Decision.ALLOWED: "✓ yes", Decision.REFUSED: "✗ no", Decision.UNREACHABLE: "? no answer"}
-DIGEST_SHOWN = 16
 VALUES_SHOWN = 3
-
-
-def table(*headings: str, title: str = "", numbers: Sequence[str] = (), fixed: Sequence[str] = ()) -> Table:
-    """An empty table; `numbers` are headings of right-aligned columns, `fixed` of columns that do not wrap."""
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(title, style="bold") if title else None,
-        title_justify="left",
-        pad_edge=False,
-        show_edge=False,
-        collapse_padding=True,
-    )
-    for heading in headings:
-        right = heading in numbers
-        made.add_column(
-            heading, justify="right" if right else "left", no_wrap=right or heading in fixed, overflow="fold"
-        )
-    return made
-
-
-def words(text: object, style: str = "") -> Text:
-    return Text(printable(str(text)), style=style)
-
-
-def lines(first: object, *further: object) -> Text:
-    """One cell of several lines, the first of them bold."""
-    rest = [words(text) for text in further if str(text)]
-    return Text("\n").join([words(first, "bold"), *rest])
-
-
-def number(value: float) -> str:
-    """With a no-break space between thousands."""
-    return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
-
-
-def age(seconds: int) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{max(0, seconds)} s"
-
-
-def size(octets: float) -> str:
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if octets >= factor:
-            return f"{octets / factor:.1f} {unit}"
-    return f"{octets:.0f} B"
-
-
-def host(entity: str) -> str:
-    return entity.removeprefix("https://")
-
-
-def catalogue(found: Catalogue, now: int | None = None) -> RenderableType:
-    """One row per dataset: whose, what, which statistics, how small a cell may be, padded to what, how old."""
-    at = _now() if now is None else now
-    made = table("Dataset", "Answers", "Cells from", "Padded to", "Seen", numbers=_RIGHT)
-    for number_of, listed in enumerate(found.datasets):
-        item = listed.dataset
-        if number_of:
-            made.add_row()
-        made.add_row(
-            lines(
-                f"{item.short_name} at {item.space_host}",
-                item.title,
-                item.coverage or item.vocabulary,
-                f"edition {item.edition.id} of {_day(item.edition.created)}",
-            ),
-            _statistics(item),
-            str(item.terms.minimum_cell),
-            number(item.edition.row_bound),
-            age(at - listed.seen),
-        )
-    note = (
-        "Cells from: counts of fewer people are never shown, but for what may be exact. Padded to: the public "
-        "size; how many people there are stays with their owner. Seen: so long ago."
-    )
-    return Group(made, "", words(note), *_unanswered(found.unreachable))
-
-
-_RIGHT = ("Cells from", "Padded to", "Seen")
-
-
-def _statistics(item: Dataset) -> Text:
-    said = [
-        (STATISTICS[name].LABEL if name in STATISTICS else name)
-        + (" (exact)" if name in item.terms.exact_statistics else "")
-        for name in item.terms.statistics
-    ]
-    return Text("\n").join(words(text) for text in said)
-
-
-def _unanswered(entities: Sequence[str]) -> list[RenderableType]:
-    hosts = ", ".join(host(entity) for entity in entities)
-    return ["", words(f"No answer from {hosts}: what is listed of them is as old as it says.")] if hosts else []
-
-
-def dataset(listed: Listed, now: int | None = None) -> RenderableType:
-    """One dataset with its terms, columns and codes."""
-    item, terms = listed.dataset, listed.dataset.terms
-    at = _now() if now is None else now
-    facts = Table.grid(padding=(0, 2))
-    rows = (
-        ("Dataset", item.name),
-        ("Describes", item.description or item.title),
-        ("Coverage", item.coverage),
-        ("Edition", f"{item.edition.id} of {_day(item.edition.created)}, seen {age(at - listed.seen)} ago"),
-        ("Padded to", f"{number(item.edition.row_bound)} people, whatever their real number"),
-        ("Answers", _statistics(item).plain.replace("\n", "; ")),
-        ("Answers as", "" if "*" in terms.roles else f"requesters in the role of {' or '.join(terms.roles)}"),
-        ("For", ", ".join(terms.purposes)),
-        ("On the basis of", ", ".join(terms.legal_bases)),
-        ("Limits", _limits(terms)),
-        ("Results go to", "" if terms.transfer == ("*",) else ", ".join(terms.transfer) or "nobody else"),
-        ("People", _people(terms)),
-        ("Policy", f"version {terms.version}" + (f", expires {terms.expires}" if terms.expires else "")),
-        ("People linked on", ", ".join(item.key_columns)),
-    )
-    for name, value in rows:
-        if str(value):
-            facts.add_row(words(name, "bold"), words(value))
-    columns = table("Column", "Type", "Meaning", "Codes")
-    for column in item.columns:
-        codes = ", ".join(code.value if code.label in ("", code.value) else f"{code.value} ({code.label})"
-                          for code in column.codes)  # fmt: skip
-        columns.add_row(words(column.name), column.type.value, words(column.label), words(codes))
-    return Group(words(item.title, "bold"), "", facts, "", columns)
-
-
-def _limits(terms: Terms) -> str:
-    said = [f"no cell under {terms.minimum_cell}"]
-    if terms.dominance is not None:
-        said.append(f"none of which one provider has over {terms.dominance} percent")
-    if terms.rounding is not None:
-        said.append(f"counts to multiples of {terms.rounding}")
-    if terms.privacy is not None:
-        when = "noise" if terms.privacy.required else "noise where it is asked for"
-        said.append(f"{when} (ε up to {terms.privacy.epsilon}, {terms.privacy.budget} per operator)")
-    parties = max(terms.minimum_seats, 2 * terms.minimum_t + 1)
-    return f"{', '.join(said)}; at least {parties} parties compute"
-
-
-def _people(terms: Terms) -> str:
-    if not terms.persons:
-        return ""
-    stewards = "1 steward approves" if terms.persons == 1 else f"{terms.persons} stewards approve"
-    what = ", ".join(terms.person_statistics) or "every question"
-    return f"{stewards} {what}, within {_hours(terms.decide_within)}"
-
-
-def spaces(found: Sequence[Space], now: int | None = None) -> RenderableType:
-    at = _now() if now is None else now
-    made = table("Space", "Run by", "Country", "Seats", "Programs", "Answers", numbers=("Seats",))
-    for space in found:
-        operator = space.operator
-        made.add_row(
-            words(host(operator.entity)),
-            words(operator.name),
-            words(operator.jurisdiction),
-            str(space.offer.seats),
-            words(", ".join(f"{program.name} {program.version}" for program in space.offer.programs)),
-            words(_answers(space, at)),
-        )
-    return made
-
-
-def _answers(space: Space, at: int) -> str:
-    if space.objection is not None:
-        return space.objection.text
-    said = "yes" if space.reachable else f"no, since {age(at - space.seen)}"
-    return f"{said}; accepts version {space.rulebook} of the rulebook" if space.rulebook else said
 
 
 def plan(made: Plan) -> RenderableType:
@@ -249,17 +71,11 @@ def plan(made: Plan) -> RenderableType:
         said.append(f"Asked in the role of {' and '.join(draft.requester_roles)}, on the word of the asking space.")
     for wanted in made.persons:
         stewards = "1 steward" if wanted.persons == 1 else f"{wanted.persons} stewards"
-        said.append(f"Needs {stewards} at {host(wanted.space)}, within {_hours(wanted.hours)}.")
+        said.append(f"Needs {stewards} at {host(wanted.space)}, within {hours(wanted.hours)}.")
     if draft.demo_view:
         said.append("For demonstration, the result shows a sample of what the asking space's own party receives.")
     sentences = Group("", *(words(line) for line in said))
     return Group(words(draft.query.title, "bold"), "", parties, sentences, editions, learns, verdicts)
-
-
-def _hours(hours: int) -> str:
-    if hours % 24:
-        return f"{hours} hours" if hours > 1 else "1 hour"
-    return f"{hours // 24} days" if hours > 24 else "1 day"
 
 
 def result(answer: Answer) -> RenderableType:
@@ -379,7 +195,7 @@ def computation(item: Computation) -> RenderableType:
     ]
     for gone in item.deletions:
         what = "result" if gone.kind == "results" else "record"
-        when = f"was deleted on {_day(gone.at)}: {gone.kind} are kept for {gone.days} days here"
+        when = f"was deleted on {day(gone.at)}: {gone.kind} are kept for {gone.days} days here"
         said += ["", words(f"Its {what} {when}.")]
     if item.ending is not None:
         ending = item.ending
@@ -401,17 +217,3 @@ def _title(item: Computation) -> str:
     except ValueError:
         return ""
     return str(asked.get("title", "")) if isinstance(asked, dict) else ""
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-
-
-def minute(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _now() -> int:
-    from gateway.edges.clock import SystemClock
-
-    return SystemClock().now()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from gateway.cli.render import host, lines, minute, table, words
+from gateway.cli.typeset import host, lines, minute, table, words
 from gateway.domain.query import Query
 from gateway.rules import wording
 from gateway.rules.records import to_plain

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.render import host, words
+from gateway.cli.typeset import host, words
 from gateway.domain.diagnosis import Actor, Finding, Outcome, Way
 from gateway.rules.diagnosis_peer import root
 

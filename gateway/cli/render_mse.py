@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from gateway.cli.render import number, table, words
+from gateway.cli.typeset import number, table, words
 from gateway.client.estimates import Estimate
 from gateway.client.estimates.chao import Bound
 from gateway.client.estimates.reading import Published

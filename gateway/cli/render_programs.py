@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from gateway.cli.render import DIGEST_SHOWN, host, number, size, table, words
+from gateway.cli.typeset import DIGEST_SHOWN, host, number, size, table, words
 
 if TYPE_CHECKING:
     from gateway.client.messages import ListedProgram

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from gateway.cli.render import table, words
+from gateway.cli.typeset import table, words
 from gateway.domain.document import Block, Document, Facts, Grid
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from gateway.cli import render, shapes
+from gateway.cli import render, render_catalogue, shapes
 from gateway.cli.ask import Answer, estimates
 from gateway.cli.output import Output
 from gateway.cli.render_tables import overlap_table, pivot_table
@@ -176,8 +176,8 @@ def test_a_wide_pivot_is_turned_or_listed_never_cut() -> None:
 @pytest.mark.parametrize(
     "renderable",
     [
-        render.catalogue(Catalogue((Listed(DATASET, 100),), ("https://s2.example",)), 160),
-        render.dataset(Listed(DATASET, 100), 160),
+        render_catalogue.catalogue(Catalogue((Listed(DATASET, 100),), ("https://s2.example",)), 160),
+        render_catalogue.dataset(Listed(DATASET, 100), 160),
         render.plan(PLAN),
         render.result(Answer(COMPUTATION, SUMMARY, FORMS)),
         render.receipt(SUMMARY),
@@ -203,13 +203,13 @@ def test_a_plan_says_who_what_and_why_not() -> None:
 
 def test_a_catalogue_and_a_dataset_say_which_edition_of_which_day_is_offered() -> None:
     listed = Listed(DATASET, 100)
-    assert "edition 2013-1 of 2014-04-01" in shown(render.catalogue(Catalogue((listed,), ()), 160))
-    assert "2013-1 of 2014-04-01" in shown(render.dataset(listed, 160))
+    assert "edition 2013-1 of 2014-04-01" in shown(render_catalogue.catalogue(Catalogue((listed,), ()), 160))
+    assert "2013-1 of 2014-04-01" in shown(render_catalogue.dataset(listed, 160))
 
 
 def test_text_from_elsewhere_neither_steers_the_terminal_nor_is_markup() -> None:
     nasty = replace(DATASET, title="\x1b[2J[red]Harmless[/red]\nsecond line\u202e")
-    text = shown(render.catalogue(Catalogue((Listed(nasty, 0),), ()), 0))
+    text = shown(render_catalogue.catalogue(Catalogue((Listed(nasty, 0),), ()), 0))
     assert "\x1b" not in text and "\u202e" not in text
     assert "[red]Harmless[/red]" in text.replace("\n", "")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from gateway.cli import render, shapes
+from gateway.cli import render_catalogue, shapes
 from gateway.client.messages import space_from
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Objection, Space
@@ -79,7 +79,7 @@ def test_clients_and_people_are_told_which_version_is_accepted_and_what_is_again
         assert plain["rulebook"] == space.rulebook
         assert (plain["objection"] or {}).get("text", "") == (space.objection.text if space.objection else "")
         told = io.StringIO()
-        Console(file=told, width=200).print(render.spaces([seen], NOW))
+        Console(file=told, width=200).print(render_catalogue.spaces([seen], NOW))
         said = OWES.text if space.objection else "yes; accepts version 2 of the rulebook" if space.rulebook else "yes"
         assert said in told.getvalue()
 
