@@ -21,9 +21,9 @@ from connectors.engine.compare import all_of, all_of_cost, equal, equal_cost
 from connectors.engine.cost import Cost, Shape, in_blocks, levels
 from connectors.engine.field import Array
 from connectors.engine.lanes import blocks, joined
+from connectors.engine.limits import Limits
 from connectors.engine.rows import HEAD_BITS, KEY_BITS, WORD_BITS, InputRows
 from connectors.engine.sort import sort, sort_cost
-from connectors.engine.tables import Limits
 from connectors.engine.wellformed import ORDER, check_well_formed, well_formed_cost
 
 if TYPE_CHECKING:

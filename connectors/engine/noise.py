@@ -27,10 +27,10 @@ from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort
 from connectors.engine.field import Array, add, mul, sub, total
+from connectors.engine.limits import Limits, limited, limited_cost, rounded, rounded_cost
 from connectors.engine.randomness import Stream
 from connectors.engine.rows import WORD_BITS, Words
 from connectors.engine.sharing import reshare, reshare_cost
-from connectors.engine.tables import Limits, limited, limited_cost, rounded, rounded_cost
 from gateway.rules.sharing import P
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def own_noise(seed: bytes, limits: Limits, order: Sequence[int]) -> Words:
 
 
 async def settled(rt: "Engine", counts: Array, rows: int, limits: Limits, noise: Sequence[Array]) -> Array:
-    """`tables.limited` of counts [1 + P, K], or, where there is noise, of the noised counts [1, K]: fresh shares of K
+    """`limits.limited` of counts [1 + P, K], or, where there is noise, of the noised counts [1, K]: fresh shares of K
     values, then of K flags. `noise`: per provider shares [S, noise_words].
     """
     if not limits.coins:

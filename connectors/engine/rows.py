@@ -31,13 +31,13 @@ class InputRows:
     """One provider's rows, one per person of that provider: linkage key (60 bits, unique), which of the
     query's lists the person is on (bit i for list i), the index of the person's code in each group
     column (-1: none of the sources here that tell the column has the person), and the person's numbers, in units and
-    between bounds that the parameters say.
+    between bounds that the parameters say (None: it is not known).
     """
 
     keys: Sequence[int]
     lists: Sequence[int]
     codes: Sequence[tuple[int, ...]]
-    values: Sequence[tuple[int, ...]] = ()
+    values: Sequence[tuple[int | None, ...]] = ()
 
 
 def check_rows(rows: InputRows, bound: int) -> None:
@@ -57,14 +57,18 @@ def words_per_row(payload_bits: int) -> int:
 
 
 def pack(keys: Sequence[int], payload: Words, payload_bits: int, bound: int, token_bytes: TokenBytes) -> Words:
-    """[C, bound] words of rows with these keys (all different) and payloads (up to 64 bits each), and padding."""
+    """[C, bound] words of rows with these keys (all different) and payloads, and padding. `payload`: one word for each
+    row [n], or words [K, n] with the lowest bits first.
+    """
     own = np.array(keys, dtype=np.uint64)
     words = np.zeros((words_per_row(payload_bits), bound), dtype=np.uint64)
     words[0] = _padded(own, bound, token_bytes)
     places = np.searchsorted(words[0], own)
-    words[0, places] |= np.uint64(1 << KEY_BITS) | payload << np.uint64(HEAD_BITS)
-    if len(words) > 1:
-        words[1, places] = payload >> np.uint64(WORD_BITS - HEAD_BITS)
+    words[0, places] |= np.uint64(1 << KEY_BITS)
+    for column, part in enumerate(np.atleast_2d(payload)):
+        words[column, places] |= part << np.uint64(HEAD_BITS)
+        if column + 1 < len(words):
+            words[column + 1, places] = part >> np.uint64(WORD_BITS - HEAD_BITS)
     return words
 
 

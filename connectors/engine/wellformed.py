@@ -12,7 +12,8 @@ Invariants: a session goes on only if
 Nothing else about an input has to be checked, since nothing else can be wrong with it:
 
 - Bits are bits: any words are the XOR-shares of some rows. There is no weight, no count and no second one in a block
-  that could lift a cell or move another's row.
+  that could lift a cell or move another's row. A number is below a power of two by its bits, and counts only where the
+  row says that it is known (group_sum.py); with that bound no sum leaves the field (measures.py).
 - A row belongs to its provider by its position among the inputs. Its flags, and whose person it is, are ANDed with its
   bit `real` (linking.py; for whose person it is that is a product with a public constant, hence local), so a row that
   is not real is on no list, in no cell and nobody's. Nor does it take the place of a real row with its key, since a

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.engine.cost import Shape
+from connectors.engine.limits import Limits, limited, limited_clear
 from connectors.engine.programs import group_count
 from connectors.engine.rows import InputRows
 from connectors.engine.runtime import Engine
 from connectors.engine.sharing import open_
-from connectors.engine.tables import Limits, limited, limited_clear
 from gateway.rules.sharing import reconstruct
 from gateway.sandbox.data import YEAR
 from tests.e2e.shell import QUERIES, Shell

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from connectors.engine.limits import Limits, limited_clear
 from connectors.engine.programs import group_count
 from connectors.engine.rows import InputRows
-from connectors.engine.tables import Limits, limited_clear
 from connectors.rules.ledger import Answer, Ledger, Terms
 from gateway.sandbox.data import YEARS
 from tests.attacks.published import Shown, intervals, pinned

@@ -15,11 +15,11 @@ from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, InputRejected, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.inputs import Inbox, seal_inputs
+from connectors.engine.limits import Limits
 from connectors.engine.noise import drawn, noise_clear, own_noise, settled, settled_clear, settled_cost
 from connectors.engine.programs import crosstab, group_count, overlap
 from connectors.engine.randomness import KEY_BYTES
 from connectors.engine.rows import MAX_ROWS, InputRows, Words
-from connectors.engine.tables import Limits
 from gateway.rules import noise
 from gateway.rules.sealing import fresh_key
 from gateway.rules.sharing import P

@@ -11,19 +11,12 @@ from connectors.engine import job, tables
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, SessionAborted
 from connectors.engine.field import Array
+from connectors.engine.limits import Limits, limited, limited_clear, limited_cost, rounded
 from connectors.engine.linking import ahead, spread
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import crosstab, group_count, overlap
 from connectors.engine.rows import MAX_ROWS
-from connectors.engine.tables import (
-    Limits,
-    count_people,
-    count_people_cost,
-    limited,
-    limited_clear,
-    limited_cost,
-    rounded,
-)
+from connectors.engine.tables import count_people, count_people_cost
 from gateway.rules import planning
 from tests.engine.harness import SHAPES, Party, revealed, run, shared
 from tests.engine.packed import numbers_of, sent, shared_planes

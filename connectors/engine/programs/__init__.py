@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from connectors.engine.programs import crosstab, group_count, overlap
+from connectors.engine.programs import crosstab, group_count, group_sum, overlap
 
-PROGRAMS: dict[str, ModuleType] = {program.NAME: program for program in (overlap, group_count, crosstab)}
+PROGRAMS: dict[str, ModuleType] = {program.NAME: program for program in (overlap, group_count, crosstab, group_sum)}
 
 
 @cache
@@ -22,7 +22,7 @@ def digest(name: str) -> str:
     """
     here = Path(__file__).parent
     module = Path(str(PROGRAMS[name].__file__))
-    shared = [here / name for name in ("__init__.py", "about.py", "cells.py", "parameters.py")]
+    shared = [here / name for name in ("__init__.py", "about.py", "cells.py", "measures.py", "parameters.py")]
     state = hashlib.sha256(b"isthmus program v1")
     for path in (*sorted(here.parent.glob("*.py")), *sorted(here.parent.glob("native/*.py")), *shared, module):
         source = path.read_bytes()

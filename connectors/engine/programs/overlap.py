@@ -21,6 +21,7 @@ from connectors.engine.bits import invert
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
+from connectors.engine.limits import Limits, limited_clear
 from connectors.engine.linking import (
     OPENS as LINKING_OPENS,
 )
@@ -39,7 +40,7 @@ from connectors.engine.programs.about import About
 from connectors.engine.programs.parameters import LIMITS, known, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
-from connectors.engine.tables import Limits, count_people, count_people_cost, limited_clear
+from connectors.engine.tables import count_people, count_people_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from connectors.engine.errors import InputRejected
+from connectors.engine.limits import ALL, Limits
 from connectors.engine.rows import Parameters
-from connectors.engine.tables import ALL, Limits
 
 MAX_CELLS = 4096
 MAX_MINIMUM = 1 << 20

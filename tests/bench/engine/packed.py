@@ -8,11 +8,11 @@ from connectors.engine.compare import less_field, zero_field
 from connectors.engine.convert import count, demux
 from connectors.engine.cost import levels
 from connectors.engine.field import Array, sub
+from connectors.engine.limits import Limits, limited_clear
 from connectors.engine.programs import overlap
 from connectors.engine.rows import pack
 from connectors.engine.runtime import Engine
 from connectors.engine.sort import sort
-from connectors.engine.tables import Limits, limited_clear
 from tests.bench.engine.given import Made, bits_open_to, elements, opens_to, packed, shares, words_open_to
 
 BITS = 32
