@@ -165,6 +165,8 @@ class ColumnConfig(Strict):
     label: str = ""
     standard: str = ""
     codes: tuple[CodeConfig, ...] = ()
+    least: int | str | None = None
+    most: int | str | None = None
 
 
 class DerivedConfig(Strict):
@@ -190,12 +192,12 @@ class NationalLawConfig(Strict):
 
 
 class ColumnRuleConfig(Strict):
-    """For whom a column is, and for what: without `as`, to count by and to filter on."""
+    """For whom a column is, and for what: without `as`, to count by, to add up and to filter on."""
 
     name: str
     spaces: tuple[str, ...] = ("*",)
     statistics: Annotated[tuple[str, ...], AfterValidator(_statistics)] = ()
-    use: Literal["group", "filter"] | None = Field(None, alias="as")
+    use: Literal["group", "filter", "measure"] | None = Field(None, alias="as")
 
 
 class SpaceRolesConfig(Strict):

@@ -1,7 +1,7 @@
 """The datasets that this agent holds: described, checked against their sources, read for a contract.
 
 Invariants: what is offered was checked; rows are read for the edition that the contract names or not at
-all; only keys, list memberships and code indices leave this module. Plain blocking calls.
+all; only keys, list memberships, code indices and what is measured leave this module. Plain blocking calls.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
 from gateway.rules import statistics
+from gateway.rules.statistics import Use
 
 T = TypeVar("T")
 
@@ -118,12 +119,15 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         raise IsthmusError(Reason.CONTRACT_INVALID, "this space provides nothing to the contract", space=entity)
     inputs = {item.dataset: item for item in provider.inputs}
     uses = list(statistics.of(contract.query).uses(contract.query))
+    groups = [used for used in uses if used.use is Use.GROUP]
+    measures = [used.column for used in uses if used.use is Use.MEASURE]
     edges = {used.column: used.edges for used in uses if used.edges}
     # A column that no source here tells has no codes here, and nobody's code of it is known.
-    grouped = {used.column: Column(used.column, ColumnType.CODE) for used in uses}
+    grouped = {used.column: Column(used.column, ColumnType.CODE) for used in groups}
     told: dict[int, list[int]] = {}
     lists: list[tuple[int, Sequence[tuple[str | int | None, ...]]]] = []
     keys: tuple[Column, ...] = ()
+    measured: tuple[Column, ...] = ()
     # By name: which code a person has may not depend on the order in which a question names its sources, or it and its
     # repeat in another order would differ by a few people.
     for index, source in sorted(enumerate(contract.query.sources), key=lambda item: item[1].dataset):
@@ -131,17 +135,18 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             continue
         holding = holdings[source.dataset]
         keys = _columns(holding.dataset, contract.query.link_on)
-        told[index] = [place for place, used in enumerate(uses) if used.taken_from(index)]
-        groups = [uses[place].column for place in told[index]]
-        grouped.update((column.name, column) for column in _columns(holding.dataset, groups))
-        names = [*contract.query.link_on, *groups]
+        told[index] = [place for place, used in enumerate(groups) if used.taken_from(index)]
+        here = [groups[place].column for place in told[index]]
+        grouped.update((column.name, column) for column in _columns(holding.dataset, here))
+        measured = _columns(holding.dataset, measures)
+        names = [*contract.query.link_on, *here, *measures]
         rows = _of_edition(
             holding,
             inputs[source.dataset],
             partial(DatasetSource.read, columns=names, filters=source.filters),
         )
         lists.append((index, rows))
-    linked = link_locally(lists, keys, tuple(grouped.values()), contract.session.encode(), edges, told)
+    linked = link_locally(lists, keys, tuple(grouped.values()), contract.session.encode(), edges, told, measured)
     if len(linked.keys) > provider.row_bound:
         raise IsthmusError(
             Reason.ROWS_EXCEED_BOUND,

@@ -27,6 +27,8 @@ def described(host: str, settings: DatasetConfig, policy: PolicyConfig) -> Datas
             column.label,
             column.standard,
             tuple(Code(code.value, code.label or code.value) for code in column.codes),
+            column.least,
+            column.most,
         )
         for column in settings.columns
     )

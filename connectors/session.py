@@ -261,7 +261,7 @@ class Session:
                 program=body.program.name,
                 parameters=json.loads(body.program.parameters),
                 bound=body.providers[index].row_bound,
-                rows=InputRows(linked.keys, linked.lists, linked.codes),
+                rows=InputRows(linked.keys, linked.lists, linked.codes, linked.values),
                 noise_seed=self.noise_seed,
             )
         except InputRejected as rejected:

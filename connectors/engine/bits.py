@@ -101,6 +101,19 @@ def invert(rt: "Engine", x: Array) -> Array:
     return xor_public(rt, x, ONES)
 
 
+def how_many(planes: Array) -> Array:
+    """In binary, lowest bit first, how many of planes [S, k, W] are set, if each is set only where the one before is:
+    a bit is the XOR of the planes at which it turns. Local.
+    """
+    count = planes.shape[1]
+    out = np.zeros((len(planes), count.bit_length(), planes.shape[2]), dtype=np.uint64)
+    for number in range(1, count + 1):
+        for bit in range(count.bit_length()):
+            if (number ^ (number - 1)) >> bit & 1:
+                out[:, bit] ^= planes[:, number - 1]
+    return out
+
+
 async def share_own(rt: "Engine", own: Array | None, sizes: Mapping[int, int], step: str) -> dict[int, Array]:
     """Each dealer shares words that it alone knows: `sizes` has how many, `own` [sizes[rt.pid]] are this party's.
     Returns the shares [S, n] by dealer. 1 round, t words per word from the dealer.

@@ -15,10 +15,18 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules import statistics
 from gateway.rules.statistics import Use
 
+_FOR = {
+    Use.GROUP: "to count by",
+    Use.FILTER: "as a filter",
+    Use.MEASURE: "to add up",
+    None: "to count by, to add up and as a filter",
+}
+_DONE = {Use.GROUP: "counted by", Use.FILTER: "filtered on", Use.MEASURE: "added up"}
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnRule:
-    """`spaces` are entity IDs, "*" is all; no statistics are all; no use is both."""
+    """`spaces` are entity IDs, "*" is all; no statistics are all; no use is all."""
 
     name: str
     spaces: tuple[str, ...] = ("*",)
@@ -36,7 +44,7 @@ class ColumnRule:
         return "*" in self.spaces or space in self.spaces
 
     def said(self) -> str:
-        how = {Use.GROUP: "to count by", Use.FILTER: "as a filter", None: "to count by and as a filter"}[self.use]
+        how = _FOR[self.use]
         return f"{how} in {', '.join(self.statistics)}" if self.statistics else how
 
 
@@ -47,7 +55,7 @@ def check_columns(draft: Contract, dataset: Dataset, rules: Sequence[ColumnRule]
         about = [rule for rule in rules if rule.name == name]
         if not about or any(rule.opens(space, statistic, use) for rule in about):
             continue
-        how = "counted by" if use is Use.GROUP else "filtered on"
+        how = _DONE[use]
         others = [rule.said() for rule in about if rule.names(space)]
         raise IsthmusError(
             Reason.POLICY_REFUSED,

@@ -2,7 +2,7 @@
 
 Invariants: a person is one row, whatever number of the provider's lists they are on and however often on
 each; rows come out in order of their keys, which tells nothing of the files; names and dates stay here,
-only keys, memberships and code indices leave.
+only keys, memberships, code indices and the numbers that are measured leave.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from connectors.sources.errors import SourceError
 from connectors.sources.files import Row
 from connectors.sources.snapshot import KNOWN_CELLS
 from connectors.vocabularies.linkage import Linkage, normalise, part
-from gateway.domain.dataset import Column
+from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
+from gateway.rules.dates import is_day, number
 
 NO_EDGES: Mapping[str, Sequence[str | int]] = {}
 # Bits of the membership mask.
@@ -29,12 +30,14 @@ UNKNOWN = -1  # the code of a person on none of the lists that tell the column
 @dataclass(frozen=True, slots=True)
 class LinkedRows:
     """Columns of equal length: `keys` of 60 bits, ascending; `lists` a bit per list of the query; `codes` an
-    index into the code list per group column, or UNKNOWN. `conflicts` counts people whose rows disagree on a code."""
+    index into the code list per group column, or UNKNOWN; `values` a number per measured column, days counted from 1970
+    on, None where there is none. `conflicts` counts people whose rows disagree on a code or a number."""
 
     keys: list[int]
     lists: list[int]
     codes: list[tuple[int, ...]]
     conflicts: int
+    values: list[tuple[int | None, ...]]
 
 
 def link_locally(
@@ -44,13 +47,15 @@ def link_locally(
     salt: bytes,
     edges: Mapping[str, Sequence[str | int]] = NO_EDGES,
     told: Mapping[int, Sequence[int]] | None = None,
+    measured: Sequence[Column] = (),
 ) -> LinkedRows:
-    """Link rows of (key cells, then group cells), each list with its index in the query. Of a group column with
-    `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell. `told` says
-    which group columns (by their places) the rows of each list have; None: all have all.
+    """Link rows of (key cells, group cells, measured cells), each list with its index in the query. Of a group column
+    with `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell. `told`
+    says which group columns (by their places) the rows of each list have; None: all have all.
 
-    The code on a person's first list that tells it, in the order given, wins. Raises SourceError (INPUT_OUT_OF_RANGE)
-    for a key that cannot be normalised or a code outside its list.
+    The code on a person's first list that tells it, in the order given, wins, and the number on the first list of all.
+    Raises SourceError (INPUT_OUT_OF_RANGE) for a key that cannot be normalised, a code outside its list or a number
+    that is none.
     """
     if not key_columns:
         raise ValueError("people are linked on at least one column")
@@ -58,31 +63,36 @@ def link_locally(
     # Names and days come again and again; what is known of them is let go with this call.
     normal = [lru_cache(KNOWN_CELLS, typed=True)(partial(_normal, column=column)) for column in key_columns]
     linkage = Linkage(salt)
-    people: dict[int, tuple[int, tuple[int, ...]]] = {}
+    people: dict[int, tuple[int, tuple[int, ...], tuple[int | None, ...]]] = {}
     conflicting: set[int] = set()
     for index, rows in lists:
         if not 0 <= index < MAX_LISTS:
             raise ValueError(f"a list has an index from 0 to {MAX_LISTS - 1}")
         here = range(len(group_columns)) if told is None else told[index]
+        numbers = len(key_columns) + len(here)
         cells = {column: place for place, column in enumerate(here, len(key_columns))}
         places = [(code, cells.get(column)) for column, code in enumerate(coders)]
         for row in rows:
-            if len(row) != len(key_columns) + len(here):
+            if len(row) != numbers + len(measured):
                 raise ValueError("a row has other cells than its columns")
             key = linkage.key([known(cell) for known, cell in zip(normal, row, strict=False)])
             codes = tuple([UNKNOWN if place is None else code(row[place]) for code, place in places])
-            on, first = people.get(key, (0, codes))
+            values = tuple([_number(cell, column) for cell, column in zip(row[numbers:], measured, strict=True)])
+            on, first, own = people.get(key, (0, codes, values))
             if codes != first:
                 if any(UNKNOWN not in both and both[0] != both[1] for both in zip(first, codes, strict=True)):
                     conflicting.add(key)
                 first = tuple([new if old == UNKNOWN else old for old, new in zip(first, codes, strict=True)])
-            people[key] = (on | 1 << index, first)
+            if values != own:
+                conflicting.add(key)
+            people[key] = (on | 1 << index, first, own)
     keys = sorted(people)
     return LinkedRows(
         keys=keys,
         lists=[people[key][0] for key in keys],
         codes=[people[key][1] for key in keys],
         conflicts=len(conflicting),
+        values=[people[key][2] for key in keys],
     )
 
 
@@ -91,6 +101,14 @@ def _normal(cell: str | int | None, column: Column) -> bytes:
         return part(normalise("" if cell is None else str(cell), column.type))
     except ValueError as wrong:
         raise _broken(column.name, str(wrong)) from None
+
+
+def _number(cell: str | int | None, column: Column) -> int | None:
+    if cell is None or isinstance(cell, int):
+        return cell
+    if column.type is ColumnType.DATE and is_day(cell):
+        return number(cell)
+    raise _broken(column.name, "not a number")
 
 
 def _coder(column: Column, edges: Sequence[Any]) -> Callable[[Any], int]:

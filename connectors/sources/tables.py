@@ -22,6 +22,7 @@ from connectors.sources.snapshot import Snapshot
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
+from gateway.rules.dates import is_day
 
 # How many line numbers a report names per rule.
 FIRST_LINES = 5
@@ -102,6 +103,7 @@ class DatasetSource:
         for column in config.columns:
             if (column.type is ColumnType.CODE) != bool(column.codes):
                 raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
+            _check_bounds(column)
 
     def at(self, folder: Path, path: str) -> DatasetSource:
         """The same description over another file."""
@@ -261,6 +263,9 @@ class DatasetSource:
             if column.type is not ColumnType.TEXT:
                 valid = self._valid(table, column)
                 broken.append((_RULES[column.type], column.name, text.notnull() & ~valid))
+                if column.least is not None:
+                    between = self._value(table, column.name).between(column.least, column.most)
+                    broken.append(("out of bounds", column.name, text.notnull() & valid & ~between))
         return broken
 
     def _problems(self, opened: Opened, columns: Sequence[Column]) -> list[Problem]:
@@ -289,6 +294,21 @@ class DatasetSource:
             field="path",
             advice="Its owner publishes the change as a new edition.",
         )
+
+
+def _check_bounds(column: Column) -> None:
+    """Both or neither; two integers, or two days."""
+    least, most = column.least, column.most
+    if least is None and most is None:
+        return
+    kind = {ColumnType.INTEGER: int, ColumnType.DATE: str}.get(column.type)
+    if kind is None or type(least) is not kind or type(most) is not kind:
+        raise ValueError(f"{column.name}: least and most come together, as two integers or two days of such a column")
+    for end in (least, most):
+        if isinstance(end, str) and not is_day(end):
+            raise ValueError(f"{column.name}: {end} is no ISO 8601 day")
+    if not least < most:  # type: ignore[operator]  # of one type by now
+        raise ValueError(f"{column.name}: least is not below most")
 
 
 def _numbered(table: Any, cells: Sequence[Any]) -> Any:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from gateway.cli.output import printable
 from gateway.cli.render_flows import PICTURES as FLOWS
+from gateway.cli.render_summary import summary_table
 from gateway.cli.render_tables import PICTURES as TABLES
 from gateway.cli.render_tables import noise_said, pivot_table
 from gateway.cli.typeset import DIGEST_SHOWN, day, host, hours, lines, minute, number, size, table, words
@@ -81,7 +82,7 @@ def plan(made: Plan) -> RenderableType:
 def result(answer: Answer) -> RenderableType:
     """The released table, in the picture of its statistic: groups as a pivot, an overlap or rates as rows."""
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
-    picture = {**TABLES, **FLOWS}.get(query.statistic.name, pivot_table)
+    picture = {**TABLES, **FLOWS, "summary": summary_table}.get(query.statistic.name, pivot_table)
     return Group(words(query.title, "bold"), "", picture(answer.table, limits, answer.labels))
 
 

@@ -94,6 +94,8 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
     for column in item.columns:
         codes = ", ".join(code.value if code.label in ("", code.value) else f"{code.value} ({code.label})"
                           for code in column.codes)  # fmt: skip
+        if column.least is not None:
+            codes = f"{column.least} to {column.most}"
         columns.add_row(words(column.name), column.type.value, words(column.label), words(codes))
     return Group(words(item.title, "bold"), "", facts, "", columns)
 

@@ -93,10 +93,10 @@ def rate_table(table: Table, limits: Limits, labels: Labels | None = None) -> Gr
         rate, low, high = row.values
         if row.count == 0 and rate is None:
             continue
-        between = "" if low is None or high is None else f"{_digits(low)} – {_digits(high)}"
+        between = "" if low is None or high is None else f"{digits(low)} – {digits(high)}"
         heads = (label_text(known, name, code) for name, code in zip(table.columns, row.codes, strict=True))
         bar = "" if not rate else "█" * max(1, round(BAR * rate / largest))
-        grid.add_row(*heads, count_text(row, limits), "" if rate is None else _digits(rate), between, bar)
+        grid.add_row(*heads, count_text(row, limits), "" if rate is None else digits(rate), between, bar)
     note = footnote(table, limits)
     return Group(grid, *([Text(""), Text(note)] if note else []))
 
@@ -174,7 +174,7 @@ def label_text(labels: Labels, column: str, code: str) -> Text:
     return _text(labels.get(column, {}).get(code, "") or code or column)
 
 
-def _digits(value: float) -> str:
+def digits(value: float) -> str:
     """Three digits that count."""
     return spaced(round(value)) if abs(value) >= 100 else f"{value:.3g}"
 

@@ -112,8 +112,13 @@ def _privacy(message: cat.Privacy) -> dataset.Privacy:
 def _column(message: cat.Column) -> dataset.Column:
     if message.type not in _COLUMN_TYPES:
         raise newer("a type of column")
-    codes = tuple(dataset.Code(code.value, code.label) for code in message.codes)
-    return dataset.Column(message.name, _COLUMN_TYPES[message.type], message.label, message.standard, codes)
+    kind, codes = _COLUMN_TYPES[message.type], tuple(dataset.Code(code.value, code.label) for code in message.codes)
+    least, most = (_bound(getattr(message, end), kind) if message.HasField(end) else None for end in ("least", "most"))
+    return dataset.Column(message.name, kind, message.label, message.standard, codes, least, most)
+
+
+def _bound(text: str, kind: dataset.ColumnType) -> str | int:
+    return int(text) if kind is dataset.ColumnType.INTEGER and text.lstrip("-").isdecimal() else text
 
 
 @dataclass(frozen=True, slots=True)

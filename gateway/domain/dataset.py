@@ -25,13 +25,16 @@ class Code:
 
 @record
 class Column:
-    """One column; `codes` is its code list (only for type `code`), `standard` the field of the vocabulary."""
+    """One column; `codes` is its code list (only for type `code`), `standard` the field of the vocabulary. Numbers and
+    days may have bounds, both or none, which are public and never crossed: only such a column is added up."""
 
     name: str
     type: ColumnType
     label: str = ""
     standard: str = ""
     codes: tuple[Code, ...] = ()
+    least: str | int | None = None
+    most: str | int | None = None
 
 
 @record

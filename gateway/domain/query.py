@@ -109,6 +109,40 @@ class Funnel:
 
 
 @record
+class Measure:
+    """What is measured of people: whole numbers or ISO 8601 days in `column`, which all sources say to lie between
+    `least` and `most`. Sums are rounded to multiples of `step`, times the base of counts where these are rounded."""
+
+    column: str
+    least: str | int
+    most: str | int
+    variance: bool = False
+    step: int = 1
+
+
+@record
+class Summary:
+    """People by the codes of these columns (none: all together), and how many of them have each measure, its sum, mean
+    and, where asked for, variance."""
+
+    measures: tuple[Measure, ...]
+    columns: tuple[str, ...] = ()
+
+
+@record
+class Repeats:
+    """People whom sources of several spaces have, by whether two of them recorded the person within so many days
+    (`within`, ascending), and by the codes of these columns. `column` has the day, which all sources say to lie between
+    `least` and `most`."""
+
+    column: str
+    least: str
+    most: str
+    within: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -117,6 +151,8 @@ class Statistic:
     cross_tab: CrossTab | None = None
     corridors: Corridors | None = None
     funnel: Funnel | None = None
+    summary: Summary | None = None
+    repeats: Repeats | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

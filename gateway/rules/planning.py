@@ -108,6 +108,8 @@ def edition_of(dataset: Dataset) -> contract.Input:
 
 def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, Sequence[str]]) -> str:
     """The program's parameters as canonical JSON; every approver makes them again and compares."""
+    rules = statistics.of(asked)
+    rules.check_limits(asked, limits)
     shared: dict[str, Any] = {"minimum_cell": limits.minimum_cell, "zero_is_small": limits.zero_is_small}
     if limits.dominance is not None:
         shared["dominance"] = limits.dominance
@@ -115,7 +117,7 @@ def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, 
         shared["rounding"] = limits.rounding
     if limits.epsilon is not None:
         shared["noise"] = noise.table(limits.epsilon)
-    return rfc8785.dumps({**shared, **statistics.of(asked).parameters(asked, codes)}).decode()
+    return rfc8785.dumps({**shared, **rules.parameters(asked, codes)}).decode()
 
 
 def forecast(verdicts: Sequence[Verdict]) -> Forecast:
@@ -170,9 +172,13 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
         column = _column(dataset, used.column, used.field, used.instead)
         if used.edges and used.column in dataset.key_columns:
             raise _identifies(dataset, used.column, used.field, "Count by a column that many people share")
+        if used.within and used.column in dataset.key_columns:
+            raise _identifies(dataset, used.column, used.field, "Measure what many people share")
         if column.type not in used.types:
             wanted = "code list" if used.types == (ColumnType.CODE,) else " or ".join(used.types)
             raise _wrong_type(dataset, used.field, f"{used.column} has no {wanted}")
+        if used.within is not None:
+            _check_bounds(column, used.field, *used.within, dataset)
 
 
 def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
@@ -208,6 +214,31 @@ def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
             )
     if item.between is not None:
         _check_order(item.between, dataset, field)
+
+
+def _check_bounds(column: Column, field: str, low: str | int, high: str | int, dataset: Dataset) -> None:
+    """What is added up has public bounds, within those of the question. One beyond the question's would end its session
+    and so tell of a row: whoever asks with other bounds, again and again, would find out the highest number."""
+    least, most = column.least, column.most
+    if least is None or most is None:
+        raise _wrong_type(
+            dataset,
+            field,
+            f"{column.name} of {dataset.name} has no public bounds, and what has none is not added up",
+            "Ask its owner to describe it with least and most, or leave this source out",
+        )
+    if not (_ordered(low, least) and _ordered(most, high)):
+        raise _wrong_type(
+            dataset,
+            field,
+            f"{column.name} of {dataset.name} lies between {least} and {most}, beyond the question's bounds",
+            f"Take bounds that these lie within, such as least: {least} and most: {most}",
+        )
+
+
+def _ordered(low: str | int, high: str | int) -> bool:
+    """Of one type, and in order; days in ISO form sort as text."""
+    return isinstance(low, int) is isinstance(high, int) and low <= high  # type: ignore[operator]
 
 
 def _fits(column: Column, value: str | int) -> bool:

@@ -25,6 +25,7 @@ from gateway.client.estimates.reading import from_csv
 from gateway.domain.dataset import Code, Column, ColumnType
 
 YEARS = tuple(range(2009, 2015))
+FIRST_DAY, LAST_DAY = f"{YEARS[0]}-01-01", f"{YEARS[-1]}-12-31"
 KEY_COLUMNS = ("prs_FirstName", "prs_SecondName", "prs_Birthdate")
 FORM = "vic_TypeOfExploitation"
 REFERRED = "cas_IncomingReferralDate"
@@ -32,6 +33,9 @@ REFERRED = "cas_IncomingReferralDate"
 RECRUITED, TRANSIT, EXPLOITED = "recruited_in", "transit_through", "exploited_in"
 # Derived by the owner from the referral date: lists may differ in the day, never in the year.
 YEAR = "year"
+# On the first day of that year; of some people it is not known on any list.
+AGE = "age"
+AGE_UNKNOWN = 0.04
 
 # In percent of people and years, skewed as registers are: some forms are seen once or never.
 FORM_WEIGHTS = {
@@ -93,6 +97,7 @@ class Person:
     citizenship: str
     form: str
     year: int
+    age: int | None
     lists: tuple[str, ...]
     recruited_in: str = ""
     transit_through: str = ""
@@ -143,8 +148,8 @@ def columns() -> tuple[Column, ...]:
         codes.setdefault(row["field"], []).append(Code(row["value_name"], row["value_label"]))
     citizenships = tuple(Code(origin.citizenship, origin.label) for origin in _origins())
 
-    def htcds(name: str, type: ColumnType, label: str, codes: Iterable[Code] = ()) -> Column:
-        return Column(name, type, label, f"HTCDS v2 {name}", tuple(codes))
+    def htcds(name: str, type: ColumnType, label: str, codes: Iterable[Code] = (), **bounds: str) -> Column:
+        return Column(name, type, label, f"HTCDS v2 {name}", tuple(codes), **bounds)
 
     def coded(name: str, label: str, codes: Mapping[str, str]) -> Column:
         return Column(name, ColumnType.CODE, label, "", tuple(Code(value, label) for value, label in codes.items()))
@@ -156,10 +161,11 @@ def columns() -> tuple[Column, ...]:
         htcds("prs_Gender", ColumnType.CODE, "Gender", codes["prs_Gender"]),
         htcds("prs_Citizenship", ColumnType.CODE, "Citizenship", citizenships),
         htcds(FORM, ColumnType.CODE, "Type of Exploitation", codes[FORM]),
-        htcds(REFERRED, ColumnType.DATE, "Incoming Referral Date"),
+        htcds(REFERRED, ColumnType.DATE, "Incoming Referral Date", least=FIRST_DAY, most=LAST_DAY),
         coded(RECRUITED, "Region of recruitment", REGIONS),
         coded(TRANSIT, "Transit through", {code: code for way in TRANSIT_WEIGHTS.values() for code in way}),
         coded(EXPLOITED, "Place of exploitation", {code: label for code, (label, _) in PLACES.items()}),
+        Column(AGE, ColumnType.INTEGER, "Age", least=0, most=120),
         Column(YEAR, ColumnType.CODE, "Year of referral", "", tuple(Code(str(y), str(y)) for y in YEARS)),
     )
 
@@ -180,7 +186,8 @@ def people(seed: int) -> list[Person]:
                 person = _person(dice, origins, on)
             known.add(_identity(person))
             everyone.append(_on_a_way(ways, person))
-    return everyone
+    ages = random.Random(f"isthmus ages {seed}")  # noqa: S311  # invention, no secret
+    return [replace(person, age=None) if ages.random() < AGE_UNKNOWN else person for person in everyone]
 
 
 def _person(dice: random.Random, origins: Sequence[_Origin], on: tuple[str, ...]) -> Person:
@@ -197,6 +204,7 @@ def _person(dice: random.Random, origins: Sequence[_Origin], on: tuple[str, ...]
         citizenship=origin.citizenship,
         form=dice.choices(list(FORM_WEIGHTS), list(FORM_WEIGHTS.values()))[0],
         year=year,
+        age=age,
         lists=on,
     )
 
@@ -254,6 +262,7 @@ def _record(dice: random.Random, person: Person) -> dict[str, str]:
         TRANSIT: person.transit_through,
         EXPLOITED: person.exploited_in,
         REFERRED: (first_day + timedelta(days=dice.randrange(days))).isoformat(),
+        AGE: "" if person.age is None else str(person.age),
     }
 
 

@@ -56,6 +56,8 @@ def write_dataset(folder: Path, dataset: DatasetFile) -> None:
     for column in dataset.columns:
         lines += ["", "[[columns]]", f"name = {_(column.name)}", f"type = {_(column.type.value)}"]
         lines += [f"label = {_(column.label)}", f"standard = {_(column.standard)}"]
+        if column.least is not None:
+            lines += [f"least = {_(column.least)}", f"most = {_(column.most)}"]
         if column.codes:
             lines.append("codes = [")
             lines += [f"  {{ value = {_(code.value)}, label = {_(code.label)} }}," for code in column.codes]

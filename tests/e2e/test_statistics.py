@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean, variance
 
 import pyarrow as pa
 import pytest
 from scipy.stats import binomtest
 
+from gateway.sandbox.data import write_lists
 from tests.e2e.shell import QUERIES, Shell
 from tests.e2e.truth import (
+    SEED,
+    ages_by_form,
+    apart_by,
     by_period_and_gender,
     by_year_and_gender,
     cells,
@@ -109,3 +114,33 @@ def test_a_funnel_with_the_part_that_went_on(shell: Shell) -> None:
     assert 0 < hidden < 6
     drawn = shell("run", QUERIES / "funnel.yaml", COLUMNS="110")
     assert drawn.code == 0 and "Of the stage before" in drawn.out and " %" in drawn.out
+
+
+def test_ages_by_form(shell: Shell) -> None:
+    done = shell("run", QUERIES / "summary.yaml", "--json")
+    assert done.code == 0, done.err
+    forms = ("ForcedLabour", "SexualExploitation", "Servitude")
+    people, ages = ages_by_form(everyone(), {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}, forms)
+    rows = {(row["vic_TypeOfExploitation"],): row for row in done.json["rows"]}
+    assert {cell: row["count"] for cell, row in rows.items()} == people
+    for cell, row in rows.items():
+        known = ages[cell]
+        assert known is not None and (bool(known) or not people[cell])
+        assert (row["age_known"], row["age_sum"]) == (len(known), sum(known))
+        assert row["age_mean"] == (pytest.approx(fmean(known)) if known else None)
+        assert row["age_variance"] == (pytest.approx(variance(known)) if known else None)
+    assert 0 < rows["Servitude",]["age_known"] < rows["Servitude",]["count"]
+    shown = shell("run", QUERIES / "summary.yaml", COLUMNS="100")
+    assert shown.code == 0 and "Std. dev." in shown.out and "Servitude" in shown.out, shown.err
+
+
+def test_people_recorded_again_elsewhere(shell: Shell, tmp_path: Path) -> None:
+    done = shell("run", QUERIES / "repeats.yaml", "--json")
+    assert done.code == 0, done.err
+    write_lists(tmp_path, SEED)
+    truth = apart_by(
+        tmp_path, everyone(), {"police": "PFNCA", "registry": "GO"}, {2009, 2010, 2011, 2012, 2013}, (90, 180)
+    )
+    assert [row["count"] for row in done.json["rows"]] == truth
+    assert None not in truth and 0 not in truth
+    assert done.json["rows"][-1]["apart"] == "0 to 90 days"

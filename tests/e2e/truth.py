@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from itertools import pairwise, product
+from pathlib import Path
 
 from gateway.sandbox.data import EXPLOITED, FORM, RECRUITED, TRANSIT, YEARS, Person, columns, people
 
@@ -90,6 +94,55 @@ def funnel_by_gender(persons: Iterable[Person], years: Iterable[int]) -> dict[Ce
     )
     providers = {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GP", "GO"}}
     return _told(counted, product(GENDERS, stages), providers)
+
+
+def ages_by_form(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], forms: Iterable[str]
+) -> tuple[dict[Cell, int | None], dict[Cell, list[int] | None]]:
+    """People with these forms on the lists of these providers, and the ages that are known of them, where they may be
+    told: how many, and all of them."""
+    asked, wanted = set().union(*providers.values()), set(forms)
+    found = [person for person in persons if person.form in wanted and asked & set(person.lists)]
+    known = [person for person in found if person.age is not None]
+    cells = [(form,) for form in FORMS]
+    people = _told(((person, (person.form,)) for person in found), cells, providers)
+    counted = _told(((person, (person.form,)) for person in known), cells, providers)
+    ages: dict[Cell, list[int] | None] = {
+        cell: None if None in (people[cell], counted[cell]) else [p.age or 0 for p in known if (p.form,) == cell]
+        for cell in cells
+    }
+    return people, ages
+
+
+def apart_by(
+    lists: Path, persons: Iterable[Person], providers: Mapping[str, str], years: Iterable[int], within: Sequence[int]
+) -> list[int | None]:
+    """People of some years on the lists of these providers, one each, as their files in the folder `lists` have them:
+    on one only, on two further apart than the longest of the spans, and so on to the shortest; what may be told."""
+    days: dict[tuple[str, ...], dict[str, date]] = {}
+    for name in providers.values():
+        with (lists / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                key = (_plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"])
+                days.setdefault(key, {})[name] = date.fromisoformat(row["cas_IncomingReferralDate"])
+
+    def gap(person: Person) -> str:
+        key = (_plain(person.first_name), _plain(person.second_name), person.birthdate.isoformat())
+        known = sorted(days[key].values())
+        closest = min((later - day for day, later in pairwise(known)), default=None)
+        return str((len(known) > 1) + sum(closest is not None and closest.days <= span for span in within))
+
+    asked, wanted = set(providers.values()), set(years)
+    found = [person for person in persons if person.year in wanted and asked & set(person.lists)]
+    cells = [(str(number),) for number in range(2 + len(within))]
+    told = _told(((p, (gap(p),)) for p in found), cells, {name: {on} for name, on in providers.items()})
+    return [told[cell] for cell in cells]
+
+
+def _plain(name: str) -> str:
+    """Without accents, capitals and spaces too many, as clerks may have written it."""
+    letters = unicodedata.normalize("NFD", name)
+    return " ".join("".join(letter for letter in letters if not unicodedata.combining(letter)).casefold().split())
 
 
 def _told(

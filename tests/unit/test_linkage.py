@@ -120,6 +120,21 @@ def test_the_first_list_s_code_wins_and_the_conflict_is_counted_once_per_person(
     assert (linked.lists, linked.codes, linked.conflicts) == ([0b11], [(1,)], 1)
 
 
+def test_measured_numbers_and_days_are_those_of_the_first_list_or_of_none() -> None:
+    measured = [Column("age", ColumnType.INTEGER), Column("seen", ColumnType.DATE)]
+    first = [("Ana", "1990-01-01", "Sexual", None, "1970-01-02"), ("Bo", "1991-01-01", "Other", 7, "1969-12-31")]
+    second = [("Ana", "1990-01-01", "Sexual", 9, "1970-01-02")]
+    linked = link_locally([(0, first), (1, second)], [NAME, BORN], [FORM], SALT, measured=measured)
+    ana, bo = linkage_key(["ana", "1990-01-01"], SALT), linkage_key(["bo", "1991-01-01"], SALT)
+    assert dict(zip(linked.keys, linked.values, strict=True)) == {ana: (None, 1), bo: (7, -1)}
+    assert linked.conflicts == 1
+    with pytest.raises(SourceError, match="age") as refusal:
+        link_locally(
+            [(0, [("Ana", "1990-01-01", "Other", "old", None)])], [NAME, BORN], [FORM], SALT, measured=measured
+        )
+    assert refusal.value.reason is Reason.INPUT_OUT_OF_RANGE
+
+
 @pytest.mark.parametrize(
     ("row", "field"),
     [

@@ -173,6 +173,37 @@ def test_check_counts_each_broken_rule_and_names_its_first_lines(tmp_path: Path)
     }
 
 
+def test_check_counts_what_lies_beyond_public_bounds(tmp_path: Path) -> None:
+    columns = (
+        Column("age", ColumnType.INTEGER, least=0, most=99),
+        Column("seen", ColumnType.DATE, least="2012-01-01", most="2012-12-31"),
+    )
+    rows = ("0,2012-01-01", "99,2012-12-31", ",", "100,2011-12-31", "-1,2013-01-01", "x,2012-05-05")
+    (tmp_path / "people.csv").write_text("age,seen\n" + "\n".join(rows) + "\n")
+    report = DatasetSource(SourceConfig(tmp_path, "people.csv", columns)).check(KEY)
+    assert set(report.problems) == {
+        Problem("out of bounds", "age", 2, (5, 6)),
+        Problem("not an integer", "age", 1, (7,)),
+        Problem("out of bounds", "seen", 2, (5, 6)),
+    }
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        Column("a", ColumnType.INTEGER, least=0),
+        Column("a", ColumnType.INTEGER, least=0, most="9"),
+        Column("a", ColumnType.INTEGER, least=9, most=9),
+        Column("a", ColumnType.DATE, least=0, most=9),
+        Column("a", ColumnType.DATE, least="2012-01-01", most="2012-13-01"),
+        Column("a", ColumnType.TEXT, least="a", most="b"),
+    ],
+)
+def test_bounds_that_cannot_be_are_refused_by_name(tmp_path: Path, column: Column) -> None:
+    with pytest.raises(ValueError, match=r"^a: "):
+        DatasetSource(SourceConfig(tmp_path, "people.csv", (column,)))
+
+
 def test_check_names_a_missing_column_and_still_checks_the_others(tmp_path: Path) -> None:
     report = source(tmp_path, "name,form,referred\nAna,Labor,2012-01-01\n").check(KEY)
     assert set(report.problems) == {

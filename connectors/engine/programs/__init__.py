@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from connectors.engine.programs import crosstab, group_count, group_sum, overlap
+from connectors.engine.programs import crosstab, group_count, group_sum, overlap, repeats
 
-PROGRAMS: dict[str, ModuleType] = {program.NAME: program for program in (overlap, group_count, crosstab, group_sum)}
+PROGRAMS: dict[str, ModuleType] = {
+    program.NAME: program for program in (overlap, group_count, crosstab, group_sum, repeats)
+}
 
 
 @cache

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine import noise
+from connectors.engine.bits import how_many
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
@@ -222,7 +223,7 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
     if query.limits.by_provider:
         with_provider = await both(rt, having, counted, "cross-tab: people of a provider")
         counted = np.concatenate([counted, with_provider], axis=1)
-    index = np.concatenate([_reached(query, staged), place], axis=1)
+    index = np.concatenate([how_many(staged[:, 1:]), place], axis=1)
     counts = await count_people(rt, index, query.places, counted, "cross-tab: sums")
     return await noise.settled(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits, uniform)
 
@@ -235,18 +236,6 @@ async def _each_with_those_before(rt: "Engine", staged: Array) -> Array:
         further = await both(rt, staged[:, by:], staged[:, :-by], "cross-tab: stages reached")
         staged = np.concatenate([staged[:, :by], further], axis=1)
     return staged
-
-
-def _reached(query: _Query, staged: Array) -> Array:
-    """The stage reached, less one, in binary, lowest bit first, of planes that say for each stage whether it is
-    reached. Local: exactly r - 1 of the planes after the first are set, so a bit is the XOR of those at which it turns.
-    """
-    planes = np.zeros((len(staged), query.reached_bits, staged.shape[-1]), dtype=np.uint64)
-    for end in range(1, query.stages):
-        for bit in range(query.reached_bits):
-            if (end ^ (end - 1)) >> bit & 1:
-                planes[:, bit] ^= staged[:, end]
-    return planes
 
 
 def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:

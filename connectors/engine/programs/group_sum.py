@@ -69,15 +69,15 @@ LEAKAGE = (
 )
 ABOUT = About(
     title="What is measured of people, by groups",
-    inputs="A row for each person: a linkage key of 60 bits, the index of the person's code in each column, and for each "
-    "measure whether it is known and how far it is above its lowest value; padded to a public bound.",
-    outputs="For each combination of codes, row-major, the number of people; for each measure how many have it, its sum "
-    "and, where asked for, the sum of its squares; then for each combination whether it is shown, and for each measure.",
+    inputs="A row for each person: a linkage key of 60 bits, the index of the person's code in each column, and for "
+    "each measure whether it is known and how far it is above its lowest value; padded to a public bound.",
+    outputs="For each combination of codes, row-major, the number of people; for each measure how many have it, its "
+    "sum and, where asked for, the sum of its squares; then for each whether it is shown, and its measures.",
     takes=f"one to {MAX_MEASURES} measures, whole numbers at most {MAX_APART} apart, and up to six columns that make "
     f"{MAX_CELLS} cells at most; no noise",
-    formula="For n rows of P providers, M measures of B bits and Q squares: a check of order, a shuffle and a sort of n "
-    "rows by 63 bits, a comparison of neighbours, 1 + ceil(log2 P) rounds to spread whose a person is over its rows; then "
-    "a conversion to the field of L + (1 + P) H + M (1 + B) bits a row, with L H cells in two halves, and "
+    formula="For n rows of P providers, M measures of B bits and Q squares: a check of order, a shuffle and a sort of "
+    "n rows by 63 bits, a comparison of neighbours, 1 + ceil(log2 P) rounds to spread whose a person is over its rows; "
+    "then a conversion to the field of L + (1 + P) H + M (1 + B) bits a row, with L H cells in two halves, and "
     "Q + (2 M + Q) L products a row; then limits, in the number of cells and measures alone.",
     sampled="66 cells, an age from 0 to 120 and its squares, least cell 11",
     sample={

@@ -25,12 +25,18 @@ def read_measures(parameters: Parameters) -> tuple[Measure, ...]:
     return tuple(_measure(name, measure) for name, measure in zip(names, described, strict=True))
 
 
-def _measure(name: str, described: Parameters) -> Measure:
-    field = f"measures.{name}"
-    known(described, ("name", "least", "most", "squares", "step"))
+def read_bounds(described: Parameters, field: str) -> tuple[int, int]:
+    """`least` and `most`. Raises InputRejected, naming the field below `field`."""
     least, most = (_bound(described, field, which) for which in ("least", "most"))
     if not least < most <= least + MAX_APART:
         raise InputRejected(f"{field}.most", f"is not above {least} by 1 to {MAX_APART}")
+    return least, most
+
+
+def _measure(name: str, described: Parameters) -> Measure:
+    field = f"measures.{name}"
+    known(described, ("name", "least", "most", "squares", "step"))
+    least, most = read_bounds(described, field)
     squares = described.get("squares", False)
     if not isinstance(squares, bool):
         raise InputRejected(f"{field}.squares", "is neither true nor false")

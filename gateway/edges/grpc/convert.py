@@ -111,6 +111,8 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
                 label=column.label,
                 standard=column.standard,
                 codes=[cat.Code(value=code.value, label=code.label) for code in column.codes],
+                least=None if column.least is None else str(column.least),
+                most=None if column.most is None else str(column.most),
             )
             for column in item.columns
         ],

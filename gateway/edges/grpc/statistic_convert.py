@@ -51,6 +51,16 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "cross_tab": lambda message: query.CrossTab(tuple(map(_told_from, message.columns))),
     "corridors": _corridors_from,
     "funnel": _funnel_from,
+    "summary": lambda message: query.Summary(
+        tuple(
+            query.Measure(each.column, value_from(each.least), value_from(each.most), each.variance, each.step or 1)
+            for each in message.measures
+        ),
+        tuple(message.columns),
+    ),
+    "repeats": lambda message: query.Repeats(
+        message.column, message.least, message.most, tuple(message.within), tuple(message.columns)
+    ),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -66,6 +76,22 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "cross_tab": lambda asked: pb.CrossTab(columns=map(_told_to, asked.columns)),
     "corridors": _corridors_to,
     "funnel": _funnel_to,
+    "summary": lambda asked: pb.Summary(
+        measures=[
+            pb.Measure(
+                column=each.column,
+                least=value_to(each.least),
+                most=value_to(each.most),
+                variance=each.variance,
+                step=each.step,
+            )
+            for each in asked.measures
+        ],
+        columns=asked.columns,
+    ),
+    "repeats": lambda asked: pb.Repeats(
+        column=asked.column, least=asked.least, most=asked.most, within=asked.within, columns=asked.columns
+    ),
 }
 
 

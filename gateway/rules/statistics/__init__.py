@@ -13,7 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.domain.query import Query
-from gateway.rules.statistics import corridors, count_by, cross_tab, funnel, histogram, overlap, rate
+from gateway.rules.statistics import (
+    corridors,
+    count_by,
+    cross_tab,
+    funnel,
+    histogram,
+    overlap,
+    rate,
+    repeats,
+    summary,
+)
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
 __all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of"]
@@ -26,6 +36,8 @@ STATISTICS: Mapping[str, Rules] = {
     "cross_tab": cross_tab,
     "corridors": corridors,
     "funnel": funnel,
+    "summary": summary,
+    "repeats": repeats,
 }
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from gateway.domain.contract import Contract
+from gateway.domain.contract import Contract, Limits
 from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
@@ -34,13 +34,15 @@ class Use(StrEnum):
 
     GROUP = "group"
     FILTER = "filter"
+    MEASURE = "measure"
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
     """A column that a statistic takes from sources, and where the query names it. `sources` are their indices; None is
     all of them. Of a column of codes, all of them must have one code list; of another one, `edges` say into which
-    intervals its owner sorts it (`histogram.intervals`). `instead` is what else would pass where a source lacks it."""
+    intervals its owner sorts it (`histogram.intervals`). What is measured says `within` which bounds its owner's own
+    public ones have to lie. `instead` is what else would pass where a source lacks it."""
 
     column: str
     field: str
@@ -49,6 +51,7 @@ class Used:
     sources: tuple[int, ...] | None = None
     edges: tuple[str | int, ...] = ()
     instead: str = ""
+    within: tuple[str | int, str | int] | None = None
 
     def taken_from(self, source: int) -> bool:
         return self.sources is None or source in self.sources
@@ -67,6 +70,9 @@ class Rules(Protocol):
     def uses(self, asked: Query) -> Iterator[Used]:
         """The columns that it takes, in the order of the query."""
 
+    def check_limits(self, asked: Query, limits: Limits) -> None:
+        """Raises IsthmusError where limits, as owners and requester settled on them, do not go with what is asked."""
+
     def parameters(self, asked: Query, codes: Codes) -> dict[str, Any]:
         """The program's own parameters, beside the limits; `codes` are the code lists of the columns it uses."""
 
@@ -81,6 +87,10 @@ class Rules(Protocol):
 
     def said(self, asked: Query, called: Callable[[str], str]) -> str:
         """What is learned, in plain words; `called` is what people call a column."""
+
+
+def any_limits(asked: Query, limits: Limits) -> None:
+    """For kinds that go with all limits."""
 
 
 def given(statistic: T | None) -> T:

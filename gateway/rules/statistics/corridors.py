@@ -17,7 +17,7 @@ from gateway.rules.statistics.base import Codes, Used, cells, coded, counted, gi
 PROGRAM, LABEL = told.PROGRAM, "corridors"
 FIELD = "statistic.corridors"
 
-outputs = count_by.outputs
+outputs, check_limits = count_by.outputs, count_by.check_limits
 
 
 def check(asked: Query) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 from gateway.domain.contract import Contract
 from gateway.domain.query import CountBy, Query
 from gateway.domain.result import Table
-from gateway.rules.statistics.base import Codes, Used, cells, check_columns, coded, counted, given, lists
+from gateway.rules.statistics.base import Codes, Used, any_limits, cells, check_columns, coded, counted, given, lists
 
 PROGRAM, LABEL = "group_count", "counts"
 FIELD = "statistic.count_by.columns"
+
+check_limits = any_limits
 
 
 def check(asked: Query) -> None:

@@ -14,7 +14,7 @@ from gateway.rules.statistics.base import Codes, Used, cells, coded, counted, gi
 PROGRAM, LABEL = told.PROGRAM, "cross-tabs"
 FIELD = "statistic.cross_tab.columns"
 
-outputs = count_by.outputs
+outputs, check_limits = count_by.outputs, count_by.check_limits
 
 
 def check(asked: Query) -> None:

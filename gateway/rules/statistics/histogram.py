@@ -34,7 +34,7 @@ FIELD = "statistic.histogram"
 MAX_EDGES = 200
 UNKNOWN = "not known"
 
-outputs = count_by.outputs
+outputs, check_limits = count_by.outputs, count_by.check_limits
 
 
 def check(asked: Query) -> None:

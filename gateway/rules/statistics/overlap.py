@@ -8,10 +8,12 @@ from typing import Any
 from gateway.domain.contract import Contract
 from gateway.domain.query import Query
 from gateway.domain.result import Table
-from gateway.rules.statistics.base import Codes, Used, counted, lists, malformed
+from gateway.rules.statistics.base import Codes, Used, any_limits, counted, lists, malformed
 
 PROGRAM, LABEL = "overlap", "overlap"
 MAX_LISTS = 8
+
+check_limits = any_limits
 
 
 def check(asked: Query) -> None:

@@ -24,7 +24,7 @@ FIELD = "statistic.rate"
 MAX_PEOPLE, MAX_PER = 10**10, 10**9
 _Z = 1.959964  # the 97.5 % point of the normal distribution
 
-outputs = count_by.outputs
+outputs, check_limits = count_by.outputs, count_by.check_limits
 
 
 def check(asked: Query) -> None:

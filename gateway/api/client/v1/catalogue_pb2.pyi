@@ -87,18 +87,22 @@ class Dataset(_message.Message):
     def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., vocabulary: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., key_columns: _Optional[_Iterable[str]] = ..., coverage: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., edition: _Optional[_Union[Edition, _Mapping]] = ..., seen_time: _Optional[int] = ...) -> None: ...
 
 class Column(_message.Message):
-    __slots__ = ("name", "type", "label", "standard", "codes")
+    __slots__ = ("name", "type", "label", "standard", "codes", "least", "most")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     STANDARD_FIELD_NUMBER: _ClassVar[int]
     CODES_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: ColumnType
     label: str
     standard: str
     codes: _containers.RepeatedCompositeFieldContainer[Code]
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[ColumnType, str]] = ..., label: _Optional[str] = ..., standard: _Optional[str] = ..., codes: _Optional[_Iterable[_Union[Code, _Mapping]]] = ...) -> None: ...
+    least: str
+    most: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[ColumnType, str]] = ..., label: _Optional[str] = ..., standard: _Optional[str] = ..., codes: _Optional[_Iterable[_Union[Code, _Mapping]]] = ..., least: _Optional[str] = ..., most: _Optional[str] = ...) -> None: ...
 
 class Code(_message.Message):
     __slots__ = ("value", "label")

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "limits", "seats", "demo_view", "standing")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "limits", "seats", "demo_view", "standing")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,8 @@ class JointQuery(_message.Message):
     CROSS_TAB_FIELD_NUMBER: _ClassVar[int]
     CORRIDORS_FIELD_NUMBER: _ClassVar[int]
     FUNNEL_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    REPEATS_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -38,11 +40,13 @@ class JointQuery(_message.Message):
     cross_tab: CrossTab
     corridors: Corridors
     funnel: Funnel
+    summary: Summary
+    repeats: Repeats
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -115,6 +119,42 @@ class Histogram(_message.Message):
     edges: _containers.RepeatedCompositeFieldContainer[Value]
     columns: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, column: _Optional[str] = ..., edges: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Summary(_message.Message):
+    __slots__ = ("measures", "columns")
+    MEASURES_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    measures: _containers.RepeatedCompositeFieldContainer[Measure]
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, measures: _Optional[_Iterable[_Union[Measure, _Mapping]]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Measure(_message.Message):
+    __slots__ = ("column", "least", "most", "variance", "step")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    VARIANCE_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    least: Value
+    most: Value
+    variance: bool
+    step: int
+    def __init__(self, column: _Optional[str] = ..., least: _Optional[_Union[Value, _Mapping]] = ..., most: _Optional[_Union[Value, _Mapping]] = ..., variance: _Optional[bool] = ..., step: _Optional[int] = ...) -> None: ...
+
+class Repeats(_message.Message):
+    __slots__ = ("column", "least", "most", "within", "columns")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    least: str
+    most: str
+    within: _containers.RepeatedScalarFieldContainer[int]
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, column: _Optional[str] = ..., least: _Optional[str] = ..., most: _Optional[str] = ..., within: _Optional[_Iterable[int]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Population(_message.Message):
     __slots__ = ("codes", "people")
