@@ -217,8 +217,8 @@ def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
 
 
 def _check_bounds(column: Column, field: str, low: str | int, high: str | int, dataset: Dataset) -> None:
-    """What is added up has public bounds, within those of the question. One beyond the question's would end its session
-    and so tell of a row: whoever asks with other bounds, again and again, would find out the highest number."""
+    """What is added up or compared has public bounds, within those of the question: a row beyond the question's would
+    end its session, which tells of one person that it is beyond bounds of the asker's choice."""
     least, most = column.least, column.most
     if least is None or most is None:
         raise _wrong_type(

@@ -17,7 +17,6 @@ from connectors.engine.errors import InputRejected
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import group_sum
 from connectors.engine.rows import MAX_ROWS, InputRows
-from connectors.engine.runtime import Engine
 from gateway.rules.sharing import P
 from tests.engine.harness import SHAPES, revealed, run
 from tests.engine.packed import shared_words
@@ -200,12 +199,6 @@ def test_four_wide_numbers_take_three_words_of_a_row() -> None:
     assert revealed(parties, 1) == group_sum.clear(parameters, rows)
 
 
-def test_transcripts_of_two_inputs_within_the_same_bounds_are_of_equal_lengths() -> None:
-    crowded = execute(group_sum, PARAMETERS, SOME, BOUNDS, SHAPES[0])
-    empty = execute(group_sum, PARAMETERS, [EMPTY] * 3, BOUNDS, SHAPES[0])
-    assert [party.lengths for party in crowded] == [party.lengths for party in empty]
-
-
 @pytest.mark.parametrize("shape", SHAPES[:2])
 @pytest.mark.parametrize(
     ("minimum", "more"),
@@ -220,25 +213,6 @@ def test_the_cost_model_is_exact(minimum: int, more: dict[str, Any], shape: Shap
     assert parties[0].engine.rounds == 1 + cost.rounds
     assert sum(received) == cost.elements
     assert max(received) <= cost.largest
-
-
-def test_what_parties_receive_holds_no_number() -> None:
-    people = InputRows(list(range(60)), [], [(0, 0)] * 60, [(50, 9)] * 60)
-    for party in execute(group_sum, PARAMETERS, [people, people], [60, 60], SHAPES[0]):
-        assert all(int(np.min(elements)) > 4096 for _, _, elements in party.seen)
-
-
-def test_it_opens_what_linking_opens_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: set[str] = set()
-    allowed = Engine.opening
-
-    def opening(rt: Engine, step: str) -> None:
-        steps.add(step)
-        allowed(rt, step)
-
-    monkeypatch.setattr(Engine, "opening", opening)
-    execute(group_sum, PARAMETERS | {"dominance": 60, "rounding": 2}, SOME, BOUNDS, SHAPES[0])
-    assert steps == set(group_sum.OPENS)
 
 
 def changed(words: np.ndarray, bit: int) -> np.ndarray:
@@ -316,21 +290,3 @@ def test_a_job_of_as_many_rows_as_can_be_fits_into_frames(providers: int, m: int
     taken = job.read(json.dumps(federation.job(0)).encode())
     assert 8 * taken.cost.largest < MAX_FRAME
     assert taken.cost.rounds < 500
-
-
-def test_many_rows_go_in_blocks_within_the_cost_and_come_out_as_the_twin_says() -> None:
-    rng, bounds = random.Random(3), [12_000, 9_000]
-    pool = [rng.getrandbits(60) for _ in range(15_000)]
-    rows = []
-    for bound in bounds:
-        n = bound - 10
-        values = [(rng.choice([None, rng.randrange(121)]), rng.randrange(-30, 34)) for _ in range(n)]
-        codes = [(rng.randrange(2), rng.randrange(3)) for _ in range(n)]
-        rows.append(InputRows(rng.sample(pool, n), [], codes, values))
-    parties = execute(group_sum, PARAMETERS | {"dominance": 90}, rows, bounds, SHAPES[0])
-    assert revealed(parties, 1) == group_sum.clear(PARAMETERS | {"dominance": 90}, rows)
-    cost = group_sum.cost(PARAMETERS | {"dominance": 90}, bounds, SHAPES[0])
-    received = [elements.size for party in parties for _, _, elements in party.seen]
-    assert parties[0].engine.rounds == 1 + cost.rounds
-    assert max(received) <= cost.largest
-    assert abs(sum(received) / cost.elements - 1) < 0.1

@@ -16,7 +16,7 @@ import pytest
 
 from connectors.engine.cost import Shape
 from connectors.engine.pipe import MAX_FRAME, Frames, FromParty, PipeBroken, ToParty, frame
-from connectors.engine.programs import crosstab, group_count, overlap
+from connectors.engine.programs import group_count, overlap
 from connectors.engine.rows import InputRows
 from connectors.launch.subprocesses import Party
 from connectors.rules.session_keys import pair_keys
@@ -25,7 +25,7 @@ from gateway.rules import noise
 from gateway.rules.sealing import SealBroken, fresh_key, open_kept
 from gateway.rules.sharing import reconstruct
 from tests.engine.relay import Federation, Seat, forked, run
-from tests.engine.test_programs import BOUNDS, CROSSED, GROUPS, LISTS, SOME
+from tests.engine.test_programs import BOUNDS, EVERY, GROUPS, LISTS, SOME
 from tests.engine.test_wire import Canary
 
 
@@ -37,7 +37,7 @@ def failures(seats: list[Seat]) -> list[dict[str, Any]]:
     return [body for seat in seats for kind, body in seat.events if kind is FromParty.FAILED]
 
 
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "parameters"), EVERY)
 async def test_processes_compute_what_the_twin_says(program: ModuleType, parameters: dict) -> None:
     federation = Federation(program, parameters, SOME, BOUNDS)
     seats = await run(federation)

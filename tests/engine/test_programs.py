@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected, SessionAborted
-from connectors.engine.programs import PROGRAMS, crosstab, digest, group_count, overlap
+from connectors.engine.programs import PROGRAMS, crosstab, digest, group_count, group_sum, overlap, repeats
 from connectors.engine.rows import MAX_ROWS, InputRows
 from connectors.engine.runtime import Engine
 from tests.engine.harness import SHAPES, Party, revealed, run
@@ -25,7 +25,11 @@ GROUPS = {
     "minimum_cell": 2,
 }
 CROSSED = {**GROUPS, "stages": [[0], [1], [2]]}
+SUMMED = {**GROUPS, "measures": [{"name": "age", "least": 0, "most": 90, "squares": True}]}
+REPEATED = {**GROUPS, "day": {"name": "seen", "least": 0, "most": 90}, "within": [7, 30]}
 EMPTY = InputRows([], [], [])
+# Each program with parameters for the same rows.
+EVERY = [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED), (group_sum, SUMMED), (repeats, REPEATED)]
 
 
 def execute(program: ModuleType, parameters: dict, providers: Rows, bounds: list[int], shape: Shape) -> list[Party]:
@@ -45,7 +49,8 @@ def providers(draw: st.DrawFn, most: int = 3, lists: int = 3, sizes: Sequence[in
         keys = draw(st.lists(st.sampled_from(pool), max_size=6, unique=True))
         masks = [draw(st.integers(1, 2**lists - 1)) for _ in keys]
         codes = [tuple(draw(st.integers(0, size - 1)) for size in sizes) for _ in keys]
-        out.append(InputRows(keys, masks, codes))
+        values = [(draw(st.none() | st.integers(0, 90)),) for _ in keys]
+        out.append(InputRows(keys, masks, codes, values))
     return out
 
 
@@ -54,7 +59,7 @@ def options(parameters: dict, minimum: int, zero_is_small: bool) -> dict:
 
 
 @pytest.mark.parametrize(("shape", "examples"), [(SHAPES[0], 20), (SHAPES[1], 4), (SHAPES[2], 2)])
-@pytest.mark.parametrize(("program", "base"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "base"), EVERY)
 def test_a_program_equals_its_twin(program: ModuleType, base: dict, shape: Shape, examples: int) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
@@ -97,9 +102,9 @@ def test_many_providers_lists_and_codes(program: ModuleType, base: dict, rows: R
 
 
 SOME = [
-    InputRows([5, 7, 9, 2**60 - 1], [1, 1, 1, 1], [(0, 0), (0, 0), (1, 2), (0, 1)]),
-    InputRows([7, 9, 1, 0], [2, 2, 2, 2], [(0, 0), (1, 2), (0, 0), (1, 1)]),
-    InputRows([9, 3], [4, 4], [(1, 2), (0, 0)]),
+    InputRows([5, 7, 9, 2**60 - 1], [1, 1, 1, 1], [(0, 0), (0, 0), (1, 2), (0, 1)], [(30,), (0,), (90,), (None,)]),
+    InputRows([7, 9, 1, 0], [2, 2, 2, 2], [(0, 0), (1, 2), (0, 0), (1, 1)], [(7,), (60,), (None,), (45,)]),
+    InputRows([9, 3], [4, 4], [(1, 2), (0, 0)], [(52,), (33,)]),
 ]
 BOUNDS = [5, 4, 3]
 
@@ -138,7 +143,7 @@ def test_nobody_anywhere_is_a_table_of_zeros() -> None:
     assert revealed(execute(group_count, GROUPS, [EMPTY, EMPTY], [1, 1], SHAPES[0]), 1) == [0] * 6 + [1] * 6
 
 
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "parameters"), EVERY)
 def test_transcripts_of_two_inputs_within_the_same_bounds_are_of_equal_lengths(
     program: ModuleType, parameters: dict
 ) -> None:
@@ -152,7 +157,7 @@ def test_transcripts_of_two_inputs_within_the_same_bounds_are_of_equal_lengths(
 
 @pytest.mark.parametrize("shape", SHAPES[:2])
 @pytest.mark.parametrize(("minimum", "more"), [(0, {}), (2, {}), (2, {"dominance": 60, "rounding": 5})])
-@pytest.mark.parametrize(("program", "base"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "base"), EVERY)
 def test_the_cost_model_is_exact(program: ModuleType, base: dict, minimum: int, more: dict, shape: Shape) -> None:
     parameters = options(base, minimum, False) | more
     parties = execute(program, parameters, SOME, BOUNDS, shape)
@@ -167,8 +172,8 @@ def test_what_parties_receive_holds_no_count() -> None:
     """Counts, flags and keys here are small numbers; shares, masked openings and shuffled positions' shares
     are not.
     """
-    people = InputRows(list(range(60)), [1] * 60, [(0, 0)] * 60)
-    for program, parameters in ((overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)):
+    people = InputRows(list(range(60)), [1] * 60, [(0, 0)] * 60, [(50,)] * 60)
+    for program, parameters in EVERY:
         for party in execute(program, parameters, [people, people], [60, 60], SHAPES[0]):
             assert all(int(np.min(elements)) > 4096 for _, _, elements in party.seen)
 
@@ -220,7 +225,7 @@ def test_programs_have_different_digests_and_say_what_they_leak() -> None:
     assert all("Recipients learn" in program.LEAKAGE for program in PROGRAMS.values())
 
 
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "parameters"), EVERY)
 def test_a_program_opens_in_the_steps_that_it_declares_and_is_stopped_in_any_other(
     program: ModuleType, parameters: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +237,7 @@ def test_a_program_opens_in_the_steps_that_it_declares_and_is_stopped_in_any_oth
         allowed(rt, step)
 
     monkeypatch.setattr(Engine, "opening", opening)
-    rows = [InputRows([5, 7], [1, 2], [(0, 1), (1, 0)])] * 2
+    rows = [InputRows([5, 7], [1, 2], [(0, 1), (1, 0)], [(5,), (None,)])] * 2
     execute(program, parameters, rows, [2, 2], SHAPES[0])
     assert steps == set(program.OPENS)
     assert all(program.OPENS.values())
@@ -246,7 +251,7 @@ def test_a_program_opens_in_the_steps_that_it_declares_and_is_stopped_in_any_oth
         execute(program, parameters, rows, [2, 2], SHAPES[0])
 
 
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "parameters"), EVERY)
 def test_many_rows_go_in_blocks_within_the_cost_and_come_out_as_the_twin_says(
     program: ModuleType, parameters: dict
 ) -> None:
@@ -257,6 +262,7 @@ def test_many_rows_go_in_blocks_within_the_cost_and_come_out_as_the_twin_says(
             rng.sample(pool, bound - 10),
             [rng.randrange(1, 8) for _ in range(bound - 10)],
             [(rng.randrange(2), rng.randrange(3)) for _ in range(bound - 10)],
+            [(rng.choice([None, rng.randrange(91)]),) for _ in range(bound - 10)],
         )
         for bound in bounds
     ]

@@ -2,7 +2,6 @@
 records that a plain join makes."""
 
 import json
-import random
 import secrets
 from dataclasses import replace
 from typing import Any
@@ -21,7 +20,6 @@ from connectors.engine.errors import InputRejected
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import repeats
 from connectors.engine.rows import MAX_ROWS, InputRows
-from connectors.engine.runtime import Engine
 from tests.engine.harness import SHAPES, revealed, run
 from tests.engine.packed import numbers_of, sent, shared_planes
 from tests.engine.relay import Federation
@@ -202,12 +200,6 @@ def test_one_person_moves_between_two_cells_at_most(rows: Rows, data: st.DataObj
     assert sum(abs(x - y) for x, y in zip(before, after, strict=True)) <= 2
 
 
-def test_transcripts_of_two_inputs_within_the_same_bounds_are_of_equal_lengths() -> None:
-    crowded = execute(repeats, PARAMETERS, SOME, BOUNDS, SHAPES[0])
-    empty = execute(repeats, PARAMETERS, [EMPTY] * 3, BOUNDS, SHAPES[0])
-    assert [party.lengths for party in crowded] == [party.lengths for party in empty]
-
-
 @pytest.mark.parametrize("shape", SHAPES[:2])
 @pytest.mark.parametrize(("minimum", "more"), [(0, {}), (2, {}), (2, {"dominance": 60, "rounding": 5})])
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -219,19 +211,6 @@ def test_the_cost_model_is_exact(count: int, minimum: int, more: dict[str, Any],
     assert parties[0].engine.rounds == 1 + cost.rounds
     assert sum(received) == cost.elements
     assert max(received) <= cost.largest
-
-
-def test_it_opens_what_linking_opens_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: set[str] = set()
-    allowed = Engine.opening
-
-    def opening(rt: Engine, step: str) -> None:
-        steps.add(step)
-        allowed(rt, step)
-
-    monkeypatch.setattr(Engine, "opening", opening)
-    execute(repeats, PARAMETERS, SOME, BOUNDS, SHAPES[0])
-    assert steps == set(repeats.OPENS)
 
 
 @pytest.mark.parametrize(
@@ -276,24 +255,3 @@ def test_a_job_of_as_many_rows_as_can_be_fits_into_frames(count: int, m: int) ->
     taken = job.read(json.dumps(federation.job(0)).encode())
     assert 8 * taken.cost.largest < MAX_FRAME // 4
     assert taken.cost.rounds < 350
-
-
-def test_many_rows_go_in_blocks_within_the_cost_and_come_out_as_the_twin_says() -> None:
-    rng, bounds = random.Random(3), [20_000, 15_000, 9_000]
-    pool = [rng.getrandbits(60) for _ in range(25_000)]
-    rows = [
-        InputRows(
-            rng.sample(pool, bound - 10),
-            [],
-            [(rng.randrange(3),) for _ in range(bound - 10)],
-            [(rng.choice([None, rng.randrange(-3, 61)]),) for _ in range(bound - 10)],
-        )
-        for bound in bounds
-    ]
-    parties = execute(repeats, PARAMETERS, rows, bounds, SHAPES[0])
-    assert revealed(parties, 1) == repeats.clear(PARAMETERS, rows)
-    cost = repeats.cost(PARAMETERS, bounds, SHAPES[0])
-    received = [elements.size for party in parties for _, _, elements in party.seen]
-    assert parties[0].engine.rounds == 1 + cost.rounds
-    assert max(received) <= cost.largest
-    assert abs(sum(received) / cost.elements - 1) < 0.1

@@ -19,7 +19,6 @@ from connectors.engine.compare import less
 from connectors.engine.cost import Shape
 from connectors.engine.field import Array
 from connectors.engine.native import lazily
-from connectors.engine.programs import crosstab, group_count, overlap
 from connectors.engine.randomness import fresh
 from connectors.engine.rows import InputRows
 from connectors.engine.runtime import Engine
@@ -27,7 +26,7 @@ from connectors.engine.sharing import open_, reshare, split
 from connectors.engine.shuffle import additive, deal, draw, pass_on, permuted, sequence
 from tests.engine.harness import SHAPES
 from tests.engine.packed import shared_words
-from tests.engine.test_programs import CROSSED, GROUPS, LISTS
+from tests.engine.test_programs import EVERY
 from tests.engine.views import Views, rank
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
@@ -127,12 +126,12 @@ def chi_square(counts: list[int]) -> float:
 
 
 def program_inputs(program: ModuleType, parameters: dict[str, object], shape: Shape) -> list[list[Array]]:
-    rows = InputRows([5, 7, 9], [1, 2, 3], [(0, 1), (1, 0), (0, 0)])
+    rows = InputRows([5, 7, 9], [1, 2, 3], [(0, 1), (1, 0), (0, 0)], [(1,), (None,), (90,)])
     return [shared_words(shape, program.encode(parameters, rows, 4, secrets.token_bytes)) for _ in range(2)]
 
 
 @small
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "parameters"), EVERY)
 def test_no_stream_serves_twice_in_a_session(program: ModuleType, parameters: dict[str, object], shape: Shape) -> None:
     """Every (key, label, program counter) is drawn once by each of those who hold the key, and each key has one pair
     and direction, or one group.

@@ -19,16 +19,16 @@ from connectors.engine.wellformed import ORDER, STEP, check_well_formed, well_fo
 from gateway.rules import noise
 from tests.engine.harness import SHAPES, Party, engines, revealed, run
 from tests.engine.packed import sent, shared_words
-from tests.engine.test_programs import CROSSED, GROUPS, LISTS
+from tests.engine.test_programs import CROSSED, EVERY, GROUPS, LISTS
 
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"m{shape.m}")
-ROWS = InputRows([8, 9, 10], [1, 2, 3], [(0, 1), (1, 0), (0, 0)])
+ROWS = InputRows([8, 9, 10], [1, 2, 3], [(0, 1), (1, 0), (0, 0)], [(3,), (None,), (90,)])
 PADDING = 3  # the row behind the three
 FIVE: dict[str, object] = {"columns": [{"name": "form", "codes": list("abcde")}], "minimum_cell": 0}
 
 
 @shapes
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "parameters"), EVERY)
 def test_shares_that_differ_within_a_group_end_the_session_and_blame_nobody(
     program: ModuleType, parameters: dict[str, object], shape: Shape
 ) -> None:
@@ -128,14 +128,14 @@ def test_a_row_that_is_not_real_is_on_no_list_in_no_cell_and_nobodys(
 
 
 @pytest.mark.parametrize("minimum", [0, 2])
-@pytest.mark.parametrize(("program", "parameters"), [(overlap, LISTS), (group_count, GROUPS), (crosstab, CROSSED)])
+@pytest.mark.parametrize(("program", "parameters"), EVERY)
 @pytest.mark.parametrize("liar", [0, 1])
 def test_a_row_that_is_not_real_takes_nobodys_place_whoever_comes_first(
     program: ModuleType, parameters: dict[str, object], minimum: int, liar: int
 ) -> None:
     parameters = {**parameters, "minimum_cell": minimum}
     keys = [(i + 1) << 50 for i in range(12)]
-    rows = [InputRows(keys, [1] * 12, [(0, 0)] * 12)] * 2
+    rows = [InputRows(keys, [1] * 12, [(0, 0)] * 12, [(9,)] * 12)] * 2
     rows[liar] = InputRows([], [], [])
     inputs = [program.encode(parameters, part, 12, secrets.token_bytes) for part in rows]
     inputs[liar][0, :3] = np.array(keys[:3], dtype=np.uint64)

@@ -169,7 +169,7 @@ def test_one_question_in_whatever_order_and_another_with_other_bounds() -> None:
 
 
 def test_bounds_that_do_not_hold_an_owners_own_are_refused_before_any_row_is_read() -> None:
-    """Else a session that ends would tell that somebody is above, and many of them how old the oldest is."""
+    """Else a session that ends would tell that somebody is above what the asker chose."""
     with pytest.raises(IsthmusError) as caught:
         examples.contract(asked(replace(AGE, most=98)), known())
     assert (caught.value.reason, caught.value.field) == (
