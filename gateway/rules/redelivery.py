@@ -47,15 +47,18 @@ def answers(kept: Kept, contract: Contract, entity: str) -> bool:
         and kept.program == contract.program.digest
         and [share.pid for share in kept.shares] == [seat.pid for seat in contract.seats_of(entity)] != []
         and set(_cells(kept.parameters)) == set(_cells(contract.program.parameters))
+        and _measures(kept.parameters) == _measures(contract.program.parameters)
     )
 
 
 def rearranged(shares: Sequence[int], there: str, here: str) -> list[int]:
     """One party's output vector under the parameters `there`, in the order of cells that the parameters `here` give.
 
-    A vector is one or more values for each cell, block by block. Raises ValueError unless both have the same cells and
-    the vector fits them.
+    A vector is one or more values for each cell, block by block. Raises ValueError unless both have the same cells, the
+    same measures in the same order, and the vector fits them.
     """
+    if _measures(there) != _measures(here):
+        raise ValueError("the measures are not those of the kept shares, or stand in another order")
     place = {cell: number for number, cell in enumerate(_cells(there))}
     order = [place.get(cell) for cell in _cells(here)]
     if len(order) != len(place) or not order or len(shares) % len(order):
@@ -88,15 +91,20 @@ def agreed_seats(draft: Contract, verdicts: Iterable[Verdict]) -> tuple[str, ...
     return one if all(said.get(owner) == one for owner in confirming) else ()
 
 
+def _measures(parameters: str) -> list[str]:
+    """What is measured, in the order of the blocks that it makes in a vector."""
+    return [measure["name"] for measure in json.loads(parameters).get("measures", [])]
+
+
 def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:
-    """Each cell by its code in every column, and the stage reached where there are stages, or by whether it is on each
-    list, in the program's order (`gateway.rules.statistics`)."""
+    """Each cell by its code in every column, and by the stage reached or how close together people were recorded where
+    that is asked, or by whether it is on each list, in the program's order (`gateway.rules.statistics`)."""
     given = json.loads(parameters)
     if "lists" in given:
         names = given["lists"]
         patterns = range(1, 1 << len(names))
         return [frozenset((name, str(p >> bit & 1)) for bit, name in enumerate(names)) for p in patterns]
-    # No column is called like the stage.
-    stages = [[("", str(stage)) for stage, _ in enumerate(given["stages"])]] if "stages" in given else []
+    # The last axis, which has an order of its own; no column is called like it.
+    ends = len(given["stages"]) if "stages" in given else len(given["within"]) + 2 if "within" in given else 1
     columns = [[(column["name"], code) for code in column["codes"]] for column in given["columns"]]
-    return [frozenset(cell) for cell in itertools.product(*columns, *stages)]
+    return [frozenset(cell) for cell in itertools.product(*columns, [("", str(end)) for end in range(ends)])]

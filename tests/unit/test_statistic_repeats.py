@@ -15,6 +15,7 @@ from connectors.engine.programs import measures
 from connectors.engine.programs import repeats as program
 from connectors.engine.rows import InputRows
 from gateway.domain import query
+from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.grpc.convert import query_from, query_to
 from gateway.rules import statistics
@@ -22,6 +23,7 @@ from gateway.rules.canonical import question, table
 from gateway.rules.contract import check_parameters
 from gateway.rules.queries import read_query
 from gateway.rules.records import to_plain
+from gateway.rules.redelivery import rearranged
 from gateway.rules.statistics import repeats
 from tests import examples
 
@@ -149,3 +151,19 @@ def test_it_travels_both_ways_and_says_what_is_learned() -> None:
     assert query_from(query_to(asked())) == asked()
     said = statistics.of(asked()).said(asked(), str.upper)
     assert "within 7 or 30 days by SEEN" in said and "by FORM" in said
+
+
+def test_a_repeat_in_another_order_gets_each_cell_in_its_own_place_gaps_included() -> None:
+    here = examples.contract(asked(replace(WANTED, columns=("form", "year"))), known())
+    there = examples.contract(asked(replace(WANTED, columns=("year", "form"))), known())
+    assert question(here) == question(there)
+    size = len(examples.cell_codes(here))
+    vector = [*range(size), *[1] * size]
+    moved = rearranged(vector, there.program.parameters, here.program.parameters)
+
+    def told(contract: Contract, opened: list[int]) -> dict[frozenset[tuple[str, str]], int | None]:
+        made = statistics.of(contract.query).table(contract, opened)
+        return {frozenset(zip(made.columns, row.codes, strict=True)): row.count for row in made.rows}
+
+    assert told(here, moved) == told(there, vector)
+    assert len(set(told(here, moved).values())) == size

@@ -32,6 +32,7 @@ from gateway.rules.canonical import question, table
 from gateway.rules.contract import check_parameters
 from gateway.rules.queries import read_query
 from gateway.rules.records import to_plain
+from gateway.rules.redelivery import rearranged
 from gateway.rules.statistics import Use, summary
 from tests import examples
 
@@ -351,3 +352,13 @@ def test_a_column_has_both_bounds_in_the_catalogue_or_none() -> None:
     )
     item = examples.dataset(examples.HOME, columns=columns)
     assert dataset_from(dataset_to(item, 5)).dataset.columns == columns
+
+
+def test_measures_in_another_order_are_one_question_and_are_computed_again() -> None:
+    """A kept vector has a block for each measure, in their order: moved as it is, one would stand for the other."""
+    here, there = (examples.contract(asked(*both), known()) for both in ((AGE, LATER), (LATER, AGE)))
+    assert question(here) == question(there)
+    size = statistics.of(here.query).outputs(here)
+    with pytest.raises(ValueError, match="measures"):
+        rearranged([0] * size, there.program.parameters, here.program.parameters)
+    assert rearranged(list(range(size)), here.program.parameters, here.program.parameters) == list(range(size))
