@@ -52,6 +52,7 @@ lint: env
 
 bench: env
 	$(PY) -m tests.bench
+	$(PY) -m tests.bench questions
 	$(PY) -m tests.bench audit
 	$(PY) -m tests.bench ledger
 

@@ -1,7 +1,8 @@
-"""`python -m tests.bench [engine|federation|trust|audit|ledger]`: figures of this machine. Medians; never a test.
+"""`python -m tests.bench [PART]`: figures of this machine. Medians; never a test. Parts:
 
 - engine (what `make bench` prints first): the engine's operations, direct and through gateways, beside other engines;
 - federation: what the sandbox's questions take, from plan to table;
+- questions: every question of docs/queries, what was forecast and what it took (`make bench` prints it too);
 - trust: what checking tokens and chains takes;
 - audit: proofs over a log of a million records, and what standing by it takes (`make bench` prints it too);
 - ledger: one more question held against ten thousand answers (`make bench` prints it too).
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import audit, federation, ledger, trust
+from tests.bench import audit, federation, ledger, questions, trust
 from tests.bench.engine import command
 
 PARTS = {
     "engine": command.run,
     "federation": lambda arguments: federation.run(),
+    "questions": lambda arguments: questions.run(),
     "trust": lambda arguments: trust.main(),
     "audit": lambda arguments: audit.run(),
     "ledger": lambda arguments: ledger.run(),
