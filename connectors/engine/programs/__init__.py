@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from connectors.engine.programs import crosstab, group_count, group_sum, overlap, repeats
+from connectors.engine.programs import crosstab, group_count, group_sum, overlap, repeats, survival
 
 PROGRAMS: dict[str, ModuleType] = {
-    program.NAME: program for program in (overlap, group_count, crosstab, group_sum, repeats)
+    program.NAME: program for program in (overlap, group_count, crosstab, group_sum, repeats, survival)
 }
 
 
