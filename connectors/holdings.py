@@ -29,6 +29,8 @@ from gateway.rules import statistics
 from gateway.rules.statistics import Use
 
 T = TypeVar("T")
+# What a statistic has owners work out of several columns (`statistics.placing`).
+PLACE = Column("place", ColumnType.INTEGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     edges = {used.column: used.edges for used in uses if used.edges}
     # A column that no source here tells has no codes here, and nobody's code of it is known.
     grouped = {used.column: Column(used.column, ColumnType.CODE) for used in groups}
+    if (place := statistics.placing(contract.query)) is not None:
+        grouped = {PLACE.name: PLACE}
     told: dict[int, list[int]] = {}
     lists: list[tuple[int, Sequence[tuple[str | int | None, ...]]]] = []
     keys: tuple[Column, ...] = ()
@@ -135,9 +139,10 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             continue
         holding = holdings[source.dataset]
         keys = _columns(holding.dataset, contract.query.link_on)
-        told[index] = [place for place, used in enumerate(groups) if used.taken_from(index)]
-        here = [groups[place].column for place in told[index]]
-        grouped.update((column.name, column) for column in _columns(holding.dataset, here))
+        told[index] = [number for number, used in enumerate(groups) if used.taken_from(index)]
+        here = [groups[number].column for number in told[index]]
+        if place is None:
+            grouped.update((column.name, column) for column in _columns(holding.dataset, here))
         measured = _columns(holding.dataset, measures)
         names = [*contract.query.link_on, *here, *measures]
         rows = _of_edition(
@@ -145,6 +150,9 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             inputs[source.dataset],
             partial(DatasetSource.read, columns=names, filters=source.filters),
         )
+        if place is not None:
+            told[index] = [0]
+            rows = [(*row[: len(keys)], place(row[len(keys) :])) for row in rows]
         lists.append((index, rows))
     linked = link_locally(lists, keys, tuple(grouped.values()), contract.session.encode(), edges, told, measured)
     if len(linked.keys) > provider.row_bound:

@@ -50,8 +50,9 @@ def link_locally(
     measured: Sequence[Column] = (),
 ) -> LinkedRows:
     """Link rows of (key cells, group cells, measured cells), each list with its index in the query. Of a group column
-    with `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell. `told`
-    says which group columns (by their places) the rows of each list have; None: all have all.
+    with `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell; of
+    another one of integers it is the cell itself, or UNKNOWN. `told` says which group columns (by their places) the
+    rows of each list have; None: all have all.
 
     The code on a person's first list that tells it, in the order given, wins, and the number on the first list of all.
     Raises SourceError (INPUT_OUT_OF_RANGE) for a key that cannot be normalised, a code outside its list or a number
@@ -115,6 +116,8 @@ def _coder(column: Column, edges: Sequence[Any]) -> Callable[[Any], int]:
     """From a cell to its code's number."""
     if edges:
         return lambda cell: len(edges) + 1 if cell is None else bisect_right(edges, cell)
+    if column.type is ColumnType.INTEGER:
+        return lambda cell: UNKNOWN if cell is None else int(cell)
     indices = {code.value: i for i, code in enumerate(column.codes)}
 
     def index(cell: str | int | None) -> int:

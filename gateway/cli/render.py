@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from gateway.cli.output import printable
+from gateway.cli.render_curves import survival_table
 from gateway.cli.render_flows import PICTURES as FLOWS
 from gateway.cli.render_summary import summary_table
 from gateway.cli.render_tables import PICTURES as TABLES
@@ -82,7 +83,8 @@ def plan(made: Plan) -> RenderableType:
 def result(answer: Answer) -> RenderableType:
     """The released table, in the picture of its statistic: groups as a pivot, an overlap or rates as rows."""
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
-    picture = {**TABLES, **FLOWS, "summary": summary_table}.get(query.statistic.name, pivot_table)
+    others = {"summary": summary_table, "survival": survival_table}
+    picture = {**TABLES, **FLOWS, **others}.get(query.statistic.name, pivot_table)
     return Group(words(query.title, "bold"), "", picture(answer.table, limits, answer.labels))
 
 

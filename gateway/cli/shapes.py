@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.client.estimates import Estimate
-from gateway.client.export import SUPPRESSED, column_names, hidden
+from gateway.client.export import SUPPRESSED, column_names, hidden, overall
 from gateway.client.messages import Catalogue, Listed, ListedProgram
 from gateway.client.overlaps import overlaps
 from gateway.client.summary import Summary
@@ -79,6 +79,8 @@ def of_run(
         "columns": [*column_names(table), *table.numbers] if table is not None else [],
         "rows": of_rows(table) if table is not None else [],
     }
+    if table is not None and table.overall:
+        made["overall"] = overall(table)
     if table is not None and short is not None and short.contract.query.statistic.overlap is not None:
         whole = overlaps(table, short.contract.limits)
         made["overlap"] = None if whole is None else asdict(whole)

@@ -36,10 +36,17 @@ def hidden(table: Table, row: Row) -> list[str]:
     return [name for name, value in zip(table.numbers, table.told(row), strict=True) if value is None]
 
 
-def facts(short: Summary) -> dict[str, Any]:
-    """What a table rests on: question, unit, editions, limits, contract, and what every space put on record."""
+def overall(table: Table) -> dict[str, int | float | None]:
+    """What the table tells as a whole, by name; None where it is suppressed or does not exist."""
+    return {figure.name: figure.value for figure in table.overall}
+
+
+def facts(table: Table, short: Summary) -> dict[str, Any]:
+    """What a table tells as a whole, and what it rests on: question, unit, editions, limits, contract, and what every
+    space put on record."""
     contract = short.contract
     return {
+        **({"overall": overall(table)} if table.overall else {}),
         "title": contract.query.title,
         "statistic": to_plain(contract.query.statistic),
         "unit": "people",
@@ -56,7 +63,7 @@ def facts(short: Summary) -> dict[str, Any]:
 def as_csv(table: Table, short: Summary) -> str:
     """RFC 4180 under lines that begin with `#`, one for each of `facts`, as JSON."""
     made = io.StringIO()
-    for name, value in facts(short).items():
+    for name, value in facts(table, short).items():
         made.write(f"# {name}: {json.dumps(value, ensure_ascii=False, sort_keys=True)}\n")
     rows = csv.writer(made, lineterminator="\r\n")
     rows.writerow([*map(_text, column_names(table)), *table.numbers, SUPPRESSED])
@@ -86,7 +93,7 @@ def as_arrow(table: Table, short: Summary) -> pa.Table:
     for place, name in enumerate(table.measures):
         columns[name] = pa.array([row.values[place] for row in table.rows], pa.float64())
     columns[SUPPRESSED] = pa.array([hidden(table, row) for row in table.rows], pa.list_(pa.string()))
-    return pa.table(columns).replace_schema_metadata({"isthmus": json.dumps(facts(short), ensure_ascii=False)})
+    return pa.table(columns).replace_schema_metadata({"isthmus": json.dumps(facts(table, short), ensure_ascii=False)})
 
 
 def arrow_file(made: pa.Table) -> bytes:

@@ -143,6 +143,28 @@ class Repeats:
 
 
 @record
+class Groups:
+    """Two to four codes of a column: people who have another one are left out."""
+
+    column: str
+    codes: tuple[str, ...]
+
+
+@record
+class Survival:
+    """How long it takes people from a day in column `since` to one in `until`, both ISO 8601, in `intervals` of `every`
+    days; of whom it has not happened by the day `end`, it is known that it had not then. By `groups`, where asked for;
+    of two, how far they differ."""
+
+    since: str
+    until: str
+    end: str
+    every: int
+    intervals: int
+    groups: Groups | None = None
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -153,6 +175,7 @@ class Statistic:
     funnel: Funnel | None = None
     summary: Summary | None = None
     repeats: Repeats | None = None
+    survival: Survival | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

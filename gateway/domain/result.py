@@ -21,13 +21,23 @@ class Row:
 
 
 @record
+class Figure:
+    """A number of a table as a whole; None where it is suppressed or does not exist."""
+
+    name: str
+    value: int | float | None
+
+
+@record
 class Table:
-    """`measures` name the values of each row, beside its count; a table that is not `counted` tells no counts."""
+    """`measures` name the values of each row, beside its count; a table that is not `counted` tells no counts.
+    `overall` is what it tells beside its rows."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     measures: tuple[str, ...] = ()
     counted: bool = True
+    overall: tuple[Figure, ...] = ()
 
     @property
     def numbers(self) -> tuple[str, ...]:

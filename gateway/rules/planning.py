@@ -170,7 +170,8 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
         if not used.taken_from(index):
             continue
         column = _column(dataset, used.column, used.field, used.instead)
-        if used.edges and used.column in dataset.key_columns:
+        ordered = used.use is statistics.Use.GROUP and ColumnType.CODE not in used.types
+        if ordered and used.column in dataset.key_columns:
             raise _identifies(dataset, used.column, used.field, "Count by a column that many people share")
         if used.within and used.column in dataset.key_columns:
             raise _identifies(dataset, used.column, used.field, "Measure what many people share")

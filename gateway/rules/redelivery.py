@@ -54,22 +54,23 @@ def answers(kept: Kept, contract: Contract, entity: str) -> bool:
 def rearranged(shares: Sequence[int], there: str, here: str) -> list[int]:
     """One party's output vector under the parameters `there`, in the order of cells that the parameters `here` give.
 
-    A vector is one or more values for each cell, block by block. Raises ValueError unless both have the same cells, the
-    same measures in the same order, and the vector fits them.
+    A vector is one or more values for each cell, block by block, and behind them what is said of all cells together.
+    Raises ValueError unless both have the same cells, the same measures in the same order, and the vector fits them.
     """
     if _measures(there) != _measures(here):
         raise ValueError("the measures are not those of the kept shares, or stand in another order")
     place = {cell: number for number, cell in enumerate(_cells(there))}
     order = [place.get(cell) for cell in _cells(here)]
-    if len(order) != len(place) or not order or len(shares) % len(order):
+    blocks = len(shares) - _of_all(here)
+    if len(order) != len(place) or not order or blocks < 0 or blocks % len(order):
         raise ValueError("the cells are not those of the kept shares")
     moved = []
-    for start in range(0, len(shares), len(order)):
+    for start in range(0, blocks, len(order)):
         for number in order:
             if number is None:
                 raise ValueError("a cell is none of the kept shares'")
             moved.append(shares[start + number])
-    return moved
+    return [*moved, *shares[blocks:]]
 
 
 def agreed_seats(draft: Contract, verdicts: Iterable[Verdict]) -> tuple[str, ...]:
@@ -94,6 +95,11 @@ def agreed_seats(draft: Contract, verdicts: Iterable[Verdict]) -> tuple[str, ...
 def _measures(parameters: str) -> list[str]:
     """What is measured, in the order of the blocks that it makes in a vector."""
     return [measure["name"] for measure in json.loads(parameters).get("measures", [])]
+
+
+def _of_all(parameters: str) -> int:
+    """How many outputs are about no one cell: a test between groups, and whether it is told."""
+    return 2 if json.loads(parameters).get("log_rank") else 0
 
 
 def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:

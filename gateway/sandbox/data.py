@@ -31,6 +31,10 @@ FORM = "vic_TypeOfExploitation"
 REFERRED = "cas_IncomingReferralDate"
 # Where a person was recruited, through where it came, and where it was exploited.
 RECRUITED, TRANSIT, EXPLOITED = "recruited_in", "transit_through", "exploited_in"
+# When a person's exploitation began; of some it is not known on any list.
+BEGAN = "exploited_since"
+BEGAN_UNKNOWN = 0.06
+MEAN_DAYS = {"Feminine": 300, "Masculine": 700}  # until the end of the year before it was referred
 # Derived by the owner from the referral date: lists may differ in the day, never in the year.
 YEAR = "year"
 # On the first day of that year; of some people it is not known on any list.
@@ -102,6 +106,7 @@ class Person:
     recruited_in: str = ""
     transit_through: str = ""
     exploited_in: str = ""
+    exploited_since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,7 @@ def columns() -> tuple[Column, ...]:
         coded(RECRUITED, "Region of recruitment", REGIONS),
         coded(TRANSIT, "Transit through", {code: code for way in TRANSIT_WEIGHTS.values() for code in way}),
         coded(EXPLOITED, "Place of exploitation", {code: label for code, (label, _) in PLACES.items()}),
+        Column(BEGAN, ColumnType.DATE, "Beginning of exploitation"),
         Column(AGE, ColumnType.INTEGER, "Age", least=0, most=120),
         Column(YEAR, ColumnType.CODE, "Year of referral", "", tuple(Code(str(y), str(y)) for y in YEARS)),
     )
@@ -187,7 +193,9 @@ def people(seed: int) -> list[Person]:
             known.add(_identity(person))
             everyone.append(_on_a_way(ways, person))
     ages = random.Random(f"isthmus ages {seed}")  # noqa: S311  # invention, no secret
-    return [replace(person, age=None) if ages.random() < AGE_UNKNOWN else person for person in everyone]
+    everyone = [replace(person, age=None) if ages.random() < AGE_UNKNOWN else person for person in everyone]
+    begun = random.Random(f"isthmus beginnings {seed}")  # noqa: S311  # invention, no secret
+    return [_since(begun, person) for person in everyone]
 
 
 def _person(dice: random.Random, origins: Sequence[_Origin], on: tuple[str, ...]) -> Person:
@@ -219,6 +227,11 @@ def _on_a_way(dice: random.Random, person: Person) -> Person:
         transit_through=_chosen(dice, TRANSIT_WEIGHTS[recruited]),
         exploited_in=_chosen(dice, {code: weight for code, (_, weight) in PLACES.items()}),
     )
+
+
+def _since(dice: random.Random, person: Person) -> Person:
+    days, unknown = int(dice.expovariate(1 / MEAN_DAYS.get(person.gender, 500))), dice.random() < BEGAN_UNKNOWN
+    return person if unknown else replace(person, exploited_since=date(person.year, 1, 1) - timedelta(days=days))
 
 
 def _chosen(dice: random.Random, weights: Mapping[str, int]) -> str:
@@ -261,6 +274,7 @@ def _record(dice: random.Random, person: Person) -> dict[str, str]:
         RECRUITED: person.recruited_in,
         TRANSIT: person.transit_through,
         EXPLOITED: person.exploited_in,
+        BEGAN: "" if person.exploited_since is None else person.exploited_since.isoformat(),
         REFERRED: (first_day + timedelta(days=dice.randrange(days))).isoformat(),
         AGE: "" if person.age is None else str(person.age),
     }

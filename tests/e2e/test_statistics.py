@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import fmean, variance
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
+from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from gateway.sandbox.data import write_lists
 from tests.e2e.shell import QUERIES, Shell
 from tests.e2e.truth import (
+    MINIMUM,
     SEED,
     ages_by_form,
     apart_by,
@@ -22,6 +25,7 @@ from tests.e2e.truth import (
     everyone,
     form_by_region,
     funnel_by_gender,
+    times_to_referral,
 )
 
 # Millions, as docs/queries/rate.yaml has them.
@@ -144,3 +148,36 @@ def test_people_recorded_again_elsewhere(shell: Shell, tmp_path: Path) -> None:
     assert [row["count"] for row in done.json["rows"]] == truth
     assert None not in truth and 0 not in truth
     assert done.json["rows"][-1]["apart"] == "0 to 90 days"
+
+
+def test_curves_of_time_to_referral_and_the_test_between_them(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "survival.csv"
+    done = shell("run", QUERIES / "survival.yaml", "--json", "--csv", file)
+    assert done.code == 0, done.err
+    write_lists(tmp_path, SEED)
+    people = times_to_referral(tmp_path)
+    groups = np.array([sex for sex, *_ in people])
+    time = np.minimum(np.array([days for _, days, *_ in people]) // 90, 11)
+    event = np.array([came and days < 12 * 90 for _, days, came, _ in people])
+    found = {(row["prs_Gender"], row["interval"]): row["survival"] for row in done.json["rows"]}
+    assert len(found) == 24
+    for sex in ("Feminine", "Masculine"):
+        here = groups == sex
+        oracle, left = SurvfuncRight(time[here], event[here]), 1.0
+        parts = dict(zip(oracle.surv_times.tolist(), oracle.surv_prob.tolist(), strict=True))
+        for k in range(12):
+            left = parts.get(k, left)
+            at_risk = [has for (_, _, _, has), mine, last in zip(people, here, time, strict=True) if mine and last >= k]
+            rests = [sum(owner not in has for has in at_risk) for owner in ("care", "registry")]
+            told = len(at_risk) >= MINIMUM and all(rest == 0 or rest >= MINIMUM for rest in rests)
+            value = found[sex, f"days {90 * k} to {90 * k + 89}"]
+            assert value == (pytest.approx(left, abs=0.0051) if told else None)
+    assert None in found.values() and sum(value is not None for value in found.values()) > 12
+    expected, _ = survdiff(time, event, groups)
+    overall = done.json["overall"]
+    assert overall["log_rank"] == pytest.approx(expected, rel=0.02, abs=0.05)
+    assert overall["log_rank_p"] == pytest.approx(chi2.sf(overall["log_rank"], 1), rel=1e-6)
+    assert overall["median_Feminine"] < overall["median_Masculine"]
+    assert f'"log_rank": {overall["log_rank"]}' in file.read_text()
+    drawn = shell("run", QUERIES / "survival.yaml", COLUMNS="110")
+    assert drawn.code == 0 and "Log-rank test" in drawn.out and "█" in drawn.out

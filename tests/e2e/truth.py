@@ -180,3 +180,25 @@ def cells(answer: dict[str, object]) -> dict[Cell, int | None]:
         assert row.get("suppressed", []) == ([] if row["count"] is not None else ["count"])
         found[tuple(str(row[name]) for name in codes)] = row["count"]
     return found
+
+
+def times_to_referral(folder: Path) -> list[tuple[str, int, bool, set[str]]]:
+    """Of women and men on the lists NG and GP in `folder` whose exploitation began from 2010 to 2012: sex, days until
+    they were referred or until the end of 2013, whether they were referred by then, and who has them. Of two days of
+    referral, care's counts."""
+    found: dict[tuple[str, str, str], tuple[str, int, bool, set[str]]] = {}
+    for name, provider in (("NG", "care"), ("GP", "registry")):
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                since, until, end = row["exploited_since"], row["cas_IncomingReferralDate"], "2013-12-31"
+                if not "2010-01-01" <= since <= "2012-12-31" or row["prs_Gender"] not in ("Feminine", "Masculine"):
+                    continue
+                days = (date.fromisoformat(min(until, end)) - date.fromisoformat(since)).days
+                who = _read(row["prs_FirstName"]), _read(row["prs_SecondName"]), row["prs_Birthdate"]
+                found.setdefault(who, (row["prs_Gender"], days, until <= end, set()))[-1].add(provider)
+    return list(found.values())
+
+
+def _read(name: str) -> str:
+    letters = (c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
+    return " ".join("".join(letters).split())

@@ -12,7 +12,7 @@ from gateway.api.client.v1 import computations_pb2 as comp
 from gateway.api.client.v1 import query_pb2 as qpb
 from gateway.domain import computation, dataset, plan, query
 from gateway.domain.offer import ProgramOffer, Space
-from gateway.domain.result import Row, Table
+from gateway.domain.result import Figure, Row, Table
 from gateway.edges.grpc.statistic_convert import put_statistic, statistic_from, value_from, value_to
 from gateway.rules import queries
 from gateway.rules.records import to_bytes
@@ -300,7 +300,13 @@ def table_to(table: Table) -> comp.Table:
         comp.Row(codes=row.codes, count=row.count, suppressed=row.suppressed, values=map(_number_to, row.values))
         for row in table.rows
     ]
-    return comp.Table(columns=table.columns, rows=rows, measures=table.measures, uncounted=not table.counted)
+    return comp.Table(
+        columns=table.columns,
+        rows=rows,
+        measures=table.measures,
+        uncounted=not table.counted,
+        overall=[comp.Figure(name=figure.name, value=_number_to(figure.value)) for figure in table.overall],
+    )
 
 
 def table_from(message: comp.Table) -> Table:
@@ -308,7 +314,8 @@ def table_from(message: comp.Table) -> Table:
         Row(tuple(row.codes), row.count if row.HasField("count") else None, tuple(map(_number_from, row.values)))
         for row in message.rows
     )
-    return Table(tuple(message.columns), tuple(rows), tuple(message.measures), not message.uncounted)
+    overall = tuple(Figure(figure.name, _number_from(figure.value)) for figure in message.overall)
+    return Table(tuple(message.columns), tuple(rows), tuple(message.measures), not message.uncounted, overall)
 
 
 def _number_to(value: int | float | None) -> comp.Number:

@@ -37,6 +37,24 @@ def _funnel_to(asked: query.Funnel) -> pb.Funnel:
     return pb.Funnel(stages=stages, by=map(_told_to, asked.by))
 
 
+def _survival_from(message: pb.Survival) -> query.Survival:
+    asked = message.groups
+    groups = query.Groups(asked.column, tuple(asked.codes)) if message.HasField("groups") else None
+    return query.Survival(message.since, message.until, message.end, message.every, message.intervals, groups)
+
+
+def _survival_to(asked: query.Survival) -> pb.Survival:
+    groups = None if asked.groups is None else pb.Groups(column=asked.groups.column, codes=asked.groups.codes)
+    return pb.Survival(
+        since=asked.since,
+        until=asked.until,
+        end=asked.end,
+        every=asked.every,
+        intervals=asked.intervals,
+        groups=groups,
+    )
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -61,6 +79,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "repeats": lambda message: query.Repeats(
         message.column, message.least, message.most, tuple(message.within), tuple(message.columns)
     ),
+    "survival": _survival_from,
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -92,6 +111,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "repeats": lambda asked: pb.Repeats(
         column=asked.column, least=asked.least, most=asked.most, within=asked.within, columns=asked.columns
     ),
+    "survival": _survival_to,
 }
 
 

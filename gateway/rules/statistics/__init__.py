@@ -10,7 +10,8 @@ engine that computes it, if none does yet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from gateway.domain.query import Query
 from gateway.rules.statistics import (
@@ -23,10 +24,11 @@ from gateway.rules.statistics import (
     rate,
     repeats,
     summary,
+    survival,
 )
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
-__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of"]
+__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of", "placing"]
 
 STATISTICS: Mapping[str, Rules] = {
     "count_by": count_by,
@@ -38,6 +40,7 @@ STATISTICS: Mapping[str, Rules] = {
     "funnel": funnel,
     "summary": summary,
     "repeats": repeats,
+    "survival": survival,
 }
 
 
@@ -49,3 +52,9 @@ def computed_by(program: str) -> tuple[str, ...]:
 def of(asked: Query) -> Rules:
     """The rules of the one statistic that a query asks."""
     return STATISTICS[asked.statistic.name]
+
+
+def placing(asked: Query) -> Callable[[Sequence[str | int | None]], int | None] | None:
+    """How owners work out one place for a person from its cells in all columns that the statistic uses. The place is
+    what is shared; who has none is left out. None where each column's code is shared."""
+    return partial(survival.place, asked) if asked.statistic.survival is not None else None

@@ -325,16 +325,26 @@ class SealedShare(_message.Message):
     def __init__(self, pid: _Optional[int] = ..., recipient: _Optional[str] = ..., sealed: _Optional[bytes] = ...) -> None: ...
 
 class Table(_message.Message):
-    __slots__ = ("columns", "rows", "measures", "uncounted")
+    __slots__ = ("columns", "rows", "measures", "uncounted", "overall")
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     MEASURES_FIELD_NUMBER: _ClassVar[int]
     UNCOUNTED_FIELD_NUMBER: _ClassVar[int]
+    OVERALL_FIELD_NUMBER: _ClassVar[int]
     columns: _containers.RepeatedScalarFieldContainer[str]
     rows: _containers.RepeatedCompositeFieldContainer[Row]
     measures: _containers.RepeatedScalarFieldContainer[str]
     uncounted: bool
-    def __init__(self, columns: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., measures: _Optional[_Iterable[str]] = ..., uncounted: _Optional[bool] = ...) -> None: ...
+    overall: _containers.RepeatedCompositeFieldContainer[Figure]
+    def __init__(self, columns: _Optional[_Iterable[str]] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., measures: _Optional[_Iterable[str]] = ..., uncounted: _Optional[bool] = ..., overall: _Optional[_Iterable[_Union[Figure, _Mapping]]] = ...) -> None: ...
+
+class Figure(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: Number
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[_Union[Number, _Mapping]] = ...) -> None: ...
 
 class Row(_message.Message):
     __slots__ = ("codes", "count", "suppressed", "values")

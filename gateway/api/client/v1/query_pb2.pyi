@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "limits", "seats", "demo_view", "standing")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "limits", "seats", "demo_view", "standing")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,7 @@ class JointQuery(_message.Message):
     FUNNEL_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     REPEATS_FIELD_NUMBER: _ClassVar[int]
+    SURVIVAL_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -42,11 +43,12 @@ class JointQuery(_message.Message):
     funnel: Funnel
     summary: Summary
     repeats: Repeats
+    survival: Survival
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -155,6 +157,30 @@ class Repeats(_message.Message):
     within: _containers.RepeatedScalarFieldContainer[int]
     columns: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, column: _Optional[str] = ..., least: _Optional[str] = ..., most: _Optional[str] = ..., within: _Optional[_Iterable[int]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Survival(_message.Message):
+    __slots__ = ("since", "until", "end", "every", "intervals", "groups")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
+    INTERVALS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    since: str
+    until: str
+    end: str
+    every: int
+    intervals: int
+    groups: Groups
+    def __init__(self, since: _Optional[str] = ..., until: _Optional[str] = ..., end: _Optional[str] = ..., every: _Optional[int] = ..., intervals: _Optional[int] = ..., groups: _Optional[_Union[Groups, _Mapping]] = ...) -> None: ...
+
+class Groups(_message.Message):
+    __slots__ = ("column", "codes")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, column: _Optional[str] = ..., codes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Population(_message.Message):
     __slots__ = ("codes", "people")
