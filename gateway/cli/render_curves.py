@@ -50,8 +50,8 @@ def _overall(table: Table, names: list[Text]) -> Iterator[str]:
     yield f"Until half were gone – {'; '.join(told)}."
     value, p = figures.get("log_rank"), figures.get("log_rank_p")
     if value is not None and p is not None:
-        chance = "under 0.0001" if p < 0.0001 else f"{p:.4f}"
-        yield f"Log-rank test between the two: χ² = {value:.2f} with 1 degree of freedom, p = {chance}."
+        chance = "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}"
+        yield f"Log-rank test between the two: χ² = {value:.2f} with 1 degree of freedom, {chance}."
     elif "log_rank" in figures:
         yield "Log-rank test between the two: not told, since one group is small at the start."
 

@@ -194,11 +194,6 @@ def times_to_referral(folder: Path) -> list[tuple[str, int, bool, set[str]]]:
                 if not "2010-01-01" <= since <= "2012-12-31" or row["prs_Gender"] not in ("Feminine", "Masculine"):
                     continue
                 days = (date.fromisoformat(min(until, end)) - date.fromisoformat(since)).days
-                who = _read(row["prs_FirstName"]), _read(row["prs_SecondName"]), row["prs_Birthdate"]
+                who = _plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]
                 found.setdefault(who, (row["prs_Gender"], days, until <= end, set()))[-1].add(provider)
     return list(found.values())
-
-
-def _read(name: str) -> str:
-    letters = (c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
-    return " ".join("".join(letters).split())
