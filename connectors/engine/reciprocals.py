@@ -6,9 +6,10 @@ arithmetic, so the clear-text twin gives the same to the last bit.
 With v = 2^(w - l) for a number x of l bits, b = v x / 2^w lies in [1/2, 1), and Newton's iteration
 y <- y (2 - b y) for 1 / b squares the relative error, which begins below 0.086 with y = 2.9142 - 2 b: three steps leave
 2^-28. Numbers of F = 26 fraction bits are cut off after each product, and v y is 2^(w + F) / x within a factor of
-1 +- 2^-24 (a test takes all x below 2^23). (Newton's division as MPyC has it, `mpyc.runtime._rec`, after Catrina,
-de Hoogh, "Secure computation with fixed-point numbers", FC 2010, section 3.4.) MPyC's own took a second and a half for
-each reciprocal of this precision; this takes milliseconds for all.
+1 +- 2^-24 (a test takes all x below 2^23). Neither b nor what follows depends on w, which only scales v. It is MPyC's
+own division (`mpyc.runtime.Runtime._rec`, version 0.11; Catrina, Saxena, "Secure computation with fixed-point numbers",
+FC 2010, normalise alike), which takes a party half a second for each number, three hundred random bits and more; this
+takes milliseconds for dozens.
 """
 
 from collections.abc import Sequence

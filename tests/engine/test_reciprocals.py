@@ -37,6 +37,12 @@ def test_every_one_is_within_the_stated_factor(width: int) -> None:
         assert np.abs(off).max() <= 1 << width + FRACTION - 24
 
 
+@given(st.lists(st.integers(1, 2**16 - 1), min_size=1))
+def test_how_long_numbers_can_be_scales_them_and_changes_nothing_else(values: list[int]) -> None:
+    longest = reciprocals_clear(values, MOST_BITS)
+    assert [one << MOST_BITS - 16 for one in reciprocals_clear(values, 16)] == longest
+
+
 def test_a_length_without_room_is_refused() -> None:
     async def program(rt: Engine) -> object:
         return await reciprocals(rt, np.ones(1, dtype=np.uint64), MOST_BITS + 1, "test")

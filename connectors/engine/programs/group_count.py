@@ -16,26 +16,16 @@ import numpy as np
 
 from connectors.engine import noise
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import count_first_rows, count_first_rows_cost
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits, limited_clear
-from connectors.engine.linking import (
-    OPENS as LINKING_OPENS,
-)
-from connectors.engine.linking import (
-    both,
-    both_cost,
-    link,
-    link_clear,
-    link_cost,
-    spread,
-    spread_cost,
-)
+from connectors.engine.linking import OPENS as LINKING_OPENS
+from connectors.engine.linking import link, link_clear, link_cost
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
 from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
-from connectors.engine.tables import count_people, count_people_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -111,12 +101,8 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
     contract's order."""
     query = _read(parameters)
     people = await link(rt, inputs, query.columns.bits, query.limits, uniform)
-    counted = await both(rt, people.first, people.real, "group count: first rows")
-    if query.limits.by_provider:
-        having = await spread(rt, people.providers, people.same_next, len(inputs), "group count: providers of a person")
-        with_provider = await both(rt, having, counted, "group count: people of a provider")
-        counted = np.concatenate([counted, with_provider], axis=1)
-    counts = await count_people(rt, people.payload, query.columns.places, counted, "group count: sums")
+    providers = len(inputs)
+    counts = await count_first_rows(rt, people, query.columns.places, query.limits, providers, "group count")
     return await noise.settled(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits, uniform)
 
 
@@ -139,9 +125,6 @@ def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Seque
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
-    owners = providers if query.limits.by_provider else 0
-    out = link_cost(shape, n, query.columns.bits, providers, query.limits) + both_cost(shape, 1, n)
-    if owners:
-        out += spread_cost(shape, n, owners, providers) + both_cost(shape, owners, n)
-    out += count_people_cost(shape, n, query.columns.bits, query.columns.places, 1 + owners)
+    out = link_cost(shape, n, query.columns.bits, providers, query.limits)
+    out += count_first_rows_cost(shape, n, query.columns.bits, query.columns.places, query.limits, providers)
     return out + noise.settled_cost(shape, n, query.columns.cells, providers, query.limits)

@@ -25,6 +25,7 @@ from connectors.engine.arithmetic import multiply
 from connectors.engine.compare import zero_field, zero_field_cost
 from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape, levels
+from connectors.engine.counting import count_first_rows, count_first_rows_cost
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, add, sub
 from connectors.engine.life_tables import (
@@ -37,25 +38,14 @@ from connectors.engine.life_tables import (
     log_rank_cost,
 )
 from connectors.engine.limits import Limits, limited, limited_clear, limited_cost
-from connectors.engine.linking import (
-    OPENS as LINKING_OPENS,
-)
-from connectors.engine.linking import (
-    both,
-    both_cost,
-    link,
-    link_clear,
-    link_cost,
-    spread,
-    spread_cost,
-)
+from connectors.engine.linking import OPENS as LINKING_OPENS
+from connectors.engine.linking import link, link_clear, link_cost
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
 from connectors.engine.programs.parameters import known
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
 from connectors.engine.sharing import reshare, reshare_cost
-from connectors.engine.tables import count_people, count_people_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -187,12 +177,7 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
     """Output shares from the providers' input shares, in the contract's order."""
     query, rows = _read(parameters), sum(shares.shape[-1] for shares in inputs)
     people = await link(rt, inputs, query.bits, query.limits, uniform)
-    counted = await both(rt, people.first, people.real, "survival: first rows")
-    if query.limits.by_provider:
-        having = await spread(rt, people.providers, people.same_next, len(inputs), "survival: providers of a person")
-        with_provider = await both(rt, having, counted, "survival: people of a provider")
-        counted = np.concatenate([counted, with_provider], axis=1)
-    counts = await count_people(rt, people.payload, query.places, counted, "survival: sums")
+    counts = await count_first_rows(rt, people, query.places, query.limits, len(inputs), "survival")
     table = counts.reshape(len(counts), query.groups, query.intervals, 2)
     events, at_risk = table[0, ..., 1], _at_risk(add(table[..., 0], table[..., 1]))
     tested = [at_risk[0].reshape(-1)]
@@ -273,11 +258,9 @@ def clear(
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
-    owners, cells, test = providers if query.limits.by_provider else 0, query.cells, query.log_rank
-    out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1, n)
-    if owners:
-        out += spread_cost(shape, n, owners, providers) + both_cost(shape, owners, n)
-    out += count_people_cost(shape, n, query.bits, query.places, 1 + owners)
+    cells, test = query.cells, query.log_rank
+    out = link_cost(shape, n, query.bits, providers, query.limits)
+    out += count_first_rows_cost(shape, n, query.bits, query.places, query.limits, providers)
     tested = cells + 2 * query.intervals * test
     out += zero_field_cost(shape, _width(n), tested) + to_field_cost(shape, 1, tested)
     if not query.limits.exact:
