@@ -80,6 +80,20 @@ def test_what_a_person_decides_on_changes_the_digest(name: str, standing: int) -
     assert plans.plan_digest(changed) != plans.plan_digest(plan)
 
 
+# All kinds at once, as no question asks: each field of each has to be in the digest.
+STATISTICS = queries.Statistic(
+    count_by=queries.CountBy(("form",)),
+    rate=queries.Rate(("form",), (queries.Population(("LABOUR",), 1000),), 10),
+    histogram=queries.Histogram("age", (18,), ("form",)),
+    cross_tab=queries.CrossTab((queries.ToldColumn("form", (0,)),)),
+    corridors=queries.Corridors(*(queries.ToldColumn(name, (0,)) for name in ("form", "year", "year"))),
+    funnel=queries.Funnel(((0,), (1,)), (queries.ToldColumn("form", (0,)),)),
+    summary=queries.Summary((queries.Measure("age", 0, 120, True, 5),), ("form",)),
+    repeats=queries.Repeats("seen", "2009-01-01", "2014-12-31", (7,), ("form",)),
+    chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
+)
+
+
 def everything(standing: int) -> Contract:
     """A contract in which no field has the value that it has by default, so that each can be changed."""
     filters = (
@@ -94,6 +108,7 @@ def everything(standing: int) -> Contract:
         sources=(replace(first, filters=filters), *rest),
         limits=queries.Limits(11, True, 80, 5, "0.5"),
         seats=queries.Seats(3, (HOME, POLICE)),
+        statistic=STATISTICS,
     )
     made = contract(question(standing=standing))
     limits = replace(made.limits, dominance=80, rounding=5, epsilon="0.5")
