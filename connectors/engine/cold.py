@@ -13,7 +13,7 @@ Conversion (`_moved`) from modulus A to modulus B: quotient transfer, Kikuchi et
 q <= t. Modulo 2^k, y is 0 and A is odd, so q is the sum of the (s_i / A mod 2^k). Each of the t + 1 parties shares s_i
 and those k bits in B; an adder over shared bits gives q, and y = sum of s_i - q A. 1 round to share, k for each level
 of adders: 2 rounds at m = 3, 5 at m = 5 and 7. Elements of B per value: (t + 1)(k + 1)(m - 1) dealt and m (m - 1) for
-each of (2k - 1) t products (k is 1 or 2). Where A = B the shares are taken as they are.
+each of (2k - 1) t products (k is 1 or 2), as cold_cost.py has it. Where A = B the shares are taken as they are.
 
 Semi-honest like all else: a party that shares other numbers falsifies the result and learns nothing.
 """
@@ -23,8 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from connectors.engine.contained import WORD, width
-from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.field import Array
 from connectors.engine.masked import program_opens
 from connectors.engine.stock import SecureFiniteField, fixed_point_root, prime_field
@@ -80,20 +78,6 @@ def root(x: Any) -> Any:
     below 1, its square is off by at most 2^(2-f). (l + f) / 2 comparisons after each other (MPyC, statistics).
     """
     return fixed_point_root(x)
-
-
-def most(shape: Shape, modulus: int) -> int:
-    """The largest bound that a conversion from or to this modulus takes."""
-    return min(modulus, P) >> shape.t.bit_length() + 1
-
-
-def conversion_cost(shape: Shape, n: int, modulus: int) -> Cost:
-    """To a kind of this modulus (P: of `from_cold`)."""
-    k, words = shape.t.bit_length(), n * (width(modulus) // WORD)
-    dealt = (shape.t + 1) * (k + 1) * (shape.m - 1)
-    products = (2 * k - 1) * shape.t * shape.m * (shape.m - 1)
-    at_once = max(k + 1, k * ((shape.t + 1) // 2))
-    return Cost(1 + k * levels(shape.t + 1), (dealt + products) * words, at_once * words)
 
 
 async def _moved(rt: "Engine", shares: list[int], source: int, field: Any, bound: int) -> list[Any]:

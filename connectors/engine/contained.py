@@ -14,19 +14,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from connectors.engine.cold_cost import width
 from connectors.engine.errors import Abort, Culprit, SessionAborted
 from connectors.engine.field import Array
 from connectors.engine.lockstep import Lockstep
 from connectors.engine.masked import Masked
 from connectors.engine.stock import PrimeFieldElement, SecureObject, coroutine
 from gateway.rules.sharing import lagrange
-
-WORD = 8
-
-
-def width(modulus: int) -> int:
-    """Bytes of an element on the wire: whole words."""
-    return WORD * -(-modulus.bit_length() // (8 * WORD))
 
 
 class Contained(Masked):

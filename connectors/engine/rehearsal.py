@@ -4,11 +4,14 @@ process, to its first exchange. Its keys are thrown away.
 
 import asyncio
 
-from connectors.engine import programs
+from connectors.engine import cold, programs
 from connectors.engine.cost import Shape
 from connectors.engine.runtime import Engine
 from connectors.rules.session_keys import open_input, pair_keys, seal_input
 from gateway.rules.sealing import fresh_key, seal_output
+
+# Programs import it when they run, for agents import them without MPyC.
+__all__ = ["cold", "rehearse"]
 
 
 def rehearse() -> None:

@@ -10,8 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from connectors.engine.arithmetic import multiply
-from connectors.engine.cold import conversion_cost, from_cold, most, open_, root, to_cold
-from connectors.engine.contained import width
+from connectors.engine.cold import from_cold, open_, root, to_cold
+from connectors.engine.cold_cost import conversion_cost, most, width
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.masked import MASKING_BITS, OPENINGS_BITS, SECURITY_BITS
 from connectors.engine.runtime import Engine

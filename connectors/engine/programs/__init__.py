@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from connectors.engine.programs import crosstab, group_count, group_sum, overlap, repeats, survival
+from connectors.engine.programs import chi_square, crosstab, group_count, group_sum, overlap, repeats, survival
 
 PROGRAMS: dict[str, ModuleType] = {
-    program.NAME: program for program in (overlap, group_count, crosstab, group_sum, repeats, survival)
+    program.NAME: program for program in (overlap, group_count, crosstab, group_sum, repeats, survival, chi_square)
 }
 
 
