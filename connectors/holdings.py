@@ -124,6 +124,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     groups = [used for used in uses if used.use is Use.GROUP]
     measures = [used.column for used in uses if used.use is Use.MEASURE]
     edges = {used.column: used.edges for used in uses if used.edges}
+    chosen = {used.column: used.codes for used in uses if used.codes}
     # A column that no source here tells has no codes here, and nobody's code of it is known.
     grouped = {used.column: Column(used.column, ColumnType.CODE) for used in groups}
     if (place := statistics.placing(contract.query)) is not None:
@@ -154,7 +155,8 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             told[index] = [0]
             rows = [(*row[: len(keys)], place(row[len(keys) :])) for row in rows]
         lists.append((index, rows))
-    linked = link_locally(lists, keys, tuple(grouped.values()), contract.session.encode(), edges, told, measured)
+    columns, salt = tuple(grouped.values()), contract.session.encode()
+    linked = link_locally(lists, keys, columns, salt, edges, told, measured, chosen)
     if len(linked.keys) > provider.row_bound:
         raise IsthmusError(
             Reason.ROWS_EXCEED_BOUND,

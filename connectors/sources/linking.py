@@ -22,6 +22,7 @@ from gateway.domain.errors import Reason
 from gateway.rules.dates import is_day, number
 
 NO_EDGES: Mapping[str, Sequence[str | int]] = {}
+NO_CHOICE: Mapping[str, Sequence[str]] = {}
 # Bits of the membership mask.
 MAX_LISTS = 60
 UNKNOWN = -1  # the code of a person on none of the lists that tell the column
@@ -48,11 +49,13 @@ def link_locally(
     edges: Mapping[str, Sequence[str | int]] = NO_EDGES,
     told: Mapping[int, Sequence[int]] | None = None,
     measured: Sequence[Column] = (),
+    chosen: Mapping[str, Sequence[str]] = NO_CHOICE,
 ) -> LinkedRows:
     """Link rows of (key cells, group cells, measured cells), each list with its index in the query. Of a group column
-    with `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell; of
-    another one of integers it is the cell itself, or UNKNOWN. `told` says which group columns (by their places) the
-    rows of each list have; None: all have all.
+    with `edges`, the code is the number of the interval that its cell lies in, and one more for an empty cell; of one
+    with `chosen` codes, the code's number among these, and one more for any other; of another one of integers it is the
+    cell itself, or UNKNOWN. `told` says which group columns (by their places) the rows of each list have; None: all
+    have all.
 
     The code on a person's first list that tells it, in the order given, wins, and the number on the first list of all.
     Raises SourceError (INPUT_OUT_OF_RANGE) for a key that cannot be normalised, a code outside its list or a number
@@ -60,7 +63,7 @@ def link_locally(
     """
     if not key_columns:
         raise ValueError("people are linked on at least one column")
-    coders = [_coder(column, edges.get(column.name, ())) for column in group_columns]
+    coders = [_coder(column, edges.get(column.name, ()), chosen.get(column.name, ())) for column in group_columns]
     # Names and days come again and again; what is known of them is let go with this call.
     normal = [lru_cache(KNOWN_CELLS, typed=True)(partial(_normal, column=column)) for column in key_columns]
     linkage = Linkage(salt)
@@ -112,13 +115,16 @@ def _number(cell: str | int | None, column: Column) -> int | None:
     raise _broken(column.name, "not a number")
 
 
-def _coder(column: Column, edges: Sequence[Any]) -> Callable[[Any], int]:
+def _coder(column: Column, edges: Sequence[Any], chosen: Sequence[str]) -> Callable[[Any], int]:
     """From a cell to its code's number."""
     if edges:
         return lambda cell: len(edges) + 1 if cell is None else bisect_right(edges, cell)
     if column.type is ColumnType.INTEGER:
         return lambda cell: UNKNOWN if cell is None else int(cell)
     indices = {code.value: i for i, code in enumerate(column.codes)}
+    if chosen:
+        numbers = {code: i for i, code in enumerate(chosen)}
+        indices = {code: numbers.get(code, len(chosen)) for code in indices}
 
     def index(cell: str | int | None) -> int:
         found = indices.get(str(cell)) if cell is not None else None

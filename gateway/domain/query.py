@@ -165,6 +165,23 @@ class Survival:
 
 
 @record
+class CodedColumn:
+    """A column of codes, and those of them that are taken: people with another one are left out. None: all are."""
+
+    column: str
+    codes: tuple[str, ...] | None = None
+
+
+@record
+class ChiSquare:
+    """Whether what people are in one column goes together with what they are in the other: Pearson's χ², its degrees of
+    freedom and its p value."""
+
+    rows: CodedColumn
+    columns: CodedColumn
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -176,6 +193,7 @@ class Statistic:
     summary: Summary | None = None
     repeats: Repeats | None = None
     survival: Survival | None = None
+    chi_square: ChiSquare | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

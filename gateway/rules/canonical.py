@@ -42,7 +42,7 @@ def question(contract: Contract) -> str:
 def table(contract: Contract) -> str:
     """The digest of the table that people are counted into and of its limits, whoever the people are; empty where no
     cell may be hidden."""
-    return _digest(_counted(contract)) if contract.limits.minimum_cell > 1 else ""
+    return _digest({**_counted(contract), **_chosen(contract)}) if contract.limits.minimum_cell > 1 else ""
 
 
 def _counted(contract: Contract) -> dict[str, Any]:
@@ -52,6 +52,13 @@ def _counted(contract: Contract) -> dict[str, Any]:
         "link_on": sorted(asked.link_on),
         "limits": to_plain(contract.limits),
     }
+
+
+def _chosen(contract: Contract) -> dict[str, Any]:
+    """The codes that the query itself takes, of columns of which it leaves people out."""
+    uses = statistics.of(contract.query).uses(contract.query)
+    chosen = {used.column: _sorted(used.codes) for used in uses if used.codes}
+    return {"chosen": chosen} if chosen else {}
 
 
 def _codes(contract: Contract) -> dict[str, list[str]]:

@@ -8,9 +8,10 @@ from statistics import fmean, variance
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import binomtest, chi2
+from scipy.stats import binomtest, chi2, chi2_contingency
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
+from gateway.cli import exits
 from gateway.sandbox.data import write_lists
 from tests.e2e.shell import QUERIES, Shell
 from tests.e2e.truth import (
@@ -23,6 +24,7 @@ from tests.e2e.truth import (
     cells,
     corridors,
     everyone,
+    form_and_gender,
     form_by_region,
     funnel_by_gender,
     times_to_referral,
@@ -181,3 +183,47 @@ def test_curves_of_time_to_referral_and_the_test_between_them(shell: Shell, tmp_
     assert f'"log_rank": {overall["log_rank"]}' in file.read_text()
     drawn = shell("run", QUERIES / "survival.yaml", COLUMNS="110")
     assert drawn.code == 0 and "Log-rank test" in drawn.out and "█" in drawn.out
+
+
+def test_whether_form_and_gender_go_together(shell: Shell) -> None:
+    done = shell("run", QUERIES / "chi_square.yaml", "--json")
+    assert done.code == 0, done.err
+    assert done.json["columns"] == ["chi_square", "df", "p"]
+    forms, genders = ("ForcedLabour", "SexualExploitation", "Servitude"), ("Feminine", "Masculine")
+    truth = chi2_contingency(
+        form_and_gender(everyone(), ("NG", "PFNCA", "GP"), (2012, 2013), forms, genders), correction=False
+    )
+    assert done.json["rows"] == [
+        {
+            "chi_square": pytest.approx(truth.statistic, rel=1e-4),
+            "df": truth.dof,
+            "p": pytest.approx(truth.pvalue, rel=1e-4),
+            "suppressed": [],
+        }
+    ]
+    shown = shell("run", QUERIES / "chi_square.yaml", COLUMNS="100")
+    assert shown.code == 0, shown.err
+    assert f"χ² of Type of Exploitation and Gender: {truth.statistic:.3g} with 2 degrees of freedom" in shown.out
+
+    # To the ledger it is a table: these people are shown in no other one, and in this one again.
+    head = (QUERIES / "chi_square.yaml").read_text().partition("statistic:")[0]
+    counted = "statistic:\n  count_by: {columns: [vic_TypeOfExploitation, prs_Gender]}\n"
+    turned = """statistic:
+  chi_square:
+    rows: {column: prs_Gender, codes: [Masculine, Feminine]}
+    columns: {column: vic_TypeOfExploitation, codes: [Servitude, ForcedLabour, SexualExploitation]}
+"""
+    assert shell("run", shell.file("counted.yaml", head + counted)).code == exits.REFUSED
+    again = shell("run", shell.file("turned.yaml", head + turned), "--json")
+    assert again.json["rows"] == done.json["rows"] and again.json["receipt"]["redelivered"]
+
+
+def test_a_test_with_a_code_that_few_people_have_tells_nothing(shell: Shell) -> None:
+    few = (QUERIES / "chi_square.yaml").read_text().replace("Servitude]", "OrganRemoval]")
+    few = few.replace('["2012", "2013"]', '["2009", "2010"]')
+    query = shell.file("few.yaml", few)
+    done = shell("run", query, "--json")
+    assert done.code == exits.WITHHELD, done.err
+    assert done.json["rows"] == [{"chi_square": None, "df": None, "p": None, "suppressed": ["chi_square", "df", "p"]}]
+    shown = shell("run", query, COLUMNS="100")
+    assert shown.code == exits.WITHHELD and "some code of Type of Exploitation and Gender has fewer" in shown.out

@@ -114,6 +114,19 @@ def ages_by_form(
     return people, ages
 
 
+def form_and_gender(
+    persons: Iterable[Person],
+    lists: Iterable[str],
+    years: Iterable[int],
+    forms: Sequence[str],
+    genders: Sequence[str],
+) -> list[list[int]]:
+    """People of some years on these lists, by form and gender, without a word on what may be told."""
+    asked, wanted = set(lists), set(years)
+    counted = Counter((p.form, p.gender) for p in persons if p.year in wanted and asked & set(p.lists))
+    return [[counted[form, gender] for gender in genders] for form in forms]
+
+
 def apart_by(
     lists: Path, persons: Iterable[Person], providers: Mapping[str, str], years: Iterable[int], within: Sequence[int]
 ) -> list[int | None]:

@@ -135,6 +135,17 @@ def test_measured_numbers_and_days_are_those_of_the_first_list_or_of_none() -> N
     assert refusal.value.reason is Reason.INPUT_OUT_OF_RANGE
 
 
+def test_of_chosen_codes_another_one_has_the_number_after_the_last_and_still_comes_first() -> None:
+    """A person whose first list has a code that is not chosen is not counted by a later list's."""
+    chosen = {"form": ("Other", "Labour")}
+    first = [("Ana", "1990-01-01", "Sexual"), ("Bo", "1990-01-01", "Labour"), ("Cy", "1990-01-01", "Other")]
+    second = [("Ana", "1990-01-01", "Labour"), ("Bo", "1990-01-01", "Sexual")]
+    linked = link_locally([(0, first), (1, second)], [NAME, BORN], [FORM], SALT, chosen=chosen)
+    assert sorted(linked.codes) == [(0,), (1,), (2,)] and linked.conflicts == 2
+    with pytest.raises(SourceError, match="code not in list"):
+        link_locally([(0, [("Ana", "1990-01-01", "Unheard")])], [NAME, BORN], [FORM], SALT, chosen=chosen)
+
+
 @pytest.mark.parametrize(
     ("row", "field"),
     [

@@ -55,6 +55,14 @@ def _survival_to(asked: query.Survival) -> pb.Survival:
     )
 
 
+def _coded_from(message: pb.CodedColumn) -> query.CodedColumn:
+    return query.CodedColumn(message.column, tuple(message.codes) or None)
+
+
+def _coded_to(asked: query.CodedColumn) -> pb.CodedColumn:
+    return pb.CodedColumn(column=asked.column, codes=asked.codes)
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -80,6 +88,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
         message.column, message.least, message.most, tuple(message.within), tuple(message.columns)
     ),
     "survival": _survival_from,
+    "chi_square": lambda message: query.ChiSquare(_coded_from(message.rows), _coded_from(message.columns)),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -112,6 +121,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
         column=asked.column, least=asked.least, most=asked.most, within=asked.within, columns=asked.columns
     ),
     "survival": _survival_to,
+    "chi_square": lambda asked: pb.ChiSquare(rows=_coded_to(asked.rows), columns=_coded_to(asked.columns)),
 }
 
 

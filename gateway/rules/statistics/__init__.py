@@ -15,6 +15,7 @@ from functools import partial
 
 from gateway.domain.query import Query
 from gateway.rules.statistics import (
+    chi_square,
     corridors,
     count_by,
     cross_tab,
@@ -41,6 +42,7 @@ STATISTICS: Mapping[str, Rules] = {
     "summary": summary,
     "repeats": repeats,
     "survival": survival,
+    "chi_square": chi_square,
 }
 
 

@@ -42,7 +42,8 @@ class Used:
     """A column that a statistic takes from sources, and where the query names it. `sources` are their indices; None is
     all of them. Of a column of codes, all of them must have one code list; of another one, `edges` say into which
     intervals its owner sorts it (`histogram.intervals`). What is measured says `within` which bounds its owner's own
-    public ones have to lie. `instead` is what else would pass where a source lacks it."""
+    public ones have to lie. `instead` is what else would pass where a source lacks it. `codes` are those that the query
+    takes, in its order, where it does not take all: whoever has another one is left out."""
 
     column: str
     field: str
@@ -52,6 +53,7 @@ class Used:
     edges: tuple[str | int, ...] = ()
     instead: str = ""
     within: tuple[str | int, str | int] | None = None
+    codes: tuple[str, ...] = ()
 
     def taken_from(self, source: int) -> bool:
         return self.sources is None or source in self.sources
