@@ -40,6 +40,12 @@ async def reciprocals(rt: "Engine", x: Array, width: int, step: str) -> Array:
     """
     if not 2 <= width <= MOST_BITS:
         raise ValueError(f"numbers of {width} bits have no reciprocal here; 2 to {MOST_BITS} bits do")
+    lift, b = await lifted(rt, x, width, step)
+    return await multiply(rt, lift, await inverses(rt, b, width, step), step)
+
+
+async def lifted(rt: "Engine", x: Array, width: int, step: str) -> tuple[Array, Array]:
+    """Shares [n] of the v for which v x has all of `width` bits, and of v x, for shares [n] of 1 <= x < 2^width."""
     bits = await to_bits(rt, x, width, step)
     highest = bits.copy()  # of each place whether a bit there or above is set
     for level in range(levels(width)):
@@ -48,15 +54,20 @@ async def reciprocals(rt: "Engine", x: Array, width: int, step: str) -> Array:
     highest[:, :-1] ^= highest[:, 1:]  # and now whether the highest one is there
     places = await to_field(rt, highest, x.size, step)
     lift = combine([1 << width - 1 - place for place in range(width)], places)
-    b = await multiply(rt, x, lift, step)
+    return lift, await multiply(rt, x, lift, step)
+
+
+async def inverses(rt: "Engine", b: Array, width: int, step: str) -> Array:
+    """Shares [n] of 2^(width + FRACTION) / b, within a factor of 1 +- 2^-24, for shares [n] of numbers that have all of
+    `width` bits."""
     y = sub(_FIRST, mul(b, 1 << FRACTION + 1 - width))
     for _ in range(STEPS):
-        product = await _cut(rt, await multiply(rt, b, y, step), width + FRACTION + 1, width, step)
-        y = await _cut(rt, await multiply(rt, y, sub(2 << FRACTION, product), step), 2 * FRACTION + 2, FRACTION, step)
-    return await multiply(rt, lift, y, step)
+        product = await cut(rt, await multiply(rt, b, y, step), width + FRACTION + 1, width, step)
+        y = await cut(rt, await multiply(rt, y, sub(2 << FRACTION, product), step), 2 * FRACTION + 2, FRACTION, step)
+    return y
 
 
-async def _cut(rt: "Engine", x: Array, bits: int, by: int, step: str) -> Array:
+async def cut(rt: "Engine", x: Array, bits: int, by: int, step: str) -> Array:
     """x without its lowest bits, for shares [n] of 0 <= x < 2^bits."""
     upper = (await to_bits(rt, x, bits, step))[:, by:]
     return combine([1 << place for place in range(bits - by)], await to_field(rt, upper, x.size, step))
@@ -64,22 +75,35 @@ async def _cut(rt: "Engine", x: Array, bits: int, by: int, step: str) -> Array:
 
 def reciprocals_clear(x: Sequence[int], width: int) -> list[int]:
     """Clear-text twin of `reciprocals`."""
-    numbers = np.array(x, dtype=np.uint64)
-    lift = np.uint64(1) << (width - np.ceil(np.log2(numbers + 1.0))).astype(np.uint64)
-    b = numbers * lift
-    y = np.uint64(_FIRST) - (b << np.uint64(FRACTION + 1 - width))
+    lift = [1 << width - int(number).bit_length() for number in x]
+    found = inverses_clear([int(number) * by for number, by in zip(x, lift, strict=True)], width)
+    return [by * y for by, y in zip(lift, found, strict=True)]
+
+
+def inverses_clear(b: Sequence[int], width: int) -> list[int]:
+    """Clear-text twin of `inverses`."""
+    numbers = np.array(b, dtype=np.uint64)
+    y = np.uint64(_FIRST) - (numbers << np.uint64(FRACTION + 1 - width))
     for _ in range(STEPS):
-        y = y * (np.uint64(2 << FRACTION) - (b * y >> np.uint64(width))) >> np.uint64(FRACTION)
-    return [int(one) for one in lift * y]
+        y = y * (np.uint64(2 << FRACTION) - (numbers * y >> np.uint64(width))) >> np.uint64(FRACTION)
+    return [int(one) for one in y]
 
 
 def reciprocals_cost(shape: Shape, n: int, width: int) -> Cost:
-    out = to_bits_cost(shape, width, n) + to_field_cost(shape, width, n) + reshare_cost(shape, n).times(2)
+    return lifted_cost(shape, n, width) + inverses_cost(shape, n, width) + reshare_cost(shape, n)
+
+
+def lifted_cost(shape: Shape, n: int, width: int) -> Cost:
+    out = to_bits_cost(shape, width, n) + to_field_cost(shape, width, n) + reshare_cost(shape, n)
     for level in range(levels(width)):
         out += and_cost(shape, (width - (1 << level)) * words_for(n))
-    each = reshare_cost(shape, n).times(2) + _cut_cost(shape, width + FRACTION + 1, width, n)
-    return out + (each + _cut_cost(shape, 2 * FRACTION + 2, FRACTION, n)).times(STEPS)
+    return out
 
 
-def _cut_cost(shape: Shape, bits: int, by: int, n: int) -> Cost:
+def inverses_cost(shape: Shape, n: int, width: int) -> Cost:
+    each = reshare_cost(shape, n).times(2) + cut_cost(shape, width + FRACTION + 1, width, n)
+    return (each + cut_cost(shape, 2 * FRACTION + 2, FRACTION, n)).times(STEPS)
+
+
+def cut_cost(shape: Shape, bits: int, by: int, n: int) -> Cost:
     return to_bits_cost(shape, bits, n) + to_field_cost(shape, bits - by, n)

@@ -19,7 +19,7 @@ from gateway.cli.render_flows import PICTURES as FLOWS
 from gateway.cli.render_summary import summary_table
 from gateway.cli.render_tables import PICTURES as TABLES
 from gateway.cli.render_tables import noise_said, pivot_table
-from gateway.cli.render_tests import chi_square_said
+from gateway.cli.render_tests import PICTURES as TESTS
 from gateway.cli.typeset import DIGEST_SHOWN, day, host, hours, lines, minute, number, size, table, words
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
@@ -84,8 +84,8 @@ def plan(made: Plan) -> RenderableType:
 def result(answer: Answer) -> RenderableType:
     """The released table, in the picture of its statistic: groups as a pivot, an overlap or rates as rows."""
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
-    others = {"summary": summary_table, "survival": survival_table, "chi_square": chi_square_said}
-    picture = {**TABLES, **FLOWS, **others}.get(query.statistic.name, pivot_table)
+    others = {"summary": summary_table, "survival": survival_table}
+    picture = {**TABLES, **FLOWS, **TESTS, **others}.get(query.statistic.name, pivot_table)
     return Group(words(query.title, "bold"), "", picture(answer.table, limits, answer.labels))
 
 

@@ -182,6 +182,16 @@ class ChiSquare:
 
 
 @record
+class KruskalWallis:
+    """Whether groups of people differ in where they stand in the order of a number or a day in `column`, sorted into
+    the intervals between `edges`: Kruskal and Wallis's H, its degrees of freedom and its p value."""
+
+    groups: CodedColumn
+    column: str
+    edges: tuple[str | int, ...]
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -194,6 +204,7 @@ class Statistic:
     repeats: Repeats | None = None
     survival: Survival | None = None
     chi_square: ChiSquare | None = None
+    kruskal_wallis: KruskalWallis | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 from statistics import fmean, variance
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import binomtest, chi2, chi2_contingency
+from scipy.stats import binomtest, chi2, chi2_contingency, kruskal, mannwhitneyu
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from gateway.cli import exits
@@ -18,6 +19,7 @@ from tests.e2e.truth import (
     MINIMUM,
     SEED,
     ages_by_form,
+    ages_by_gender,
     apart_by,
     by_period_and_gender,
     by_year_and_gender,
@@ -218,6 +220,20 @@ def test_whether_form_and_gender_go_together(shell: Shell) -> None:
     assert again.json["rows"] == done.json["rows"] and again.json["receipt"]["redelivered"]
 
 
+def test_whether_women_and_men_differ_in_age(shell: Shell) -> None:
+    done = shell("run", QUERIES / "kruskal_wallis.yaml", "--json")
+    assert done.code == 0, done.err
+    ages = ages_by_gender(everyone(), ("NG", "PFNCA", "GO"), (2010, 2013, 2014), ("Feminine", "Masculine"))
+    sorted_in = [[bisect_right((16, 18, 21, 25, 30, 40), age) for age in own] for own in ages]
+    truth = mannwhitneyu(*sorted_in, use_continuity=False, method="asymptotic")
+    (row,) = done.json["rows"]
+    assert row["h"] == pytest.approx(kruskal(*sorted_in).statistic, rel=1e-4, abs=2**-16)
+    assert (row["df"], row["suppressed"]) == (1, [])
+    assert row["p"] == pytest.approx(truth.pvalue, rel=1e-3)
+    shown = shell("run", QUERIES / "kruskal_wallis.yaml", COLUMNS="100")
+    assert shown.code == 0 and f"H of Gender and Age: {row['h']:.3g} with 1 degree of freedom" in shown.out
+
+
 def test_a_test_with_a_code_that_few_people_have_tells_nothing(shell: Shell) -> None:
     few = (QUERIES / "chi_square.yaml").read_text().replace("Servitude]", "OrganRemoval]")
     few = few.replace('["2012", "2013"]', '["2009", "2010"]')
@@ -226,4 +242,7 @@ def test_a_test_with_a_code_that_few_people_have_tells_nothing(shell: Shell) -> 
     assert done.code == exits.WITHHELD, done.err
     assert done.json["rows"] == [{"chi_square": None, "df": None, "p": None, "suppressed": ["chi_square", "df", "p"]}]
     shown = shell("run", query, COLUMNS="100")
-    assert shown.code == exits.WITHHELD and "some code of Type of Exploitation and Gender has fewer" in shown.out
+    assert (
+        shown.code == exits.WITHHELD
+        and "some code or interval of Type of Exploitation and Gender has fewer" in shown.out
+    )

@@ -127,6 +127,15 @@ def form_and_gender(
     return [[counted[form, gender] for gender in genders] for form in forms]
 
 
+def ages_by_gender(
+    persons: Iterable[Person], lists: Iterable[str], years: Iterable[int], genders: Sequence[str]
+) -> list[list[int]]:
+    """The ages that are known of people of some years on these lists, by gender."""
+    asked, wanted = set(lists), set(years)
+    found = [p for p in persons if p.year in wanted and asked & set(p.lists) and p.age is not None]
+    return [[p.age or 0 for p in found if p.gender == gender] for gender in genders]
+
+
 def apart_by(
     lists: Path, persons: Iterable[Person], providers: Mapping[str, str], years: Iterable[int], within: Sequence[int]
 ) -> list[int | None]:

@@ -3,6 +3,7 @@
 import json
 import random
 import secrets
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from connectors.engine.errors import InputRejected, SessionAborted
 from connectors.engine.limits import Limits
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import chi_square
+from connectors.engine.programs.two_columns import width_of
 from connectors.engine.rows import MAX_ROWS, InputRows
 from connectors.engine.runtime import Engine
 from connectors.engine.wire import COUNTER_BYTES, ELEMENT_BYTES
@@ -34,12 +36,19 @@ COLUMNS = [{"name": "form", "codes": ["a", "b"]}, {"name": "year", "codes": ["1"
 PARAMETERS: dict[str, Any] = {"test": "chi_square", "columns": COLUMNS, "minimum_cell": 2}
 
 
-def execute(parameters: dict[str, Any], rows: Rows, bounds: list[int], shape: Shape, cap: int = 1 << 26) -> list[Party]:
+def execute(
+    parameters: dict[str, Any],
+    rows: Rows,
+    bounds: list[int],
+    shape: Shape,
+    cap: int = 1 << 26,
+    program: ModuleType = chi_square,
+) -> list[Party]:
     shares = [
-        shared_words(shape, chi_square.encode(parameters, own, bound, secrets.token_bytes))
+        shared_words(shape, program.encode(parameters, own, bound, secrets.token_bytes))
         for own, bound in zip(rows, bounds, strict=True)
     ]
-    return compute(shape, lambda rt: chi_square.run(rt, parameters, [s[rt.pid] for s in shares]), cap)
+    return compute(shape, lambda rt: program.run(rt, parameters, [s[rt.pid] for s in shares]), cap)
 
 
 @st.composite
@@ -126,7 +135,7 @@ def test_the_largest_and_the_least_tables_fit(counts: np.ndarray[Any, np.dtype[n
     cells = people.astype(object)
     value, told = chi_square.chi_square_clear(cells[None], Limits(1, zero_is_small=True))
     assert told and value * UNIT == pytest.approx(chi2_contingency(people, correction=False).statistic, rel=1e-6)
-    width = chi_square._width(MAX_ROWS)
+    width = width_of(MAX_ROWS)
     assert value + 1 << chi_square._cut(width) < 1 << chi_square.INTEGER_BITS - 1
     assert value < chi_square._bound(width)
 
@@ -195,9 +204,9 @@ def test_what_is_sent_is_what_the_cost_says(
     ]
     parties = execute(parameters, rows, bounds, shape)
     cost = chi_square.cost(parameters, bounds, shape)
-    words = _words(parties)
+    words = words_sent(parties)
     assert parties[0].engine.rounds == 1 + cost.rounds
-    assert sum(words) - sum(_words(compute(shape, _nothing))) == cost.elements
+    assert sum(words) - sum(words_sent(compute(shape, nothing))) == cost.elements
     assert max(words) <= cost.largest
     # With no more room than the cost asks for, rounds are the same.
     assert (
@@ -205,11 +214,11 @@ def test_what_is_sent_is_what_the_cost_says(
     )
 
 
-async def _nothing(rt: Engine) -> object:
+async def nothing(rt: Engine) -> object:
     return None
 
 
-def _words(parties: list[Party]) -> list[float]:
+def words_sent(parties: list[Party]) -> list[float]:
     """What each frame held, in elements."""
     return [(length - COUNTER_BYTES - TAG_BYTES) / ELEMENT_BYTES for party in parties for _, length in party.lengths]
 
@@ -277,7 +286,7 @@ def test_many_rows_go_in_blocks_and_come_out_as_scipy_says() -> None:
     assert told and abs(value * UNIT - expected) <= UNIT + expected * 2**-22
     cost = chi_square.cost(PARAMETERS, bounds, SHAPES[0])
     assert parties[0].engine.rounds == 1 + cost.rounds
-    assert max(_words(parties)) <= cost.largest
+    assert max(words_sent(parties)) <= cost.largest
 
 
 @pytest.mark.parametrize(("providers", "m"), [(1, 3), (12, 3), (12, 7)])

@@ -9,10 +9,20 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from connectors.engine.programs import chi_square, crosstab, group_count, group_sum, overlap, repeats, survival
+from connectors.engine.programs import (
+    chi_square,
+    crosstab,
+    group_count,
+    group_sum,
+    kruskal_wallis,
+    overlap,
+    repeats,
+    survival,
+)
 
 PROGRAMS: dict[str, ModuleType] = {
-    program.NAME: program for program in (overlap, group_count, crosstab, group_sum, repeats, survival, chi_square)
+    program.NAME: program
+    for program in (overlap, group_count, crosstab, group_sum, repeats, survival, chi_square, kruskal_wallis)
 }
 
 
@@ -24,7 +34,10 @@ def digest(name: str) -> str:
     """
     here = Path(__file__).parent
     module = Path(str(PROGRAMS[name].__file__))
-    shared = [here / name for name in ("__init__.py", "about.py", "cells.py", "measures.py", "parameters.py")]
+    shared = [
+        here / name
+        for name in ("__init__.py", "about.py", "cells.py", "measures.py", "parameters.py", "two_columns.py")
+    ]
     state = hashlib.sha256(b"isthmus program v1")
     for path in (*sorted(here.parent.glob("*.py")), *sorted(here.parent.glob("native/*.py")), *shared, module):
         source = path.read_bytes()

@@ -89,6 +89,9 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     ),
     "survival": _survival_from,
     "chi_square": lambda message: query.ChiSquare(_coded_from(message.rows), _coded_from(message.columns)),
+    "kruskal_wallis": lambda message: query.KruskalWallis(
+        _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
+    ),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -122,6 +125,9 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     ),
     "survival": _survival_to,
     "chi_square": lambda asked: pb.ChiSquare(rows=_coded_to(asked.rows), columns=_coded_to(asked.columns)),
+    "kruskal_wallis": lambda asked: pb.KruskalWallis(
+        groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
+    ),
 }
 
 

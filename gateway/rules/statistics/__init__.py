@@ -21,6 +21,7 @@ from gateway.rules.statistics import (
     cross_tab,
     funnel,
     histogram,
+    kruskal_wallis,
     overlap,
     rate,
     repeats,
@@ -43,6 +44,7 @@ STATISTICS: Mapping[str, Rules] = {
     "repeats": repeats,
     "survival": survival,
     "chi_square": chi_square,
+    "kruskal_wallis": kruskal_wallis,
 }
 
 

@@ -44,16 +44,20 @@ def check(asked: Query) -> None:
         check_columns(wanted.columns, f"{FIELD}.columns", most=5)
     if wanted.column in wanted.columns:
         raise malformed(f"{FIELD}.columns", f"{wanted.column} is what the intervals are of")
-    field = f"{FIELD}.edges"
-    if not 1 <= len(wanted.edges) <= MAX_EDGES:
-        raise malformed(field, f"name between 1 and {MAX_EDGES} edges")
-    whole = [isinstance(edge, int) and not isinstance(edge, bool) for edge in wanted.edges]
+    check_edges(wanted.edges, f"{FIELD}.edges", MAX_EDGES)
+
+
+def check_edges(edges: Sequence[str | int], field: str, most: int) -> None:
+    """Raises `malformed`: edges are all integers or all days, and ascend."""
+    if not 1 <= len(edges) <= most:
+        raise malformed(field, f"name between 1 and {most} edges")
+    whole = [isinstance(edge, int) and not isinstance(edge, bool) for edge in edges]
     if any(whole) and not all(whole):
         raise malformed(field, "edges are all integers or all days")
-    for number, edge in enumerate(wanted.edges):
+    for number, edge in enumerate(edges):
         if isinstance(edge, str) and not dates.is_day(edge):
             raise malformed(f"{field}[{number}]", "an edge is an integer or a day such as 2013-04-01")
-    if any(low >= high for low, high in pairwise(wanted.edges)):  # type: ignore[operator]  # of one type by now
+    if any(low >= high for low, high in pairwise(edges)):  # type: ignore[operator]  # of one type by now
         raise malformed(field, "edges ascend")
 
 

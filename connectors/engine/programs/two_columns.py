@@ -1,0 +1,150 @@
+"""What tests of two columns share: their parameters, people by both columns, and whether anything is told of them.
+
+Invariants: a person is counted at its first row, with that row's codes, and not at all if one of them is none of the
+question's, which is one code more of each column for owners; nothing is opened beyond what linking opens.
+
+Told, if each total of rows and columns is at least the minimum and 1, and for every provider what is left of it without
+that provider's people is 0 or at least the minimum (limits.py). So all codes that there are occur, and no total is
+small. Where it is not told, programs go on with zeros and ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.engine.compare import all_of, all_of_cost
+from connectors.engine.convert import to_field, to_field_cost
+from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import count_first_rows, count_first_rows_cost
+from connectors.engine.errors import InputRejected
+from connectors.engine.field import Array, total
+from connectors.engine.limits import Limits, kept, kept_clear, kept_cost
+from connectors.engine.linking import link, link_clear, link_cost
+from connectors.engine.programs.cells import Columns, read_columns
+from connectors.engine.programs.parameters import known
+from connectors.engine.programs.parameters import limits as read_limits
+from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack
+
+if TYPE_CHECKING:
+    from connectors.engine.runtime import Engine
+
+MAX_CELLS = 64
+_UNKNOWN = ""  # the code of whoever has another one than the question's
+Counts = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class TwoColumns:
+    """The columns, of r and c codes, and what limits their totals."""
+
+    columns: Columns
+    limits: Limits
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, columns = self.columns.sizes
+        return rows, columns
+
+    @property
+    def totals(self) -> int:
+        return sum(self.shape)
+
+    @property
+    def shared(self) -> Columns:
+        """What owners share: each column with one code more, for all others."""
+        return replace(self.columns, codes=tuple((*codes, _UNKNOWN) for codes in self.columns.codes))
+
+    @property
+    def places(self) -> list[int]:
+        """Of the cells, among those of what is shared."""
+        return [self.shared.place(codes) for codes in product(*map(range, self.shape))]
+
+
+def read(parameters: Parameters, test: str) -> TwoColumns:
+    """Raises InputRejected."""
+    for name in ("dominance", "rounding", "noise"):
+        if name in parameters:
+            raise InputRejected(name, "does not go with a test; leave it out")
+    known(parameters, ("columns", "test", "minimum_cell", "zero_is_small"))
+    if parameters.get("test") != test:
+        raise InputRejected("test", f"is not {test!r}, which is what this program computes")
+    columns = read_columns(parameters)
+    if len(columns.names) != 2:
+        raise InputRejected("columns", f"are {len(columns.names)}; name the two that are to be compared")
+    if min(columns.sizes) < 2 or columns.cells > MAX_CELLS:
+        raise InputRejected("columns", f"are of two codes at least, and make {MAX_CELLS} cells at most")
+    if any(_UNKNOWN in codes for codes in columns.codes):
+        raise InputRejected("columns", "have a code without a name")
+    limits = read_limits(parameters, columns.cells)
+    # A total of zero says no more than a small one, and has no reciprocal.
+    return TwoColumns(columns, replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True))
+
+
+def encoded(query: TwoColumns, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits; a code that is none of the question's has the number after its
+    last. Raises InputRejected, naming the field."""
+    check_rows(rows, bound)
+    query.shared.check(rows)
+    places = np.array([query.shared.place(codes) for codes in rows.codes], dtype=np.uint64)
+    return pack(rows.keys, places, query.shared.bits, bound, token_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """Shares: people by both columns [r, c], their totals [r] and [c], and whether these are `told` [1]."""
+
+    cells: Array
+    rows: Array
+    columns: Array
+    told: Array
+
+
+async def crossed(
+    rt: "Engine", query: TwoColumns, inputs: Sequence[Array], uniform: Sequence[Array], name: str
+) -> Crossed:
+    """`name` is the program's, for its steps."""
+    people = await link(rt, inputs, query.shared.bits, query.limits, uniform)
+    counts = await count_first_rows(rt, people, query.places, query.limits, len(inputs), name)
+    cells = counts.reshape(-1, *query.shape)
+    of_rows, of_columns = total(cells, axis=2), total(cells, axis=1)
+    totals = np.concatenate([of_rows, of_columns], axis=1)  # [1 + P, r + c]
+    bound = sum(shares.shape[-1] for shares in inputs)
+    met, _ = await kept(rt, totals.T[:, :, None], bound, query.limits)  # each total a table of one cell
+    told = await to_field(rt, await all_of(rt, met, f"{name}: all totals"), 1, f"{name}: all totals")
+    return Crossed(cells[0], of_rows[0], of_columns[0], told)
+
+
+def crossed_clear(query: TwoColumns, providers: Sequence[InputRows]) -> Counts:
+    """[1 + P, r, c]: all people, and those with each provider."""
+    counts = np.zeros((1 + len(providers), *query.shape), dtype=object)
+    for person in link_clear(providers):
+        first, row = next(iter(person.items()))
+        codes = tuple(providers[first].codes[row])
+        if all(code < size for code, size in zip(codes, query.shape, strict=True)):
+            for part in (0, *(1 + p for p in person)):
+                counts[(part, *codes)] += 1
+    return counts
+
+
+def told_clear(counts: Counts, limits: Limits) -> bool:
+    """Whether anything is told of these counts [1 + P, r, c]."""
+    totals = np.concatenate([counts.sum(axis=2), counts.sum(axis=1)], axis=1)
+    return all(totals[0]) and all(kept_clear(totals[0].tolist(), totals[1:].tolist(), limits))
+
+
+def crossed_cost(query: TwoColumns, bounds: Sequence[int], shape: Shape) -> Cost:
+    n, providers, bits = sum(bounds), len(bounds), query.shared.bits
+    owners = providers if query.limits.by_provider else 0
+    out = link_cost(shape, n, bits, providers, query.limits)
+    out += count_first_rows_cost(shape, n, bits, query.places, query.limits, providers)
+    out += kept_cost(shape, n, 1, owners, query.limits, query.totals)
+    return out + all_of_cost(shape, query.totals, 1) + to_field_cost(shape, 1, 1)
+
+
+def width_of(rows: int) -> int:
+    """Bits of any total, for bounds that add up to `rows`."""
+    return max(rows.bit_length(), 2)
