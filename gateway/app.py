@@ -211,7 +211,7 @@ async def running(path: Path, clock: SystemClock | None = None) -> AsyncIterator
             ids=ids,
         )
         services = {
-            catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces), spaces),
+            catalogue_pb2.DESCRIPTOR: CatalogueService(Discover(spaces, entity), spaces),
             computations_pb2.DESCRIPTOR: ComputationService(
                 entity, submit, drive, store, documents, recipient, watchers
             ),

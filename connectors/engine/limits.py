@@ -82,9 +82,10 @@ async def limited(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Arr
     return await reshare(rt, np.concatenate([mul(values, flags), flags]), "limits: fresh shares")
 
 
-async def kept(rt: "Engine", counts: Array, rows: int, limits: Limits) -> tuple[Array, Array]:
+async def kept(rt: "Engine", counts: Array, rows: int, limits: Limits, lenient: int = 0) -> tuple[Array, Array]:
     """Which cells the limits keep, and which are zero: two arrays of planes [S, G, W] of K cells, for the counts
-    [G, 1 + P, K] of G tables of the same cells and of their parts with each provider, all at most `rows`.
+    [G, 1 + P, K] of G tables of the same cells and of their parts with each provider, all at most `rows`. In the last
+    `lenient` tables zero is no small number, whatever the limits say.
     """
     tables, amounts_each, cells = counts.shape
     most, size = (rows + 1).bit_length(), words_for(cells)
@@ -103,7 +104,9 @@ async def kept(rt: "Engine", counts: Array, rows: int, limits: Limits) -> tuple[
         failed.append(dominated.reshape(len(dominated), tables, amounts_each - 1, size))
     met = await none_of(rt, np.concatenate(failed, axis=2), "limits: combine")
     shown = [not limits.zero_is_small or cell in limits.structural for cell in range(cells)]
-    return met ^ (zero[:, :, 0] & planes(np.array([shown], dtype=np.uint64), 1)), zero[:, :, 0]
+    shown_each = np.array([shown] * (tables - lenient) + [[True] * cells] * lenient, dtype=np.uint64)
+    zeros = np.concatenate([planes(of_one[None], 1) for of_one in shown_each])
+    return met ^ (zero[:, :, 0] & zeros), zero[:, :, 0]
 
 
 def in_words(amounts: Array) -> Array:
@@ -159,7 +162,9 @@ def _constants(values: Sequence[int], bits: int) -> Array:
     return np.array([[ones * (value >> bit & 1) for value in values] for bit in range(bits)], dtype=np.uint64)
 
 
-def kept_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits: Limits) -> list[bool]:
+def kept_clear(
+    counts: Sequence[int], parts: Sequence[Sequence[int]], limits: Limits, *, lenient: bool = False
+) -> list[bool]:
     """Clear-text twin of `kept`, for one table."""
 
     def keep(cell: int) -> bool:
@@ -167,7 +172,7 @@ def kept_clear(counts: Sequence[int], parts: Sequence[Sequence[int]], limits: Li
         if limits.exact:
             return True
         if count == 0:
-            return not limits.zero_is_small or cell in limits.structural
+            return lenient or not limits.zero_is_small or cell in limits.structural
         mine = [part[cell] for part in parts]
         if any(ALL * part > limits.dominance * count for part in mine):
             return False

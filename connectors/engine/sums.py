@@ -4,7 +4,8 @@ Invariants: nothing is opened; sizes depend on public bounds only. A number x be
 x - least, so that everything in here is at least zero and whose part it is can be compared; totals are of x again.
 
 A sum is kept iff its cell is (limits.py), the people whose number is known make up a cell that the same limits keep,
-and nobody dominates it: 100 s_p <= dominance s, with s the sum over the known people of x - least, and s_p the part of
+those whose number is not known do too, or there are none, since they are what is left of the cell; and nobody dominates
+it: 100 s_p <= dominance s, with s the sum over the known people of x - least, and s_p the part of
 it that is with provider p; and no person could, 100 (most - least) <= dominance s, since no single one has more (the
 (1, k) rule; Hundepool et al., "Statistical Disclosure Control", 2012, section 4.2.1). An empty sum has nobody in it.
 
@@ -69,9 +70,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Shares of what is added up in K cells: `people` [1 + P, K], of all and of each provider (where that matters); for
-    each measure, likewise, how many of them are `known` [M, 1 + P, K], and the sum of what they carry, `carried`
-    [M, 1 + P, K]; and of all of them `squares` [Q, K] of the measures that ask for them.
+    """Shares of what is added up in K cells: `people` [1 + P, K], of all and, where that matters, of each of P parts
+    that somebody may take away: those whom a provider has, and those whose numbers a provider said; for each measure,
+    likewise, how many of them are `known` [M, 1 + P, K], and the sum of what they carry, `carried` [M, 1 + P, K]; and
+    of all of them `squares` [Q, K] of the measures that ask for them.
     """
 
     people: Array
@@ -114,9 +116,10 @@ async def _kept(
     rt: "Engine", sums: Sums, counts: Array, rows: int, limits: Limits, measures: Sequence[Measure]
 ) -> Array:
     """Planes [S, 1 + M, W] of the cells that are kept, and of the sums."""
-    tables, zero = await kept(rt, counts, rows, limits)
-    cell, known = tables[:, :1], tables[:, 1:]
-    failed = [np.broadcast_to(invert(rt, cell), known.shape)[:, :, None], invert(rt, known)[:, :, None]]
+    unknown = sub(counts[:1], counts[1:])
+    tables, zero = await kept(rt, np.concatenate([counts, unknown]), rows, limits, lenient=len(unknown))
+    cell, known, others = np.split(tables, [1, len(counts)], axis=1)
+    failed = [invert(rt, np.broadcast_to(met, known.shape))[:, :, None] for met in (cell, known, others)]
     if limits.dominates:
         most = [np.full((1, counts.shape[2]), measure.most - measure.least, dtype=np.uint64) for measure in measures]
         parts = in_words(np.concatenate([np.stack(most), sums.carried[:, 1:]], axis=1))  # of a person, of each provider
@@ -124,7 +127,7 @@ async def _kept(
         bits = dominance_bits(rows * max(measure.largest for measure in measures))
         dominated = await negative(rt, margin.reshape(-1), bits, "limits: dominance of sums")
         dominated = dominated.reshape(len(dominated), *parts.shape[:2], -1)
-        person = await and_(rt, dominated[:, :, 0], invert(rt, zero[:, 1:]), "limits: dominance of sums")
+        person = await and_(rt, dominated[:, :, 0], invert(rt, zero[:, 1 : len(counts)]), "limits: dominance of sums")
         failed += [person[:, :, None], dominated[:, :, 1:]]
     return np.concatenate([cell, await none_of(rt, np.concatenate(failed, axis=2), "limits: sums")], axis=1)
 
@@ -182,7 +185,12 @@ def limited_sums_clear(
     flags = [int(flag) for flag in shown]
     for measure, counts, sums, of_squares in zip(measures, known, totals, squares, strict=True):
         kept_known = kept_clear(counts[0], counts[1:], limits)
-        flag = [shown[k] and kept_known[k] and not _dominated(measure, counts, sums, k, limits) for k in cells]
+        unknown = [[all_ - own for all_, own in zip(*pair, strict=True)] for pair in zip(people, counts, strict=True)]
+        kept_rest = kept_clear(unknown[0], unknown[1:], limits, lenient=True)
+        flag = [
+            shown[k] and kept_known[k] and kept_rest[k] and not _dominated(measure, counts, sums, k, limits)
+            for k in cells
+        ]
         unit = max(_base(measure, limits), 1)
         out += [(counts[0][cell] + base // 2) // base * base * flag[cell] for cell in cells]
         out += [(sums[0][cell] + unit // 2) // unit * unit * flag[cell] % P for cell in cells]
@@ -209,8 +217,8 @@ def limited_sums_cost(
         return out
     size = words_for(cells)
     each = len(measures) * ROWS * size
-    out += kept_cost(shape, n, cells, providers, limits, tables)
-    conditions = 2
+    out += kept_cost(shape, n, cells, providers, limits, tables + len(measures))
+    conditions = 3
     if limits.dominates:
         bits = dominance_bits(n * max(measure.largest for measure in measures))
         out += negative_cost(shape, bits, (1 + providers) * each) + and_cost(shape, len(measures) * size)

@@ -28,7 +28,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def column_names(table: Table) -> list[str]:
     """The code columns; one that is called as we call a number keeps its place under another name."""
     taken = (SUPPRESSED, *table.numbers)
-    return [f"{name}_code" if name in taken else name for name in table.columns]
+    names = list[str]()
+    for name in table.columns:
+        made = name
+        while made in taken or made in names or (made != name and made in table.columns):
+            made += "_code"
+        names.append(made)
+    return names
 
 
 def hidden(table: Table, row: Row) -> list[str]:

@@ -24,6 +24,7 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class Discover:
     federation: Federation
+    own: str = ""
 
     def datasets(self, after: str, limit: int) -> tuple[Sequence[tuple[Dataset, Space]], str]:
         """One page of all datasets by name, each with its space; and the token of the next page ("" at the end)."""
@@ -56,12 +57,14 @@ class Discover:
         """By name and version, those that most spaces run first."""
         known: dict[tuple[str, int, str], ProgramOffer] = {}
         where: dict[tuple[str, int, str], list[str]] = {}
-        for entity, space in sorted(self.federation.spaces().items()):
+        # What the own space says of what it runs counts, then whoever comes first.
+        for entity, space in sorted(self.federation.spaces().items(), key=lambda item: (item[0] != self.own, item[0])):
             for program in space.offer.programs:
                 known.setdefault(program.identity, program)
                 where.setdefault(program.identity, []).append(entity)
         listed = (
-            Listed(program, tuple(where[identity]), statistics_of(program.name)) for identity, program in known.items()
+            Listed(program, tuple(sorted(where[identity])), statistics_of(program.name))
+            for identity, program in known.items()
         )
         return sorted(listed, key=lambda one: (one.program.name, -one.program.version, -len(one.spaces)))
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
-from gateway.domain.offer import Offer
+from gateway.domain.offer import Offer, ProgramOffer
 from gateway.rules.codelists import ANYWHERE, ROLES
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import dominance_in_range, rounding_in_range
 from gateway.rules.privacy import terms_hold
-from gateway.rules.queries import DATASET_NAME
+from gateway.rules.queries import DATASET_NAME, MAX_INTEGER
 from gateway.rules.statistics.base import COLUMN_NAME
 
 MAX_SEATS = 64
+MAX_PROGRAMS, MAX_TEXT = 64, 4000
 MAX_NUMBER = 2**31 - 1  # what the catalogue can say of terms
 
 
@@ -27,6 +28,8 @@ def check_offer(offer: Offer, entity: str) -> Offer:
         raise _refused("offers a dataset twice", "datasets", entity)
     if not 0 <= offer.seats <= MAX_SEATS:
         raise _refused(f"offers {offer.seats} seats", "seats", entity)
+    if len(offer.programs) > MAX_PROGRAMS or not all(map(_holds, offer.programs)):
+        raise _refused("describes a program at a length or in numbers out of range", "programs", entity)
     for dataset in offer.datasets:
         if not dataset.name.startswith(own) or DATASET_NAME.fullmatch(dataset.name) is None:
             raise _refused(f"offers {dataset.name!r:.100}, which is not under {own}", "datasets", entity)
@@ -54,6 +57,21 @@ def check_offer(offer: Offer, entity: str) -> Offer:
         ):
             raise _refused(f"wants people for {dataset.name} in numbers out of range", "datasets.terms", entity)
     return offer
+
+
+def _holds(program: ProgramOffer) -> bool:
+    """Whether the catalogue can say what is offered of a program."""
+    texts = [program.name, program.digest, program.leakage, program.title, program.inputs, program.outputs]
+    texts += [program.takes, program.formula, program.sample]
+    texts += [text for opening in program.opens for text in (opening.step, opening.why)]
+    small = [program.version, *(n for cost in program.costs for n in (cost.m, cost.providers, cost.rounds))]
+    large = [n for cost in program.costs for n in (cost.rows, cost.bytes_per_party)]
+    return (
+        max(len(program.opens), len(program.costs)) <= MAX_PROGRAMS
+        and all(len(text) <= MAX_TEXT for text in texts)
+        and all(0 <= number <= MAX_NUMBER for number in small)
+        and all(0 <= number <= MAX_INTEGER for number in large)
+    )
 
 
 def _refused(what: str, field: str, entity: str) -> IsthmusError:

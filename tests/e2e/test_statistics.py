@@ -133,11 +133,13 @@ def test_ages_by_form(shell: Shell) -> None:
     assert {cell: row["count"] for cell, row in rows.items()} == people
     for cell, row in rows.items():
         known = ages[cell]
-        assert known is not None and (bool(known) or not people[cell])
+        if known is None:
+            assert [row[f"age_{name}"] for name in ("known", "sum", "mean", "variance")] == [None] * 4
+            continue
         assert (row["age_known"], row["age_sum"]) == (len(known), sum(known))
         assert row["age_mean"] == (pytest.approx(fmean(known)) if known else None)
         assert row["age_variance"] == (pytest.approx(variance(known)) if known else None)
-    assert 0 < rows["Servitude",]["age_known"] < rows["Servitude",]["count"]
+    assert None in ages.values() and any(ages.values())
     shown = shell("run", QUERIES / "summary.yaml", COLUMNS="100")
     assert shown.code == 0 and "Std. dev." in shown.out and "Servitude" in shown.out, shown.err
 

@@ -6,6 +6,7 @@ import csv
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise, product
 from pathlib import Path
@@ -96,6 +97,11 @@ def funnel_by_gender(persons: Iterable[Person], years: Iterable[int]) -> dict[Ce
     return _told(counted, product(GENDERS, stages), providers)
 
 
+def _first(person: Person, providers: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """The lists on which the first provider has somebody, by their names."""
+    return next(own for _, lists in sorted(providers.items()) if (own := tuple(sorted(lists & set(person.lists)))))
+
+
 def ages_by_form(
     persons: Iterable[Person], providers: Mapping[str, set[str]], forms: Iterable[str]
 ) -> tuple[dict[Cell, int | None], dict[Cell, list[int] | None]]:
@@ -103,12 +109,22 @@ def ages_by_form(
     told: how many, and all of them."""
     asked, wanted = set().union(*providers.values()), set(forms)
     found = [person for person in persons if person.form in wanted and asked & set(person.lists)]
-    known = [person for person in found if person.age is not None]
     cells = [(form,) for form in FORMS]
-    people = _told(((person, (person.form,)) for person in found), cells, providers)
-    counted = _told(((person, (person.form,)) for person in known), cells, providers)
+
+    def told(some: Iterable[Person]) -> dict[Cell, int | None]:
+        """Without what a provider has, and without what it said: of whom several have, the first says the age."""
+        some = list(some)
+        said = [replace(person, lists=_first(person, providers)) for person in some]
+        both = [_told(((person, (person.form,)) for person in of), cells, providers) for of in (some, said)]
+        return {cell: None if both[1][cell] is None else count for cell, count in both[0].items()}
+
+    known = [person for person in found if person.age is not None]
+    people, counted = told(found), told(known)
+    rest = told(person for person in found if person.age is None)  # what is left of the count beside the known
     ages: dict[Cell, list[int] | None] = {
-        cell: None if None in (people[cell], counted[cell]) else [p.age or 0 for p in known if (p.form,) == cell]
+        cell: None
+        if None in (people[cell], counted[cell], rest[cell])
+        else [p.age or 0 for p in known if (p.form,) == cell]
         for cell in cells
     }
     return people, ages

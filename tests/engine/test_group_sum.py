@@ -133,7 +133,26 @@ def one_cell(parameters: dict[str, Any], *ages: list[int | None]) -> list[int]:
 
 def test_a_sum_of_few_known_numbers_is_suppressed_alone() -> None:
     assert one_cell(ONE, [10, 20, None, None], [30, 40, 50]) == [7, 0, 0, 0, 1, 0]  # 2 and 3: a rest of 2
-    assert one_cell(ONE, [10, 20, 30, None], [30, 40, 50]) == [7, 6, 180, 6400, 1, 1]
+    assert one_cell(ONE, [10, 20, 30], [30, 40, 50]) == [6, 6, 180, 6400, 1, 1]
+
+
+def test_a_sum_beside_which_few_numbers_are_unknown_is_suppressed_alone() -> None:
+    """People less those who are known are a cell as well, and it is not shown."""
+    assert one_cell(ONE, [10, 20, 30, None], [30, 40, 50]) == [7, 0, 0, 0, 1, 0]
+    assert one_cell(ONE, [10, 20, 30, None, None, None], [30, 40, 50]) == [9, 6, 180, 6400, 1, 1]
+    assert one_cell({**ONE, "zero_is_small": True}, [10, 20, 30], [30, 40, 50])[4:] == [1, 1]
+
+
+def test_a_number_that_another_provider_said_of_ones_own_person_is_not_left_alone() -> None:
+    """All people are on the second one's list; of one of them the first provider has the number that counts."""
+    first = InputRows([1], [], [()], [(41,)])
+    second = InputRows([1, 2, 3, 4], [], [()] * 4, [(30,), (20,), (20,), (20,)])
+    result = group_sum.clear(ONE, [first, second])
+    assert result == [0] * 6  # 41 would be 101 less what the second one knows
+    assert revealed(execute(group_sum, ONE, [first, second], [8] * 2, SHAPES[0]), 1) == result
+    many = InputRows([1, 2, 3], [], [()] * 3, [(41,), (42,), (43,)])
+    six = InputRows([1, 2, 3, 4, 5, 6], [], [()] * 6, [(20,)] * 6)
+    assert group_sum.clear(ONE, [many, six])[4:] == [1, 1]
 
 
 def test_a_sum_of_a_suppressed_cell_is_suppressed() -> None:
@@ -170,11 +189,11 @@ def test_no_person_could_have_more_of_a_sum_than_dominance_allows() -> None:
 def test_sums_are_rounded_to_multiples_of_the_step_times_the_base() -> None:
     measure = {"name": "profit", "least": -50, "most": 50, "step": 10}
     parameters = {"columns": [], "measures": [measure], "minimum_cell": 2, "rounding": 4}
-    assert one_cell(parameters, [20, 21, 18, None]) == [4, 4, 40, 1, 1]  # 4, 3 and 59, to multiples of 4 and 40
-    assert one_cell(parameters, [20, 20, 20, None])[2] == 80  # halves go up
-    assert one_cell(parameters, [-20, -20, -20, None])[2] == P - 40
-    assert one_cell(parameters, [-20, -20, -21, None])[2] == P - 80
-    assert one_cell({**parameters, "minimum_cell": 0}, [-20, -20, -21, None]) == [4, 3, P - 61, 1, 1]
+    assert one_cell(parameters, [20, 21, 18]) == [4, 4, 40, 1, 1]  # 3, 3 and 59, to multiples of 4 and 40
+    assert one_cell(parameters, [20, 20, 20])[2] == 80  # halves go up
+    assert one_cell(parameters, [-20, -20, -20])[2] == P - 40
+    assert one_cell(parameters, [-20, -20, -21])[2] == P - 80
+    assert one_cell({**parameters, "minimum_cell": 0}, [-20, -20, -21]) == [3, 3, P - 61, 1, 1]
 
 
 def test_four_wide_numbers_take_three_words_of_a_row() -> None:

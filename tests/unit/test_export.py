@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from gateway.cli.output import check_writable, write_private
-from gateway.client.export import arrow_file, as_arrow, as_csv
+from gateway.client.export import arrow_file, as_arrow, as_csv, column_names
 from gateway.client.summary import Summary
 from gateway.domain.computation import Receipt
 from gateway.domain.errors import IsthmusError
@@ -88,3 +88,9 @@ def test_a_file_is_its_owners_alone_and_a_place_that_cannot_be_written_is_found_
         with pytest.raises(IsthmusError) as caught:
             check_writable(wrong, "--csv")
         assert caught.value.field == "--csv"
+
+
+def test_no_two_columns_get_one_name() -> None:
+    assert column_names(Table(("count", "count_code", "suppressed"), ())) == [
+        "count_code_code", "count_code", "suppressed_code",
+    ]  # fmt: skip

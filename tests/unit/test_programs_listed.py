@@ -16,9 +16,10 @@ from gateway.cli import render_programs, shapes
 from gateway.client.messages import ListedProgram, programs_from
 from gateway.domain.caller import Caller, CallerKind
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import ProgramOffer
+from gateway.domain.offer import Offer, Opening, ProgramCost, ProgramOffer
 from gateway.edges.grpc.client_api import CatalogueService
 from gateway.flows.discover import Discover
+from gateway.rules.offers import check_offer
 from gateway.rules.statistics import STATISTICS
 from tests import examples
 
@@ -91,6 +92,32 @@ async def test_spaces_compute_together_what_has_one_digest_whatever_else_they_sa
     with pytest.raises(IsthmusError) as caught:
         examples.contract(known=known)
     assert caught.value.reason is Reason.PROGRAM_UNKNOWN
+
+
+async def test_what_another_space_says_of_a_program_that_runs_here_counts_for_nothing() -> None:
+    ours = program_offers()
+    liar = tuple(replace(offer, leakage="Nothing at all is learned by anybody.") for offer in ours)
+    known = Known(aaa=liar, care=ours)
+    found = Discover(known, "https://care.example").programs()  # type: ignore[arg-type]
+    assert {item.program for item in found} == set(ours)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2**40},
+        {"title": "x" * 5000},
+        {"opens": (Opening("step", "why"),) * 65},
+        {"costs": (ProgramCost(3, 3, 2**60, 1, 1),)},
+        {"costs": (ProgramCost(3, 3, 1, -1, 1),)},
+    ],
+)
+def test_a_program_that_the_catalogue_cannot_say_is_not_offered(changes: dict[str, Any]) -> None:
+    offer = Offer((), program_offers(), 1, "mpyc 0.11", 1)
+    assert check_offer(offer, examples.CARE) is offer
+    with pytest.raises(IsthmusError) as caught:
+        check_offer(replace(offer, programs=(replace(offer.programs[0], **changes),)), examples.CARE)
+    assert caught.value.field == "programs"
 
 
 async def test_it_is_shown_to_people_and_to_machines() -> None:

@@ -91,6 +91,8 @@ def test_other_edges_are_another_question_and_the_order_of_groups_is_none() -> N
     [
         (histogram("age", (18, 12)), Reason.MALFORMED_QUERY, "edges"),
         (histogram("age", (12, 12)), Reason.MALFORMED_QUERY, "edges"),
+        (histogram("age", (12, 2**60)), Reason.MALFORMED_QUERY, "edges[1]"),
+        (histogram("age", (-(10**30), 12)), Reason.MALFORMED_QUERY, "edges[0]"),
         (histogram("age", ()), Reason.MALFORMED_QUERY, "edges"),
         (histogram("age", tuple(range(201))), Reason.MALFORMED_QUERY, "edges"),
         (histogram("seen", ("2013-02-30",)), Reason.MALFORMED_QUERY, "edges[0]"),

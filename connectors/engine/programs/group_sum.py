@@ -8,8 +8,10 @@ bits, and for each measure whether it is known and how far it is above its lowes
 
 Route: link rows by key (linking.py); a person is counted at its first row, with that row's codes and numbers: what that
 row does not know is not known, whatever later ones say; which providers have the person is the OR over its rows; rows
-are counted and added up by cells, for all people and for those of each provider (tables.py); limits (sums.py). Nothing
-is opened but what linking opens: how many rows of a provider are out of order, and comparisons of shuffled rows.
+are counted and added up by cells, for all people, for those of each provider, and for those whose numbers each provider
+said, at their first row (tables.py); limits (sums.py), so that no provider gets few people's numbers by taking away
+those that it said itself. Nothing is opened but what linking opens: how many rows of a provider are out of order, and
+comparisons of shuffled rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -173,8 +175,8 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
     counted, digits = sound[:, :1], sound[:, 1:]
     if query.limits.by_provider:
         having = await spread(rt, people.providers, people.same_next, len(inputs), "group sum: providers of a person")
-        with_provider = await both(rt, having, counted, "group sum: people of a provider")
-        counted = np.concatenate([counted, with_provider], axis=1)
+        parts = np.concatenate([having, people.providers], axis=1)  # at its first row, the latter say whose that is
+        counted = np.concatenate([counted, await both(rt, parts, counted, "group sum: people of a provider")], axis=1)
     places, step = query.columns.places, "group sum: sums"
     totals = await add_up(rt, place, places, counted, digits, query.numbers, query.squared, step)
     after = 1 + len(query.numbers)
@@ -193,14 +195,14 @@ def _known_bits(query: _Query) -> Iterator[int]:
 def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
     """Clear-text twin of `run`."""
     query = _read(parameters)
-    cells, parts, measures = query.columns.cells, 1 + len(providers), range(len(query.measures))
+    cells, parts, measures = query.columns.cells, 1 + 2 * len(providers), range(len(query.measures))
     people = [[0] * cells for _ in range(parts)]
     have, totals = ([[[0] * cells for _ in range(parts)] for _ in measures] for _ in range(2))
     squares = [[0] * cells for _ in measures]
     for person in link_clear(providers):
         first, row = next(iter(person.items()))
         cell = query.columns.cell(providers[first].codes[row])
-        for part in (0, *(1 + p for p in person)):
+        for part in (0, *(1 + p for p in person), 1 + len(providers) + first):
             people[part][cell] += 1
             for m, value in enumerate(providers[first].values[row]):
                 if value is not None:
@@ -214,10 +216,10 @@ def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Seque
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
-    owners = providers if query.limits.by_provider else 0
+    parts = 2 * providers if query.limits.by_provider else 0
     out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1 + sum(query.numbers), n)
-    if owners:
-        out += spread_cost(shape, n, owners, providers) + both_cost(shape, owners, n)
+    if parts:
+        out += spread_cost(shape, n, providers, providers) + both_cost(shape, parts, n)
     places, cells = query.columns.places, query.columns.cells
-    out += add_up_cost(shape, n, query.columns.bits, places, 1 + owners, query.numbers, query.squared)
-    return out + limited_sums_cost(shape, n, cells, providers, query.limits, query.measures)
+    out += add_up_cost(shape, n, query.columns.bits, places, 1 + parts, query.numbers, query.squared)
+    return out + limited_sums_cost(shape, n, cells, parts, query.limits, query.measures)

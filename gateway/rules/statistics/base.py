@@ -139,7 +139,7 @@ def code_lists(parameters: str) -> dict[str, tuple[str, ...]]:
     try:
         given = json.loads(parameters).get("columns", [])
         found = {column["name"]: tuple(column["codes"]) for column in given}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _unreadable("program.parameters: these are no columns with their codes") from None
     for codes in found.values():
         if not all(isinstance(code, str) for code in codes):

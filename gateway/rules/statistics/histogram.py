@@ -31,7 +31,7 @@ from gateway.rules.statistics.base import (
 
 PROGRAM, LABEL = count_by.PROGRAM, "histograms"
 FIELD = "statistic.histogram"
-MAX_EDGES = 200
+MAX_EDGES, MAX_EDGE = 200, 10**15
 UNKNOWN = "not known"
 
 outputs, check_limits = count_by.outputs, count_by.check_limits
@@ -55,6 +55,8 @@ def check_edges(edges: Sequence[str | int], field: str, most: int) -> None:
     if any(whole) and not all(whole):
         raise malformed(field, "edges are all integers or all days")
     for number, edge in enumerate(edges):
+        if isinstance(edge, int) and abs(edge) > MAX_EDGE:
+            raise malformed(f"{field}[{number}]", f"an edge lies between -{MAX_EDGE} and {MAX_EDGE}")
         if isinstance(edge, str) and not dates.is_day(edge):
             raise malformed(f"{field}[{number}]", "an edge is an integer or a day such as 2013-04-01")
     if any(low >= high for low, high in pairwise(edges)):  # type: ignore[operator]  # of one type by now

@@ -72,7 +72,8 @@ def _check(measure: Measure, field: str) -> None:
 
 
 def check_limits(asked: Query, limits: Limits) -> None:
-    """Noise is drawn for counts, and a variance of rounded counts would say nothing."""
+    """Noise is drawn for counts; and a sum of numbers far from zero tells exactly how many they are, whatever it is
+    rounded to."""
     if limits.epsilon is not None:
         raise IsthmusError(
             Reason.MALFORMED_QUERY,
@@ -80,14 +81,13 @@ def check_limits(asked: Query, limits: Limits) -> None:
             field="limits.epsilon",
             advice="Leave epsilon out, or ask for a histogram with noise",
         )
-    for number, measure in enumerate(_of(asked).measures):
-        if measure.variance and limits.rounding is not None:
-            raise IsthmusError(
-                Reason.POLICY_REFUSED,
-                f"counts are rounded to multiples of {limits.rounding}, and a variance of rounded sums says nothing",
-                field=f"{FIELD}.measures[{number}].variance",
-                advice="Leave the variance out, or the sources that round",
-            )
+    if limits.rounding is not None:
+        raise IsthmusError(
+            Reason.POLICY_REFUSED,
+            f"counts are rounded to multiples of {limits.rounding}, and a sum beside them would tell the count",
+            field="limits.rounding",
+            advice="Leave rounding out, or the sources that round, or ask for a histogram",
+        )
 
 
 def uses(asked: Query) -> Iterator[Used]:
