@@ -37,7 +37,7 @@ from tests.e2e.rotation_kit import Asked, Stream
 from tests.long import LONG
 
 CARE, POLICE = "https://care.example", "https://police.example"
-CROSSING = 200 if LONG else 50
+CROSSING = 200 if LONG else 25
 DESCRIBE = "/isthmus.peer.v1.PeerService/Describe"
 # Of a drill: everybody polls twice a second, and a computation takes some seconds where the machine is busy.
 AHEAD, OVERLAP = 15, 20

@@ -63,7 +63,7 @@ def providers(draw: st.DrawFn) -> Rows:
     return out
 
 
-@pytest.mark.parametrize(("shape", "examples"), [(SHAPES[0], 12), (SHAPES[1], 2), (SHAPES[2], 1)])
+@pytest.mark.parametrize(("shape", "examples"), [(SHAPES[0], 6), (SHAPES[1], 1), (SHAPES[2], 1)])
 def test_the_program_equals_its_twin_to_a_unit(shape: Shape, examples: int) -> None:
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(rows=providers(), minimum=st.integers(0, 2), zero_is_small=st.booleans(), slack=st.integers(0, 2))
