@@ -138,8 +138,10 @@ def _check_program(draft: Contract, own: OwnPart) -> None:
             advice="All spaces of a session have to run the same release",
         )
     uses = [used for used in statistics.of(draft.query).uses(draft.query) if ColumnType.CODE in used.types]
-    check_parameters(draft, {})
-    for index, source in enumerate(draft.query.sources):
-        if (dataset := own.dataset(source.dataset)) is not None:
-            mine = [used.column for used in uses if used.taken_from(index)]
-            check_parameters(draft, {name: planning.code_values(dataset, name) for name in mine})
+    own_codes: list[dict[str, tuple[str, ...]]] = [
+        {used.column: planning.code_values(dataset, used.column) for used in uses if used.taken_from(index)}
+        for index, source in enumerate(draft.query.sources)
+        if (dataset := own.dataset(source.dataset)) is not None
+    ]
+    for codes in own_codes or [{}]:
+        check_parameters(draft, codes)

@@ -33,11 +33,9 @@ def digest(name: str) -> str:
     Raises KeyError for an unknown program.
     """
     here = Path(__file__).parent
+    alone = {Path(str(program.__file__)) for program in PROGRAMS.values()}
     module = Path(str(PROGRAMS[name].__file__))
-    shared = [
-        here / name
-        for name in ("__init__.py", "about.py", "cells.py", "measures.py", "parameters.py", "two_columns.py")
-    ]
+    shared = (path for path in sorted(here.glob("*.py")) if path not in alone)
     state = hashlib.sha256(b"isthmus program v1")
     for path in (*sorted(here.parent.glob("*.py")), *sorted(here.parent.glob("native/*.py")), *shared, module):
         source = path.read_bytes()

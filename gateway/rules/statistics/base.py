@@ -23,6 +23,7 @@ from gateway.domain.result import Row, Table
 from gateway.rules import noise, sharing
 
 COLUMN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+Z = 1.959964  # the 97.5 % point of the normal distribution
 MAX_CELLS = 4096  # as many as a program computes, with the parties' memory in mind
 
 T = TypeVar("T")

@@ -29,7 +29,7 @@ def uses(asked: Query) -> Iterator[Used]:
 
 
 def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
-    return {"columns": coded(_names(asked), codes, FIELD), "structural_zeros": []}
+    return {"columns": coded(told.names_of(_columns(asked)), codes, FIELD), "structural_zeros": []}
 
 
 def canonical(asked: Query) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def canonical(asked: Query) -> dict[str, Any]:
 
 
 def table(contract: Contract, opened: Sequence[int]) -> Table:
-    return counted(contract, _names(contract.query), cells(contract.program.parameters), opened)
+    return counted(contract, told.names_of(_columns(contract.query)), cells(contract.program.parameters), opened)
 
 
 def said(asked: Query, called: Callable[[str], str]) -> str:
@@ -50,7 +50,3 @@ def _columns(asked: Query) -> told.Named:
     found = given(asked.statistic.corridors)
     way = {"origin": found.origin, "transit": found.transit, "destination": found.destination}
     return {f"{FIELD}.{name}": item for name, item in way.items() if item is not None}
-
-
-def _names(asked: Query) -> list[str]:
-    return [item.column for item in _columns(asked).values()]

@@ -26,7 +26,7 @@ def uses(asked: Query) -> Iterator[Used]:
 
 
 def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
-    return {"columns": coded(_names(asked), codes, FIELD), "structural_zeros": []}
+    return {"columns": coded(told.names_of(_columns(asked)), codes, FIELD), "structural_zeros": []}
 
 
 def canonical(asked: Query) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def canonical(asked: Query) -> dict[str, Any]:
 
 
 def table(contract: Contract, opened: Sequence[int]) -> Table:
-    return counted(contract, _names(contract.query), cells(contract.program.parameters), opened)
+    return counted(contract, told.names_of(_columns(contract.query)), cells(contract.program.parameters), opened)
 
 
 def said(asked: Query, called: Callable[[str], str]) -> str:
@@ -44,7 +44,3 @@ def said(asked: Query, called: Callable[[str], str]) -> str:
 
 def _columns(asked: Query) -> told.Named:
     return {f"{FIELD}[{i}]": item for i, item in enumerate(given(asked.statistic.cross_tab).columns)}
-
-
-def _names(asked: Query) -> list[str]:
-    return [item.column for item in _columns(asked).values()]

@@ -15,14 +15,13 @@ from gateway.domain.contract import Contract
 from gateway.domain.query import Query
 from gateway.domain.result import Row, Table
 from gateway.rules.statistics import told
-from gateway.rules.statistics.base import Codes, Used, any_limits, cells, coded, counted, given, lists, malformed
+from gateway.rules.statistics.base import Codes, Used, Z, any_limits, cells, coded, counted, given, lists, malformed
 
 PROGRAM, LABEL = told.PROGRAM, "funnels"
 FIELD = "statistic.funnel"
 STAGE = "stage"  # the table's last column: how far
 MEASURES = ("at_least", "of_stage_before", "low", "high")
 MAX_STAGES = 8
-_Z = 1.959964  # the 97.5 % point of the normal distribution
 
 check_limits = any_limits
 
@@ -47,7 +46,7 @@ def uses(asked: Query) -> Iterator[Used]:
 
 def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
     reached = [list(sources) for sources in stages(asked)]
-    columns = coded(_names(asked), codes, f"{FIELD}.by", each=len(reached))
+    columns = coded(told.names_of(_columns(asked)), codes, f"{FIELD}.by", each=len(reached))
     return {"columns": columns, "stages": reached, "structural_zeros": []}
 
 
@@ -64,7 +63,7 @@ def table(contract: Contract, opened: Sequence[int]) -> Table:
     """Counts of who came to a stage and no further; then, from shown cells alone, of who came to it at least, which
     part that is of those who came to the one before, and its 95 % interval (none where counts have noise, whose own
     error is said beside it)."""
-    made = counted(contract, [*_names(contract.query), STAGE], _cells(contract), opened)
+    made = counted(contract, [*told.names_of(_columns(contract.query)), STAGE], _cells(contract), opened)
     noised, rows = contract.limits.epsilon is not None, list[Row]()
     k = len(stages(contract.query))
     for start in range(0, len(made.rows), k):
@@ -87,7 +86,7 @@ def _passed(before: int | None, reached: int | None, noised: bool) -> tuple[floa
 def interval(part: int, whole: int) -> tuple[float, float]:
     """The 95 % interval of a binomial probability: the score interval of Wilson ("Probable inference, the law of
     succession, and statistical inference", Journal of the American Statistical Association 22, 1927)."""
-    share, square = part / whole, _Z * _Z / whole
+    share, square = part / whole, Z * Z / whole
     middle, half = share + square / 2, sqrt(square * (share * (1 - share) + square / 4))
     return max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square))
 
@@ -111,7 +110,3 @@ def _cells(contract: Contract) -> list[tuple[str, ...]]:
 
 def _columns(asked: Query) -> told.Named:
     return {f"{FIELD}.by[{i}]": item for i, item in enumerate(given(asked.statistic.funnel).by)}
-
-
-def _names(asked: Query) -> list[str]:
-    return [item.column for item in _columns(asked).values()]

@@ -16,13 +16,12 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import CountBy, Query, Rate, Statistic
 from gateway.domain.result import Row, Table
 from gateway.rules.statistics import count_by
-from gateway.rules.statistics.base import Codes, Used, check_columns, given, lists, malformed
+from gateway.rules.statistics.base import Codes, Used, Z, check_columns, given, lists, malformed
 from gateway.rules.text import nearest
 
 PROGRAM, LABEL = count_by.PROGRAM, "rates"
 FIELD = "statistic.rate"
 MAX_PEOPLE, MAX_PER = 10**10, 10**9
-_Z = 1.959964  # the 97.5 % point of the normal distribution
 
 outputs, check_limits = count_by.outputs, count_by.check_limits
 
@@ -101,8 +100,8 @@ def interval(count: int) -> tuple[float, float]:
     """The 95 % interval of a Poisson count's mean: Byar's approximation (Breslow and Day, "Statistical Methods in
     Cancer Research", volume 2, 1987, page 69), within 1 % of the exact one from 5 people on."""
     above = count + 1
-    low = count * (1 - 1 / (9 * count) - _Z / (3 * sqrt(count))) ** 3 if count else 0.0
-    return max(0.0, low), above * (1 - 1 / (9 * above) + _Z / (3 * sqrt(above))) ** 3
+    low = count * (1 - 1 / (9 * count) - Z / (3 * sqrt(count))) ** 3 if count else 0.0
+    return max(0.0, low), above * (1 - 1 / (9 * above) + Z / (3 * sqrt(above))) ** 3
 
 
 def _counted(asked: Query) -> Query:

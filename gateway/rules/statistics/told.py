@@ -20,7 +20,7 @@ Named = Mapping[str, ToldColumn]  # by where the query has each
 def check_told(asked: Query, columns: Named, field: str, stages: Sequence[Sequence[int]] = ()) -> None:
     """Columns once each, told by sources that there are; every source tells one, or makes a stage."""
     if columns or not stages:
-        check_columns([item.column for item in columns.values()], field)
+        check_columns(names_of(columns), field)
     for where, item in columns.items():
         if item.sources is not None:
             check_sources(asked, item.sources, f"{where}.sources")
@@ -33,6 +33,10 @@ def check_told(asked: Query, columns: Named, field: str, stages: Sequence[Sequen
 def check_sources(asked: Query, sources: Sequence[int], field: str) -> None:
     if not sources or len(set(sources)) < len(sources) or not all(0 <= i < len(asked.sources) for i in sources):
         raise malformed(field, f"name sources by their numbers, 0 to {len(asked.sources) - 1}, each once")
+
+
+def names_of(columns: Named) -> list[str]:
+    return [item.column for item in columns.values()]
 
 
 def tellers(asked: Query, item: ToldColumn) -> Sequence[int]:
