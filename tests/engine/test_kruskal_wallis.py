@@ -105,7 +105,7 @@ def test_the_largest_and_the_least_tables_fit(counts: npt.NDArray[np.float64]) -
     people = (counts * (MAX_ROWS / counts.sum())).astype(np.int64)
     people[0, 0] += MAX_ROWS - people.sum()
     value, told = kruskal_wallis.kruskal_wallis_clear(people[None].astype(object), EXACT)
-    assert told and value * UNIT == pytest.approx(exactly(people), rel=OFF, abs=UNIT)
+    assert told and value * UNIT == pytest.approx(exactly(people), rel=1.1 * OFF, abs=1.1 * UNIT)
     width, length = width_of(MAX_ROWS), kruskal_wallis._length(MAX_ROWS)
     assert value + 1 << kruskal_wallis._below(width, length) < 1 << kruskal_wallis.INTEGER_BITS - 1
     assert length + 2 <= 61  # as many as can be taken apart into bits
