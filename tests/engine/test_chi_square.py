@@ -95,7 +95,9 @@ def test_without_limits_the_twin_is_what_scipy_says_of_a_pooled_table(rows: Rows
     counts = table(rows, (2, 3))
     if counts.sum(axis=0).min() and counts.sum(axis=1).min():
         assert told
-        assert value * UNIT == pytest.approx(chi2_contingency(counts, correction=False).statistic, rel=1e-6, abs=1.1 * UNIT)
+        assert value * UNIT == pytest.approx(
+            chi2_contingency(counts, correction=False).statistic, rel=1e-6, abs=1.1 * UNIT
+        )
     else:
         assert (value, told) == (0, 0)
 
