@@ -129,9 +129,13 @@ class Spaces:
                 self._news.set()
 
     async def offered_by(self, caller: str, token: str) -> None:
-        """A peer's new offer, pushed by itself. One that does not hold is passed over: whoever asks hears the same."""
+        """A peer's new offer, pushed by itself. One that does not hold is passed over: whoever asks hears the same.
+        That it reaches this gateway does not say that this one reaches it: who is missing is asked at once."""
         try:
-            self._stands(caller, await self._reader.offer(token, caller))
+            offer, reached = await self._reader.offer(token, caller), self._is_reachable(caller)
+            self._stands(caller, offer, reached)
+            if not reached:
+                self._news.set()
         except IsthmusError as problem:
             log.warning("a peer's offer is not taken", space=caller, reason=problem.reason, detail=problem.private)
 
@@ -248,7 +252,7 @@ class Spaces:
         try:
             if (withdrawn := self._trust.withdrawn(entity)) is not None:
                 raise withdrawn
-            offer = self._offer
+            offer, known = self._offer, self._spaces.get(entity)
             news = offer if self._told.get(entity) != offer else ""
             answer = await self._peer(entity).describe(self._own_chain(), self.lists(), news)
             self._told[entity] = offer
@@ -256,7 +260,10 @@ class Spaces:
             await self._revocations.hear(tuple(answer.revocations), entity)
             if not answer.offer:
                 raise IsthmusError(Reason.AGENT_UNREACHABLE, "the space's agent is not connected", space=entity)
-            self._stands(entity, await self._reader.offer(answer.offer, entity))
+            made = await self._reader.offer(answer.offer, entity)
+            now = self._spaces.get(entity)
+            # What the peer pushed while it was asked is newer than its answer.
+            self._stands(entity, made if now is None or now is known else now.offer)
         except IsthmusError as problem:
             known = self._spaces.get(entity)
             if entity not in self._lost:
@@ -267,13 +274,13 @@ class Spaces:
             if known is not None:
                 self._spaces[entity] = replace(known, reachable=False)
 
-    def _stands(self, entity: str, offer: Offer) -> None:
+    def _stands(self, entity: str, offer: Offer, reached: bool = True) -> None:
         """A peer with what it offers now."""
         believed = self._trust.entity(entity)
         if believed is None:
             raise _no_peer(entity)
-        self._spaces[entity] = Space(operator_of(believed), offer, self._clock.now())
-        if entity in self._lost:
+        self._spaces[entity] = Space(operator_of(believed), offer, self._clock.now(), reached)
+        if reached and entity in self._lost:
             self._lost.remove(entity)
             log.info("peer reachable", space=entity)
 

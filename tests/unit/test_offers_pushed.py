@@ -38,10 +38,15 @@ class Police:
 
     told: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     async def describe(self, chain: Sequence[str], lists: Sequence[str], news: str) -> pb.DescribeResponse:
         self.told.append(news)
         self.asked.set()
+        await self.answers.wait()
         return pb.DescribeResponse(chain=chain_of(POLICE_SPACE, KEY), offer=offer(POLICE_SPACE, 1))
 
     async def close(self) -> None:
@@ -117,3 +122,20 @@ async def test_what_a_peer_pushes_holds_at_once_if_its_own_agent_signed_it(space
         assert spaces.spaces()[POLICE].offer.seats == 2
     await spaces.offered_by(EntityId("https://stranger.example"), offer(CARE_SPACE, 3))
     assert set(spaces.spaces()) == {POLICE}
+
+
+async def test_who_pushes_is_not_thereby_reached(spaces: Spaces) -> None:
+    await spaces.offered_by(POLICE, offer(POLICE_SPACE, 2))
+    assert (spaces.spaces()[POLICE].offer.seats, spaces.spaces()[POLICE].reachable) == (2, False)
+    await spaces.refresh()
+    assert spaces.spaces()[POLICE].reachable
+
+
+async def test_an_answer_that_was_under_way_does_not_undo_what_was_pushed(spaces: Spaces, police: Police) -> None:
+    police.answers.clear()
+    asking = asyncio.create_task(spaces.refresh())
+    await police.asked.wait()
+    await spaces.offered_by(POLICE, offer(POLICE_SPACE, 2))
+    police.answers.set()
+    await asking
+    assert (spaces.spaces()[POLICE].offer.seats, spaces.spaces()[POLICE].reachable) == (2, True)
