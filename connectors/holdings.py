@@ -6,6 +6,7 @@ all; only keys, list memberships, code indices and what is measured leave this m
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from connectors.config import DatasetConfig, PolicyConfig
+from connectors.engine.rows import InputCells, InputRows
 from connectors.policies import columns_of, described, roles_of, stewards_of, terms_of
 from connectors.rules.columns import ColumnRule
 from connectors.sources.errors import SourceError
-from connectors.sources.linking import LinkedRows, link_locally
+from connectors.sources.linking import link_locally
+from connectors.sources.pooling import Adding, added_up
 from connectors.sources.tables import DatasetSource, Report, SourceConfig, YearOf
 from gateway.config import load
 from gateway.domain.contract import Contract, Input
@@ -110,8 +113,9 @@ def under(holding: Holding, policy: PolicyConfig) -> Holding:
     )
 
 
-def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> LinkedRows:
-    """This provider's people for `contract`, linked at home, keyed for this session alone.
+def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> InputRows | InputCells:
+    """This provider's people for `contract`, linked at home, keyed for this session alone; where nobody is recognised
+    across providers, added up.
 
     Raises IsthmusError: EDITION_CHANGED when a source is not what was approved, ROWS_EXCEED_BOUND, and what
     the source raises.
@@ -139,13 +143,13 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         if source.dataset not in inputs:
             continue
         holding = holdings[source.dataset]
-        keys = _columns(holding.dataset, contract.query.link_on)
+        keys = _columns(holding.dataset, contract.query.link_on or holding.dataset.key_columns)
         told[index] = [number for number, used in enumerate(groups) if used.taken_from(index)]
         here = [groups[number].column for number in told[index]]
         if place is None:
             grouped.update((column.name, column) for column in _columns(holding.dataset, here))
         measured = _columns(holding.dataset, measures)
-        names = [*contract.query.link_on, *here, *measures]
+        names = [*(column.name for column in keys), *here, *measures]
         rows = _of_edition(
             holding,
             inputs[source.dataset],
@@ -164,7 +168,18 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
             space=entity,
             advice="Their owner has to publish an edition with a larger row_bound",
         )
-    return linked
+    if contract.query.link_on:
+        return InputRows(linked.keys, linked.lists, linked.codes, linked.values)
+    sizes, adding = _totals(contract)
+    return added_up(linked, sizes, adding)
+
+
+def _totals(contract: Contract) -> tuple[list[int], list[Adding]]:
+    """Of what totals are made: how many codes each column has, and what is added up."""
+    parameters = json.loads(contract.program.parameters)
+    sizes = [len(column["codes"]) for column in parameters["columns"]]
+    measures = [Adding(item["least"], item.get("squares", False)) for item in parameters.get("measures", ())]
+    return sizes, measures
 
 
 def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, list[bytes]]:
