@@ -20,10 +20,11 @@ from connectors.policies import columns_of, described, roles_of, stewards_of, te
 from connectors.rules.columns import ColumnRule
 from connectors.sources.errors import SourceError
 from connectors.sources.linking import link_locally
-from connectors.sources.pooling import Adding, added_up
+from connectors.sources.pooling import Adding, again, totals
+from connectors.sources.snapshot import Identities
 from connectors.sources.tables import DatasetSource, Report, SourceConfig, YearOf
 from gateway.config import load
-from gateway.domain.contract import Contract, Input
+from gateway.domain.contract import Contract, Input, Provider
 from gateway.domain.dataset import Column, ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
@@ -123,6 +124,8 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     provider = contract.provider_of(entity)
     if provider is None:
         raise IsthmusError(Reason.CONTRACT_INVALID, "this space provides nothing to the contract", space=entity)
+    if not contract.query.link_on:
+        return _totals(contract, provider, holdings)
     inputs = {item.dataset: item for item in provider.inputs}
     uses = list(statistics.of(contract.query).uses(contract.query))
     groups = [used for used in uses if used.use is Use.GROUP]
@@ -143,13 +146,13 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         if source.dataset not in inputs:
             continue
         holding = holdings[source.dataset]
-        keys = _columns(holding.dataset, contract.query.link_on or holding.dataset.key_columns)
+        keys = _columns(holding.dataset, contract.query.link_on)
         told[index] = [number for number, used in enumerate(groups) if used.taken_from(index)]
         here = [groups[number].column for number in told[index]]
         if place is None:
             grouped.update((column.name, column) for column in _columns(holding.dataset, here))
         measured = _columns(holding.dataset, measures)
-        names = [*(column.name for column in keys), *here, *measures]
+        names = [*contract.query.link_on, *here, *measures]
         rows = _of_edition(
             holding,
             inputs[source.dataset],
@@ -161,29 +164,60 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         lists.append((index, rows))
     columns, salt = tuple(grouped.values()), contract.session.encode()
     linked = link_locally(lists, keys, columns, salt, edges, told, measured, chosen)
-    if len(linked.keys) > provider.row_bound:
+    _check_bound(len(linked.keys), provider)
+    return InputRows(linked.keys, linked.lists, linked.codes, linked.values)
+
+
+def _totals(contract: Contract, provider: Provider, holdings: Mapping[str, Holding]) -> InputCells:
+    """This provider's people, each once, added up by cells. Whose rows they are is asked of each list first, then their
+    groups without the rows of people who were counted before: the order of lists is that of linking at home."""
+    parameters = json.loads(contract.program.parameters)
+    inputs = {item.dataset: item for item in provider.inputs}
+    sources = sorted((item for item in contract.query.sources if item.dataset in inputs), key=lambda item: item.dataset)
+    uses = list(statistics.of(contract.query).uses(contract.query))
+    groups = [used for used in uses if used.use is Use.GROUP]
+    names = [used.column for used in groups]
+    measured = [
+        Adding(used.column, item["least"], item.get("squares", False), ColumnType.DATE in used.types)
+        for used, item in zip(
+            (used for used in uses if used.use is Use.MEASURE), parameters.get("measures", ()), strict=True
+        )
+    ]
+    everybody = [
+        _of_edition(
+            holdings[source.dataset],
+            inputs[source.dataset],
+            partial(DatasetSource.people, filters=source.filters),
+        )
+        for source in sources
+    ]
+    found = [
+        _of_edition(
+            holdings[source.dataset],
+            inputs[source.dataset],
+            partial(DatasetSource.groups, columns=names, measured=measured, filters=source.filters, without=without),
+        )
+        for source, without in zip(sources, again(everybody), strict=True)
+    ]
+    columns = _columns(holdings[sources[0].dataset].dataset, names)
+    sizes = [len(column["codes"]) for column in parameters["columns"]]
+    made = totals(found, columns, [used.edges for used in groups], sizes, measured)
+    _check_bound(int(made.totals[0].sum()), provider)
+    return made
+
+
+def _check_bound(people: int, provider: Provider) -> None:
+    if people > provider.row_bound:
         raise IsthmusError(
             Reason.ROWS_EXCEED_BOUND,
             "the datasets have more people than their editions' bounds",
-            space=entity,
+            space=provider.entity,
             advice="Their owner has to publish an edition with a larger row_bound",
         )
-    if contract.query.link_on:
-        return InputRows(linked.keys, linked.lists, linked.codes, linked.values)
-    sizes, adding = _totals(contract)
-    return added_up(linked, sizes, adding)
 
 
-def _totals(contract: Contract) -> tuple[list[int], list[Adding]]:
-    """Of what totals are made: how many codes each column has, and what is added up."""
-    parameters = json.loads(contract.program.parameters)
-    sizes = [len(column["codes"]) for column in parameters["columns"]]
-    measures = [Adding(item["least"], item.get("squares", False)) for item in parameters.get("measures", ())]
-    return sizes, measures
-
-
-def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, list[bytes]]:
-    """For each dataset of this provider, the keyed hashes of the rows that the contract's filters keep.
+def row_sets(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, Identities]:
+    """For each dataset of this provider, the identities (snapshot.py) of the rows that the contract's filters keep.
 
     Raises IsthmusError as `read_rows` does.
     """
@@ -193,7 +227,7 @@ def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding])
         source.dataset: _of_edition(
             holdings[source.dataset],
             inputs[source.dataset],
-            partial(DatasetSource.row_hashes, filters=source.filters),
+            partial(DatasetSource.identities, filters=source.filters),
         )
         for source in contract.query.sources
         if source.dataset in inputs
