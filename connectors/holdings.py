@@ -6,6 +6,7 @@ all; only keys, list memberships, code indices and what is measured leave this m
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from connectors.config import DatasetConfig, PolicyConfig
+from connectors.engine.rows import InputCells, InputRows
 from connectors.policies import columns_of, described, roles_of, stewards_of, terms_of
 from connectors.rules.columns import ColumnRule
 from connectors.sources.errors import SourceError
-from connectors.sources.linking import LinkedRows, link_locally
+from connectors.sources.linking import link_locally
+from connectors.sources.pooling import Adding, again, totals
+from connectors.sources.snapshot import Identities
 from connectors.sources.tables import DatasetSource, Report, SourceConfig, YearOf
 from gateway.config import load
-from gateway.domain.contract import Contract, Input
+from gateway.domain.contract import Contract, Input, Provider
 from gateway.domain.dataset import Column, ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
@@ -110,8 +114,9 @@ def under(holding: Holding, policy: PolicyConfig) -> Holding:
     )
 
 
-def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> LinkedRows:
-    """This provider's people for `contract`, linked at home, keyed for this session alone.
+def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> InputRows | InputCells:
+    """This provider's people for `contract`, linked at home, keyed for this session alone; where nobody is recognised
+    across providers, added up.
 
     Raises IsthmusError: EDITION_CHANGED when a source is not what was approved, ROWS_EXCEED_BOUND, and what
     the source raises.
@@ -119,6 +124,8 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     provider = contract.provider_of(entity)
     if provider is None:
         raise IsthmusError(Reason.CONTRACT_INVALID, "this space provides nothing to the contract", space=entity)
+    if not contract.query.link_on:
+        return _totals(contract, provider, holdings)
     inputs = {item.dataset: item for item in provider.inputs}
     uses = list(statistics.of(contract.query).uses(contract.query))
     groups = [used for used in uses if used.use is Use.GROUP]
@@ -157,18 +164,60 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         lists.append((index, rows))
     columns, salt = tuple(grouped.values()), contract.session.encode()
     linked = link_locally(lists, keys, columns, salt, edges, told, measured, chosen)
-    if len(linked.keys) > provider.row_bound:
+    _check_bound(len(linked.keys), provider)
+    return InputRows(linked.keys, linked.lists, linked.codes, linked.values)
+
+
+def _totals(contract: Contract, provider: Provider, holdings: Mapping[str, Holding]) -> InputCells:
+    """This provider's people, each once, added up by cells. Whose rows they are is asked of each list first, then their
+    groups without the rows of people who were counted before: the order of lists is that of linking at home."""
+    parameters = json.loads(contract.program.parameters)
+    inputs = {item.dataset: item for item in provider.inputs}
+    sources = sorted((item for item in contract.query.sources if item.dataset in inputs), key=lambda item: item.dataset)
+    uses = list(statistics.of(contract.query).uses(contract.query))
+    groups = [used for used in uses if used.use is Use.GROUP]
+    names = [used.column for used in groups]
+    measured = [
+        Adding(used.column, item["least"], item.get("squares", False), ColumnType.DATE in used.types)
+        for used, item in zip(
+            (used for used in uses if used.use is Use.MEASURE), parameters.get("measures", ()), strict=True
+        )
+    ]
+    everybody = [
+        _of_edition(
+            holdings[source.dataset],
+            inputs[source.dataset],
+            partial(DatasetSource.people, filters=source.filters),
+        )
+        for source in sources
+    ]
+    found = [
+        _of_edition(
+            holdings[source.dataset],
+            inputs[source.dataset],
+            partial(DatasetSource.groups, columns=names, measured=measured, filters=source.filters, without=without),
+        )
+        for source, without in zip(sources, again(everybody), strict=True)
+    ]
+    columns = _columns(holdings[sources[0].dataset].dataset, names)
+    sizes = [len(column["codes"]) for column in parameters["columns"]]
+    made = totals(found, columns, [used.edges for used in groups], sizes, measured)
+    _check_bound(int(made.totals[0].sum()), provider)
+    return made
+
+
+def _check_bound(people: int, provider: Provider) -> None:
+    if people > provider.row_bound:
         raise IsthmusError(
             Reason.ROWS_EXCEED_BOUND,
             "the datasets have more people than their editions' bounds",
-            space=entity,
+            space=provider.entity,
             advice="Their owner has to publish an edition with a larger row_bound",
         )
-    return linked
 
 
-def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, list[bytes]]:
-    """For each dataset of this provider, the keyed hashes of the rows that the contract's filters keep.
+def row_sets(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, Identities]:
+    """For each dataset of this provider, the identities (snapshot.py) of the rows that the contract's filters keep.
 
     Raises IsthmusError as `read_rows` does.
     """
@@ -178,7 +227,7 @@ def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding])
         source.dataset: _of_edition(
             holdings[source.dataset],
             inputs[source.dataset],
-            partial(DatasetSource.row_hashes, filters=source.filters),
+            partial(DatasetSource.identities, filters=source.filters),
         )
         for source in contract.query.sources
         if source.dataset in inputs

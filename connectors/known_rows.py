@@ -6,17 +6,13 @@ hash.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap
 
-from gateway.edges.store.ledger import WORD
-
-Identities = npt.NDArray[np.uint64]
+from connectors.sources.snapshot import Identities
 
 
 @dataclass(slots=True)
@@ -44,17 +40,6 @@ class KnownRows:
     def rows(self, identities: Identities) -> BitMap:
         """The numbers of rows that are all known."""
         return BitMap(self.numbers[np.searchsorted(self.identities, identities)])
-
-
-def identities_of(hashes: Sequence[bytes]) -> Identities:
-    """64 bits of each row's keyed hash; equal rows are told apart by how many came before."""
-    seen: Counter[bytes] = Counter()
-    words = np.frombuffer(b"".join(one[:WORD] for one in hashes), dtype=np.uint64).copy()
-    if len(set(hashes)) < len(hashes):
-        for place, one in enumerate(hashes):
-            words[place] += np.uint64(seen[one])
-            seen[one] += 1
-    return words
 
 
 def stored(identities: Identities) -> bytes:

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 
 from pyroaring import BitMap
 
-from connectors.holdings import Holding, row_hashes
-from connectors.known_rows import KnownRows, identities_of, stored
+from connectors.holdings import Holding, row_sets
+from connectors.known_rows import KnownRows, stored
 from connectors.rules.budgets import NOBODY, Budget, Left, Spent, left
 from connectors.rules.ledger import Answer, Ledger, Objection, Terms
+from connectors.sources.snapshot import Identities
 from gateway.domain.approval import SignedContract
 from gateway.domain.audit import Fact
 from gateway.domain.errors import IsthmusError, Reason
@@ -105,7 +106,7 @@ class Ledgers:
                 # A repeat: its rows stand in the ledger, and are not read again unless it is computed again.
                 self._held[contract.digest] = _Held(body.expires + LEEWAY, {})
                 return
-        found = await asyncio.to_thread(row_hashes, body, self._entity, self._holdings)
+        found = await asyncio.to_thread(row_sets, body, self._entity, self._holdings)
         together = await self._together() if charge else NOBODY
         sources = frozenset(source.dataset for source in body.query.sources)
         async with self._turn:
@@ -204,9 +205,8 @@ class Ledgers:
         held = [other.answers[name] for other in self._held.values() if name in other.answers]
         return self._books[name].ledger.objection(answer, terms, held, together)
 
-    async def _rows(self, name: str, hashes: Sequence[bytes]) -> BitMap:
+    async def _rows(self, name: str, identities: Identities) -> BitMap:
         """The numbers of these rows; those that the ledger has not seen get theirs now."""
-        identities = identities_of(hashes)
         while True:
             book = await self._book(name)
             if len(new := book.unknown(identities)):

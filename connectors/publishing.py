@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 from pyroaring import BitMap
 from sqlalchemy import make_url
 
 from connectors.config import AgentConfig, DatasetConfig, EditionConfig, PolicyConfig
 from connectors.holdings import FrozenCopy, Holding, checked, described_by, named, on_copy
-from connectors.known_rows import Identities, KnownRows, identities_of, stored
+from connectors.known_rows import KnownRows, stored
 from connectors.redescribed import changes
 from connectors.rules.editions import (
     EDITION_ID,
@@ -33,6 +34,7 @@ from connectors.rules.editions import (
 )
 from connectors.sources.copies import delete_but, keep_copy, one_at_a_time, take_copy
 from connectors.sources.errors import SourceError
+from connectors.sources.snapshot import Identities
 from connectors.sources.tables import Problem
 from gateway.config import broken, database_url, load
 from gateway.domain.audit import Fact
@@ -64,10 +66,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """The rules that the rows break; the keyed hash of each row and the snapshot of all, if they break none."""
+    """The rules that the rows break; the identity of each row and the snapshot of all, if they break none."""
 
     problems: Sequence[Problem]
-    hashes: Sequence[bytes] = ()
+    identities: Identities = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     snapshot: str = ""
 
 
@@ -162,7 +164,7 @@ class Publisher:
                 return Standing(name, editions, decision=decision, restored=restored)
             if decision.outcome is Outcome.WAITS:
                 return Standing(name, editions, decision=decision)
-            bound = _bound(len(read.hashes), editions[-1].row_bound if editions else first.row_bound, row_bound)
+            bound = _bound(len(read.identities), editions[-1].row_bound if editions else first.row_bound, row_bound)
             # The running agent's ledger may have numbered some meanwhile: what it wrote counts.
             if not len(numbered.new) or await self._ledger.number(name, numbered.known, stored(numbered.new)):
                 break
@@ -206,7 +208,7 @@ class Publisher:
         return True
 
     async def _numbered(self, dataset: str, read: _Read) -> _Rows:
-        known, identities = KnownRows(), identities_of(read.hashes)
+        known, identities = KnownRows(), read.identities
         known.learn_stored(await self._ledger.identities(dataset))
         count, new = len(known.identities), known.unknown(identities)
         known.learn(new)
@@ -250,15 +252,15 @@ class Publisher:
 
 
 def _read(holding: Holding) -> _Read:
-    """Twice, where no rule is broken: what is checked first is what is pinned, and hashed then."""
+    """What is checked first is what is pinned, and whose rows are known then."""
     report = checked(holding)
     if report.pinned is None:
         return _Read(report.problems)
     try:
-        hashes = holding.source.row_hashes((), key=holding.snapshot_key, pinned=report.pinned)
+        identities = holding.source.identities((), key=holding.snapshot_key, pinned=report.pinned)
     except SourceError as problem:
         raise named(problem, holding.dataset.name, f"https://{holding.dataset.space_host}") from None
-    return _Read((), hashes, report.pinned)
+    return _Read((), identities, report.pinned)
 
 
 def _name(id: str | None, now: int, taken: set[str]) -> str:

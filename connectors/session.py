@@ -24,12 +24,11 @@ from connectors.engine.errors import InputRejected
 from connectors.engine.inputs import seal_inputs
 from connectors.engine.pipe import PipeBroken, ToParty
 from connectors.engine.programs import PROGRAMS
-from connectors.engine.rows import InputRows
+from connectors.engine.rows import InputCells, InputRows
 from connectors.engine.wire import COUNTER_BYTES, TAG_BYTES, longest_payload
 from connectors.launch.subprocesses import Party, PartyPool
 from connectors.rules.party_job import failure, keeper, party_job
 from connectors.rules.party_speech import Done, Improper, OutputReady, Outputs, Speech
-from connectors.sources.linking import LinkedRows
 from connectors.supervision import Watch, sample
 from gateway.domain.approval import SignedContract
 from gateway.domain.errors import IsthmusError, Reason
@@ -96,7 +95,7 @@ class Session:
     keys: SessionKeys
     pool: PartyPool
     # Reads this space's rows; called in a thread, and only if it is a provider.
-    read_rows: Callable[[], LinkedRows]
+    read_rows: Callable[[], InputRows | InputCells]
     # Writes down that output shares leave now, durably, before they do.
     spend: Callable[[], Awaitable[None]]
     # Signs the receipt over the digests of the sealed output shares and the summary of the run.
@@ -247,8 +246,8 @@ class Session:
         self._events.put_nowait(Completed(token, views))
 
     async def _share(self) -> None:
-        """This provider's people, linked, encoded, shared and sealed to each seat, in chunks."""
-        linked = await asyncio.to_thread(self.read_rows)
+        """This provider's people, linked or added up, encoded, shared and sealed to each seat, in chunks."""
+        rows = await asyncio.to_thread(self.read_rows)
         body = self.contract.body
         index = next(i for i, provider in enumerate(body.providers) if provider.entity == self.entity)
         try:
@@ -261,7 +260,7 @@ class Session:
                 program=body.program.name,
                 parameters=json.loads(body.program.parameters),
                 bound=body.providers[index].row_bound,
-                rows=InputRows(linked.keys, linked.lists, linked.codes, linked.values),
+                rows=rows,
                 noise_seed=self.noise_seed,
             )
         except InputRejected as rejected:

@@ -1,10 +1,11 @@
-"""Counting linked people by cells: all of them, and those of each provider where limits ask whose they are.
+"""Counting people by cells: all of them, and those of each provider where limits ask whose they are.
 
-Invariants: a person is counted once, at its first row, with what that row says; nothing is opened beyond what linking
-opens.
+Invariants: linked, a person is counted once, at its first row, with what that row says, and nothing is opened beyond
+what linking opens; pooled, each provider's records are counted at home, and nothing is opened at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +13,71 @@ import numpy as np
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits
-from connectors.engine.linking import Linked, both, both_cost, spread, spread_cost
+from connectors.engine.linking import Linked, both, both_cost, link, link_clear, link_cost, spread, spread_cost
+from connectors.engine.pooled import Pooled, with_parts
+from connectors.engine.rows import InputCells, InputRows
 from connectors.engine.tables import count_people, count_people_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How people are counted by cells. Linked rows say their cell in `bits`, and `places` are the numbers that make the
+    cells; `pooled` is None there."""
+
+    bits: int
+    places: Sequence[int]
+    limits: Limits
+    pooled: Pooled | None = None
+
+    def rows(self, inputs: Sequence[Array]) -> int:
+        """No count is above this, whatever is in the inputs."""
+        return sum(shares.shape[-1] for shares in inputs) if self.pooled is None else self.pooled.rows(inputs)
+
+    def rows_of(self, bounds: Sequence[int]) -> int:
+        """The same, from the providers' bounds."""
+        return sum(bounds) if self.pooled is None else self.pooled.rows_of(bounds)
+
+
+async def count_cells(
+    rt: "Engine", counting: Counting, inputs: Sequence[Array], uniform: Sequence[Array], name: str
+) -> Array:
+    """[1 + P, K], or [1, K] where it does not matter whose people are, from the providers' input shares. `name` is the
+    program's, for its steps."""
+    if counting.pooled is not None:
+        (counts,) = await counting.pooled.totals(rt, inputs, f"{name}: totals")
+        return with_parts(counts, counting.limits)
+    people = await link(rt, inputs, counting.bits, counting.limits, uniform)
+    return await count_first_rows(rt, people, counting.places, counting.limits, len(inputs), name)
+
+
+def count_cells_clear(
+    counting: Counting, providers: Sequence[InputRows | InputCells], cell: Callable[[Sequence[int]], int | None]
+) -> tuple[list[int], list[list[int]]]:
+    """Clear-text twin of `count_cells`: people by cells [K], and those of each provider [P, K]. `cell` is the number of
+    a row's codes, None where it counts nowhere."""
+    counts, parts = [0] * len(counting.places), [[0] * len(counting.places) for _ in providers]
+    if counting.pooled is not None:
+        parts = [[int(count) for count in given.totals[0]] for given in providers if isinstance(given, InputCells)]
+        return [sum(each) for each in zip(*parts, strict=True)], parts
+    rows = [given for given in providers if isinstance(given, InputRows)]
+    for person in link_clear(rows):
+        first, row = next(iter(person.items()))
+        if (at := cell(rows[first].codes[row])) is not None:
+            counts[at] += 1
+            for p in person:
+                parts[p][at] += 1
+    return counts, parts
+
+
+def count_cells_cost(shape: Shape, counting: Counting, bounds: Sequence[int]) -> Cost:
+    if counting.pooled is not None:
+        return counting.pooled.cost(bounds, shape)
+    n, bits, limits = sum(bounds), counting.bits, counting.limits
+    out = link_cost(shape, n, bits, len(bounds), limits)
+    return out + count_first_rows_cost(shape, n, bits, counting.places, limits, len(bounds))
 
 
 async def count_first_rows(

@@ -22,7 +22,7 @@ from connectors.engine import programs
 from connectors.engine.cost import Shape
 from connectors.engine.errors import Abort, Culprit, InputRejected, SessionAborted
 from connectors.engine.randomness import KEY_BYTES, Stream
-from connectors.engine.rows import InputRows, Parameters, Words
+from connectors.engine.rows import InputCells, InputRows, Parameters, Words
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.rules.session_keys import open_input, seal_input
 from gateway.rules.sealing import OVERHEAD, SealBroken
@@ -78,7 +78,7 @@ def seal_inputs(
     program: str,
     parameters: Parameters,
     bound: int,
-    rows: InputRows,
+    rows: InputRows | InputCells,
     noise_seed: bytes = b"",
 ) -> dict[int, list[bytes]]:
     """Chunks for each seat (pid -> in order). `noise_seed`: 32 bytes where the parameters have noise. Raises

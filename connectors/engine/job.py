@@ -16,6 +16,7 @@ from connectors.engine import programs
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.errors import Abort, InputRejected, SessionAborted
 from connectors.engine.pipe import MAX_FRAME
+from connectors.engine.pooled import input_size
 from connectors.engine.rows import MAX_ROWS
 from connectors.engine.wire import ELEMENT_BYTES
 from gateway.rules.sealing import public_of
@@ -59,7 +60,8 @@ class Job:
     demo_view: bool
     keeper: Keeper | None
     cost: Cost
-    words: int
+    # Of each provider's input: words [C, n].
+    sizes: tuple[tuple[int, int], ...]
     noise: int
 
 
@@ -97,7 +99,8 @@ def read(body: bytes) -> Job:
             raise _bad("the transcript is not 32 bytes, or demo_view neither true nor false")
         keeper = None if raw["keeper"] is None else _keeper(raw["keeper"])
         parameters = raw["parameters"]
-        cost, words = program.cost(parameters, bounds, shape), program.words(parameters)
+        cost = program.cost(parameters, bounds, shape)
+        sizes = tuple(input_size(program, parameters, bound) for bound in bounds)
         noise = program.noise_words(parameters)
         if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
             raise _bad(f"a message would hold {cost.largest} elements, too many for one frame")
@@ -120,7 +123,7 @@ def read(body: bytes) -> Job:
         demo_view=raw["demo_view"],
         keeper=keeper,
         cost=cost,
-        words=words,
+        sizes=sizes,
         noise=noise,
     )
 

@@ -133,11 +133,11 @@ class Session(asyncio.Protocol):
                 pid=job.pid,
                 private_key=job.private_key,
                 shape=job.shape,
-                words=job.words,
-                bound=provider.bound,
+                words=words,
+                bound=n,
                 noise=job.noise,
             )
-            for i, provider in enumerate(job.providers)
+            for i, (provider, (words, n)) in enumerate(zip(job.providers, job.sizes, strict=True))
         ]
         self._engine = engine
         stock.install(engine)

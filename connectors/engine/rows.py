@@ -1,4 +1,4 @@
-"""What a provider puts in: its rows, each packed into words of bits.
+"""What a provider puts in: its rows, each packed into words of bits; or totals of its records (pooled.py).
 
 Invariants: no MPyC and no kernel here (agents encode). A row is, from its lowest bit: a linkage key of 60 bits, whether
 the row is real, and the program's payload; rows are padded to the public bound with rows that have a random key and
@@ -40,16 +40,32 @@ class InputRows:
     values: Sequence[tuple[int | None, ...]] = ()
 
 
-def check_rows(rows: InputRows, bound: int) -> None:
-    """What holds for every program. Raises InputRejected."""
+@dataclass(frozen=True, slots=True)
+class InputCells:
+    """One provider's totals [Q, K], where nobody is recognised across providers: for each cell how many records it has,
+    and whatever else the program adds up of them, in the order in which it says."""
+
+    totals: Words
+
+
+def check_bound(bound: int) -> None:
+    """Raises InputRejected."""
     if not 1 <= bound <= MAX_ROWS:
         raise InputRejected("rows", f"the bound of {bound} rows is not between 1 and {MAX_ROWS}")
+
+
+def check_rows(rows: InputRows | InputCells, bound: int) -> InputRows:
+    """The rows, where what holds for every program that links does. Raises InputRejected."""
+    if isinstance(rows, InputCells):
+        raise InputRejected("rows", "are totals, and this program links people")
+    check_bound(bound)
     if len(rows.keys) > bound:
         raise InputRejected("rows", f"there are {len(rows.keys)} rows and the contract's bound is {bound}")
     if any(not 0 <= key < 1 << KEY_BITS for key in rows.keys):
         raise InputRejected("keys", f"a linkage key is not a number of {KEY_BITS} bits")
     if len(set(rows.keys)) != len(rows.keys):
         raise InputRejected("keys", "a linkage key occurs twice; link the provider's own rows first")
+    return rows
 
 
 def words_per_row(payload_bits: int) -> int:

@@ -65,6 +65,7 @@ def check_draft(draft: Contract, own: OwnPart, operators: Mapping[str, Operator]
     for index, source in enumerate(draft.query.sources):
         if (named := own.dataset(source.dataset)) is not None:
             planning.check_source(draft.query, index, named)
+    planning.check_lists(draft.query, datasets)
     for dataset in datasets:
         check_roles(draft, dataset, own.roles.get(dataset.name, {}))
         check_columns(draft, dataset, own.columns.get(dataset.name, ()))

@@ -1,20 +1,27 @@
 """One CSV or Parquet file as a table of an embedded DuckDB that stays open from one reading to the next.
 
-Invariants: the file lies in the allowed folder, reached through no symlink, looked at before each reading; the engine
-can open no other, keeps nothing of the file's content and writes none of it to disk; what is kept is the empty
+Invariants: the file lies in the allowed folder, reached through no symlink, looked at before each reading; a reading is
+of the file's bytes as they were taken into memory at its beginning, whoever writes to the file meanwhile, and their
+SHA-256 is that of what is read (where the system has no files in memory, the file itself is read, and has none); the
+engine can open nothing else, keeps nothing of the content and writes none of it to disk; what is kept is the empty
 engine and the statements for a file of one shape. One reading at a time. Plain blocking calls.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 from connectors.sources.errors import SourceError
 from gateway.domain.errors import Reason
@@ -25,24 +32,46 @@ Shape = tuple[Any, ...]
 
 # How many rows of a reading are in Python's hands at once.
 BATCH = 1 << 13
+# Bytes of the file that are taken into memory at once.
+PIECE = 1 << 20
 KEPT_STATEMENTS = 64
 
 
 @dataclass(slots=True)
 class Opened:
-    """The file as an ibis table, while its shape is what it was."""
+    """The file as an ibis table, while its shape is what it was. `memory` has its bytes while a reading lasts, of which
+    `content` is the SHA-256, empty where there is none."""
 
     engine: Any
     where: str
+    memory: BinaryIO | None
+    suffix: str
+    content: bytes = b""
     shape: Shape = ()
     table: Any = None
     _statements: dict[str, str] = field(default_factory=dict)
+
+    def take(self, file: Path) -> None:
+        """The file's bytes as they are now."""
+        if self.memory is None:
+            return
+        digest = hashlib.sha256()
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0) as source:
+            while piece := source.read(PIECE):
+                digest.update(piece)
+                self.memory.write(piece)
+        self.content = digest.digest()
+
+    def let_go(self) -> None:
+        if self.memory is not None:
+            self.memory.seek(0)
+            self.memory.truncate()
 
     def see(self, shape: Shape) -> None:
         if shape == self.shape:
             return
         self._statements.clear()
-        if self.where.endswith(".csv"):
+        if self.suffix == ".csv":
             # The sniffer would widen a table, or skip lines, to make odd rows fit.
             self.table = self.engine.read_csv(
                 self.where,
@@ -71,6 +100,11 @@ class Opened:
         result = self.engine.con.execute(statement)
         while batch := result.fetchmany(BATCH):
             yield batch
+
+    def numbers(self, statement: str) -> npt.NDArray[np.int64]:
+        """The one column of whole numbers that it selects."""
+        (column,) = self.engine.con.execute(statement).fetchnumpy().values()
+        return np.asarray(column, dtype=np.int64)
 
     def fetch(self, expression: Any) -> list[Row]:
         rows: list[Row] = self.engine.con.execute(self.engine.compile(expression)).fetchall()
@@ -110,12 +144,20 @@ class SourceFile:
 
         with self._reading:
             try:
-                where = str(self.path)
-                if self._opened is None or self._opened.where != where:
-                    self._close()
-                    self._opened = Opened(_engine(where), where)
-                self._opened.see(self._header(self._opened))
-                yield self._opened
+                file = self.path
+                if self._opened is None:
+                    memory = _memory()
+                    where = str(file) if memory is None else f"/proc/self/fd/{memory.fileno()}"
+                    self._opened = Opened(_engine(where), where, memory, file.suffix)
+                opened = self._opened
+                try:
+                    opened.take(file)
+                    opened.see(self._header(opened))
+                    yield opened
+                finally:
+                    opened.let_go()
+            except OSError as error:
+                raise self.unreadable("it cannot be opened", type(error).__name__) from None
             except (duckdb.Error, ibis.common.exceptions.IbisError) as error:
                 # What it keeps may no longer fit the file.
                 self._close()
@@ -126,10 +168,13 @@ class SourceFile:
     def _close(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
+            # In this order: another file may get the number that the engine knows.
             opened.engine.disconnect()
+            if opened.memory is not None:
+                opened.memory.close()
 
     def _header(self, opened: Opened) -> Shape:
-        if not opened.where.endswith(".csv"):
+        if opened.suffix != ".csv":
             described = opened.engine.con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [opened.where])
             return tuple(column[:2] for column in described.fetchall())
         try:
@@ -150,6 +195,13 @@ class SourceFile:
             private=private,
             advice="Its owner has to repair it; nothing was read.",
         )
+
+
+def _memory() -> BinaryIO | None:
+    """A file that is nowhere but in memory, where the system has such, and a name for it."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    return os.fdopen(os.memfd_create("source", os.MFD_CLOEXEC), "w+b", buffering=0)
 
 
 def _engine(where: str) -> Any:

@@ -63,9 +63,9 @@ def link_locally(
     """
     if not key_columns:
         raise ValueError("people are linked on at least one column")
-    coders = [_coder(column, edges.get(column.name, ()), chosen.get(column.name, ())) for column in group_columns]
+    coders = [coder(column, edges.get(column.name, ()), chosen.get(column.name, ())) for column in group_columns]
     # Names and days come again and again; what is known of them is let go with this call.
-    normal = [lru_cache(KNOWN_CELLS, typed=True)(partial(_normal, column=column)) for column in key_columns]
+    known = [lru_cache(KNOWN_CELLS, typed=True)(partial(normal, column=column)) for column in key_columns]
     linkage = Linkage(salt)
     people: dict[int, tuple[int, tuple[int, ...], tuple[int | None, ...]]] = {}
     conflicting: set[int] = set()
@@ -79,7 +79,7 @@ def link_locally(
         for row in rows:
             if len(row) != numbers + len(measured):
                 raise ValueError("a row has other cells than its columns")
-            key = linkage.key([known(cell) for known, cell in zip(normal, row, strict=False)])
+            key = linkage.key([of_cell(cell) for of_cell, cell in zip(known, row, strict=False)])
             codes = tuple([UNKNOWN if place is None else code(row[place]) for code, place in places])
             values = tuple([_number(cell, column) for cell, column in zip(row[numbers:], measured, strict=True)])
             on, first, own = people.get(key, (0, codes, values))
@@ -100,7 +100,8 @@ def link_locally(
     )
 
 
-def _normal(cell: str | int | None, column: Column) -> bytes:
+def normal(cell: str | int | None, column: Column) -> bytes:
+    """A key cell as linkage takes it. Raises SourceError for one that cannot be normalised."""
     try:
         return part(normalise("" if cell is None else str(cell), column.type))
     except ValueError as wrong:
@@ -115,7 +116,7 @@ def _number(cell: str | int | None, column: Column) -> int | None:
     raise _broken(column.name, "not a number")
 
 
-def _coder(column: Column, edges: Sequence[Any], chosen: Sequence[str]) -> Callable[[Any], int]:
+def coder(column: Column, edges: Sequence[Any], chosen: Sequence[str]) -> Callable[[Any], int]:
     """From a cell to its code's number."""
     if edges:
         return lambda cell: len(edges) + 1 if cell is None else bisect_right(edges, cell)

@@ -1,24 +1,30 @@
 """One dataset in a CSV or Parquet file, read through ibis on an embedded DuckDB.
 
-Invariants: everything is read as text and typed by the dataset's description, so that nothing is guessed; a
-row that breaks the description is reported or refused, never dropped; a reading is one statement, over one state of
-the file; rows reach no log. Plain blocking calls: keeping them off an event loop is the caller's affair.
+Invariants: everything is read as text and typed by the dataset's description, so that nothing is guessed; a row that
+breaks the description is reported or refused, never dropped; what is read are the rows that were checked: the file has
+the bytes that it had then (files.py), or each of its rows is looked at again; rows reach no log. Plain blocking calls:
+keeping them off an event loop is the caller's affair.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_, or_
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Opened, Row, SourceFile
 from connectors.sources.filters import check_filters, predicates
-from connectors.sources.snapshot import Snapshot
+from connectors.sources.pooling import Adding, Persons, grouped, persons
+from connectors.sources.snapshot import Identities, Snapshot, identities_of
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
@@ -79,12 +85,24 @@ class Report:
     pinned: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """Bytes, by their SHA-256, whose rows are known: the keyed digest of these, and their identities in order."""
+
+    content: bytes
+    pinned: str
+    identities: Identities
+
+
 class DatasetSource:
     """Reads one file. Raises SourceError, and ValueError for a configuration that cannot be."""
 
     def __init__(self, config: SourceConfig) -> None:
         self._config = config
         self._file = SourceFile(config.folder, config.path)
+        self._checked: _Checked | None = None
+        # Who each row is, of the bytes with this SHA-256.
+        self._people: tuple[bytes, Persons] | None = None
         self._columns = {column.name: column for column in config.columns}
         self._derived = {derived.column: derived.date for derived in config.derived}
         # What the file has, and a digest is of; and which of it are integers.
@@ -124,11 +142,7 @@ class DatasetSource:
         snapshot = Snapshot(key)
         with self._file.opened() as opened:
             statement = opened.engine.compile(self._reading(opened.table, [], ()))
-            return [
-                one
-                for batch in opened.rows(statement)
-                for one in snapshot.add([row[: len(self._stored)] for row in self._typed(batch)])
-            ]
+            return [one for batch in opened.rows(statement) for one in snapshot.add(self._typed(batch))]
 
     def check(self, key: bytes) -> Report:
         """Counts rows and what breaks the description, over all columns; pins them, if nothing does."""
@@ -137,28 +151,92 @@ class DatasetSource:
             missing = tuple(Problem("missing column", name, 0) for name in self._stored if name not in table)
             present = [column for column in self._columns.values() if self._physical(column.name) in table]
             rows, broken, snapshot = 0, False, Snapshot(key)
+            hashes: list[bytes] = []
             # One statement: what is pinned is what was checked.
             for batch in opened.rows(opened.engine.compile(self._checking(table, present))):
                 rows += len(batch)
                 broken = broken or any(row[-1] for row in batch)
-                snapshot.add(self._typed([row[:-1] for row in batch]))
+                hashes += snapshot.add(self._typed([row[:-1] for row in batch]))
             problems = self._problems(opened, present) if broken else []
             if not (missing or broken):
                 # What most sessions read: compiled here, not while others wait.
                 opened.statement(_named([], ()), lambda: self._reading(table, [], ()))
             if broken and not problems:
                 raise self._file.unreadable("it changes while it is read")
-            return Report(rows, (*missing, *problems), None if missing or broken else snapshot.digest())
+            if missing or broken:
+                return Report(rows, (*missing, *problems), None)
+            self._checked = _Checked(opened.content, snapshot.digest(), identities_of(hashes))
+            return Report(rows, (), self._checked.pinned)
 
     def read(self, columns: Sequence[str], filters: Sequence[Filter] = (), *, key: bytes, pinned: str) -> list[Row]:
         """Rows in the file's order, cells in the order of `columns`: int for integers, None for empty.
 
         `pinned` is what a check pinned: rows with that digest are those that were checked, so they are not checked
-        again. Rows and digest come from one statement, so nothing can change between the two.
+        again.
 
         Raises SourceError: what `check_filters` raises, UNKNOWN_COLUMN, SOURCE_UNREADABLE for a file that cannot be
         read, EDITION_CHANGED, in words that do not depend on rows, for one with other rows.
         """
+        self._known(columns)
+        check_filters(filters, self._columns)
+        with self._as_checked(key, pinned) as (opened, _):
+            return list(self._rows(opened, columns, filters))
+
+    def identities(self, filters: Sequence[Filter], *, key: bytes, pinned: str) -> Identities:
+        """64 bits of the keyed hash (snapshot.py) of each row that the filters keep. Raises as `read` does."""
+        check_filters(filters, self._columns)
+        with self._as_checked(key, pinned) as (opened, checked):
+            return checked.identities[self._places(opened, filters)] if filters else checked.identities
+
+    def people(self, filters: Sequence[Filter], *, key: bytes, pinned: str) -> Persons:
+        """Who each row is that the filters keep, by its cells in the key columns. Raises as `read` does, and
+        INPUT_OUT_OF_RANGE for a cell that tells nobody apart."""
+        check_filters(filters, self._columns)
+        with self._as_checked(key, pinned) as (opened, checked):
+            if self._people is None or self._people[0] != checked.content or not checked.content:
+                columns = self._config.key_columns
+                described = [self._columns[name] for name in columns]
+                self._people = (checked.content, persons(self._rows(opened, columns, ()), described))
+            everybody = self._people[1]
+            return everybody.at(self._places(opened, filters)) if filters else everybody
+
+    def groups(
+        self,
+        columns: Sequence[str],
+        measured: Sequence[Adding],
+        filters: Sequence[Filter],
+        without: npt.NDArray[np.int64],
+        *,
+        key: bytes,
+        pinned: str,
+    ) -> list[Row]:
+        """For each combination of cells in `columns` among the rows that the filters keep, but for those at the places
+        `without`: these cells, how many rows there are, and of each measure what is added up. Raises as `read` does."""
+        import ibis
+
+        self._known([*columns, *(measure.column for measure in measured)])
+        check_filters(filters, self._columns)
+        with self._as_checked(key, pinned) as (opened, _):
+            table = opened.table
+
+            def cells() -> Any:
+                named = {f"c{number}": self._value(table, name) for number, name in enumerate(columns)}
+                named |= {f"m{number}": self._number(table, measure.column) for number, measure in enumerate(measured)}
+                return table.select(**named, kept=self._kept(table, filters), place=ibis.row_number())
+
+            name = repr(("groups", tuple(columns), tuple(measure.column for measure in measured), tuple(filters)))
+            return grouped(opened, opened.statement(name, cells), len(columns), measured, without)
+
+    def _rows(self, opened: Opened, columns: Sequence[str], filters: Sequence[Filter]) -> Iterator[Row]:
+        """Cells in the order of `columns` of the rows that the filters keep."""
+        table, derived = opened.table, [name for name in dict.fromkeys(columns) if name in self._derived]
+        order = (*self._stored, *derived)
+        places = [order.index(name) for name in columns]
+        statement = opened.statement(_named(derived, filters), lambda: self._reading(table, derived, filters))
+        for batch in opened.rows(statement):
+            yield from [tuple([row[place] for place in places]) for row in self._typed(batch)]
+
+    def _known(self, columns: Sequence[str]) -> None:
         for index, name in enumerate(columns):
             if name not in self._columns:
                 raise SourceError(
@@ -167,39 +245,36 @@ class DatasetSource:
                     field=f"columns[{index}]",
                     advice=f"Choose from {', '.join(self._columns)}.",
                 )
-        derived = [name for name in dict.fromkeys(columns) if name in self._derived]
-        order = (*self._stored, *derived)
-        places = [order.index(name) for name in columns]
-        rows: list[Row] = []
-        for typed, _ in self._pinned(derived, filters, key, pinned):
-            rows += [tuple([row[place] for place in places]) for row in typed if row[-1]]
-        return rows
 
-    def row_hashes(self, filters: Sequence[Filter], *, key: bytes, pinned: str) -> list[bytes]:
-        """The keyed hash (snapshot.py) of each row that the filters keep. Raises as `read` does."""
-        return [
-            hashed
-            for typed, hashes in self._pinned([], filters, key, pinned)
-            for row, hashed in zip(typed, hashes, strict=True)
-            if row[-1]
-        ]
-
-    def _pinned(
-        self, derived: Sequence[str], filters: Sequence[Filter], key: bytes, pinned: str
-    ) -> Iterator[tuple[list[Row], list[bytes]]]:
-        """All rows as `_reading` has them, and their keyed hashes; whoever takes them takes them to the end."""
-        check_filters(filters, self._columns)
-        snapshot = Snapshot(key)
+    @contextmanager
+    def _as_checked(self, key: bytes, pinned: str) -> Iterator[tuple[Opened, _Checked]]:
+        """The file, once it is known that it has the rows with this digest: by its bytes, or by each row."""
         with self._file.opened() as opened:
-            table = opened.table
-            if any(name not in table for name in self._stored):
-                raise self._changed()
-            statement = opened.statement(_named(derived, filters), lambda: self._reading(table, derived, filters))
-            for batch in opened.rows(statement):
-                typed = self._typed(batch)
-                yield typed, snapshot.add([row[: len(self._stored)] for row in typed])
-        if snapshot.digest() != pinned:
+            checked = self._checked
+            if checked is None or not opened.content or (checked.content, checked.pinned) != (opened.content, pinned):
+                checked = self._hashed(opened, key)
+                if checked.pinned != pinned:
+                    raise self._changed()
+                self._checked = checked
+            yield opened, checked
+
+    def _hashed(self, opened: Opened, key: bytes) -> _Checked:
+        table, snapshot, hashes = opened.table, Snapshot(key), []
+        if any(name not in table for name in self._stored):
             raise self._changed()
+        for batch in opened.rows(opened.statement(_named([], ()), lambda: self._reading(table, [], ()))):
+            hashes += snapshot.add(self._typed(batch))
+        return _Checked(opened.content, snapshot.digest(), identities_of(hashes))
+
+    def _places(self, opened: Opened, filters: Sequence[Filter]) -> npt.NDArray[np.int64]:
+        """Which rows the filters keep, by their number in the file, from 0."""
+        import ibis
+
+        def kept() -> Any:
+            numbered = opened.table.select(place=ibis.row_number(), kept=self._kept(opened.table, filters))
+            return numbered.filter(numbered.kept).select("place")
+
+        return opened.numbers(opened.statement(repr(("places", tuple(filters))), kept))
 
     def _checking(self, table: Any, present: Sequence[Column]) -> Any:
         """What the file has of the columns, and whether the row breaks a rule."""
@@ -210,12 +285,16 @@ class DatasetSource:
         return _numbered(table, [*cells, reduce(or_, rules, ibis.literal(False))])
 
     def _reading(self, table: Any, derived: Sequence[str], filters: Sequence[Filter]) -> Any:
-        """Every row: the file's columns, the derived ones that are wanted, and whether the filters keep it."""
+        """Every row that the filters keep: the file's columns, and the derived ones that are wanted."""
+        kept = table.filter(self._kept(table, filters)) if filters else table
+        return _numbered(kept, [self._text(kept, name) for name in (*self._stored, *derived)])
+
+    def _kept(self, table: Any, filters: Sequence[Filter]) -> Any:
+        """Whether the filters keep a row."""
         import ibis
 
         kept = [keeps.fill_null(False) for keeps in predicates(filters, lambda name: self._value(table, name))]
-        cells = [self._text(table, name) for name in (*self._stored, *derived)]
-        return _numbered(table, [*cells, reduce(and_, kept, ibis.literal(True))])
+        return reduce(and_, kept, ibis.literal(True))
 
     def _typed(self, rows: list[Row]) -> list[Row]:
         """Integers as such; a cell that is none stays text, so that no checked row has its digest."""
@@ -240,6 +319,11 @@ class DatasetSource:
     def _value(self, table: Any, name: str) -> Any:
         text = self._text(table, name)
         return text.try_cast("int64") if self._columns[name].type is ColumnType.INTEGER else text
+
+    def _number(self, table: Any, name: str) -> Any:
+        """A number or a day."""
+        value = self._value(table, name)
+        return value.try_cast("date") if self._columns[name].type is ColumnType.DATE else value
 
     def _valid(self, table: Any, column: Column) -> Any:
         text = self._text(table, column.name)

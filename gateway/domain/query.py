@@ -247,6 +247,7 @@ class Query:
     purpose: str
     legal_basis: str
     sources: tuple[Source, ...]
+    # Columns by which people are recognised across sources; none: nobody is, and records are counted.
     link_on: tuple[str, ...]
     statistic: Statistic
     limits: Limits = Limits()

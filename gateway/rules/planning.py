@@ -55,10 +55,13 @@ def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Req
     for index, dataset in enumerate(datasets):
         check_source(asked, index, dataset)
     codes = _common_codes(asked, datasets)
-    limits = policy.settle_limits(asked.limits, asked.statistic.name, datasets)
     by_owner: dict[str, list[Dataset]] = {}
     for entity, dataset in owners:
         by_owner.setdefault(entity, []).append(dataset)
+    for owned in by_owner.values():
+        check_lists(asked, owned)
+    often = policy.counts_often(asked, len(by_owner))
+    limits = policy.settle_limits(asked.limits, asked.statistic.name, datasets, often)
     seated = seats.assign(asked.seats.count, asked.seats.at, list(by_owner), spaces)
     taking_part = list(dict.fromkeys([*(seat.entity for seat in seated), *by_owner]))
     offer = _shared_program(statistics.of(asked).PROGRAM, {entity: spaces[entity] for entity in taking_part})
@@ -117,6 +120,15 @@ def parameters(asked: query.Query, limits: contract.Limits, codes: Mapping[str, 
         shared["rounding"] = limits.rounding
     if limits.epsilon is not None:
         shared["noise"] = noise.table(limits.epsilon)
+    if not asked.link_on:
+        if limits.epsilon is not None:
+            raise IsthmusError(
+                Reason.MALFORMED_QUERY,
+                "noise covers a person who is counted once, and without link_on somebody on two lists counts twice",
+                field="link_on",
+                advice="Name the columns that identify a person, or ask without noise",
+            )
+        shared["linked"] = False
     return rfc8785.dumps({**shared, **rules.parameters(asked, codes)}).decode()
 
 
@@ -164,6 +176,14 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
                 space=f"https://{dataset.space_host}",
                 advice=f"It links on: {', '.join(dataset.key_columns)}",
             )
+    if not asked.link_on and not dataset.key_columns:
+        raise IsthmusError(
+            Reason.UNKNOWN_COLUMN,
+            f"{dataset.name} does not say what identifies a person, and each is counted once at home",
+            field="link_on",
+            space=f"https://{dataset.space_host}",
+            advice="Its owner names key_columns in its description, or leave this source out",
+        )
     for number, item in enumerate(asked.sources[index].filters):
         _check_filter(item, dataset, f"{where}.filters[{number}]")
     for used in statistics.of(asked).uses(asked):
@@ -180,6 +200,27 @@ def check_source(asked: query.Query, index: int, dataset: Dataset) -> None:
             raise _wrong_type(dataset, used.field, f"{used.column} has no {wanted}")
         if used.within is not None:
             _check_bounds(column, used.field, *used.within, dataset)
+
+
+def check_lists(asked: query.Query, datasets: Sequence[Dataset]) -> None:
+    """Raises IsthmusError unless an owner can count the people of its own lists, each once, where `link_on` does not
+    say how."""
+    if asked.link_on or not datasets:
+        return
+    first, *others = datasets
+    for other in others:
+        if _keys(other) != _keys(first):
+            raise IsthmusError(
+                Reason.UNKNOWN_COLUMN,
+                f"{first.name} and {other.name} tell people apart by different columns, and are one owner's",
+                field="link_on",
+                space=f"https://{other.space_host}",
+                advice="Name in link_on what identifies a person in both, or leave one of them out",
+            )
+
+
+def _keys(dataset: Dataset) -> list[tuple[str, ColumnType]]:
+    return [(name, column.type) for name in dataset.key_columns if (column := dataset.column(name)) is not None]
 
 
 def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:

@@ -19,20 +19,35 @@ MAX_DOMINANCE = 99  # percent
 MAX_ROUNDING = 1000
 
 
-def demanded_minimum(dataset: Dataset, statistic: str) -> int:
-    """The least minimum cell that this owner accepts for this statistic (0: exact release is allowed)."""
-    return 0 if statistic in dataset.terms.exact_statistics else dataset.terms.minimum_cell
+def demanded_minimum(dataset: Dataset, statistic: str, often: int = 1) -> int:
+    """The least minimum cell that this owner accepts for this statistic (0: exact release is allowed), where a person
+    may count so `often`."""
+    return 0 if statistic in dataset.terms.exact_statistics else _least(dataset, often)
 
 
-def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Dataset]) -> contract.Limits:
-    """The limits of the contract: wished ones where they are strict enough, else a refusal.
+def counts_often(asked: query.Query, owners: int) -> int:
+    """How often one person may count in what is left of a cell without one owner. Nobody is recognised across owners
+    where nothing is linked on; each counts a person once at home. Cells of so many times the least number of people
+    have that number of people at least: provider subtraction leaves as much, of all owners but one, and one of those
+    has its part of it."""
+    return 1 if asked.link_on else max(owners - 1, 1)
+
+
+def _least(dataset: Dataset, often: int) -> int:
+    least = dataset.terms.minimum_cell
+    return least * often if least > 1 else least
+
+
+def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Dataset], often: int = 1) -> contract.Limits:
+    """The limits of the contract: wished ones where they are strict enough, else a refusal. A person may count so
+    `often` (`counts_often`).
 
     Without a wish the strictest minimum of all owners holds, exact release or not: it has to be asked for.
     """
-    minimum = max(dataset.terms.minimum_cell for dataset in datasets)
+    minimum = max(_least(dataset, often) for dataset in datasets)
     if wished.minimum_cell is not None:
         for dataset in datasets:
-            demanded = demanded_minimum(dataset, statistic)
+            demanded = demanded_minimum(dataset, statistic, often)
             if wished.minimum_cell < demanded:
                 raise IsthmusError(
                     Reason.POLICY_REFUSED,
@@ -98,7 +113,7 @@ def check_terms(
                 f"{dataset.name} answers nothing any more: its policy expired on {terms.expires}",
                 "Its steward decides on a new one",
             )
-        demanded = demanded_minimum(dataset, asked.statistic.name)
+        demanded = demanded_minimum(dataset, asked.statistic.name, counts_often(asked, len(draft.providers)))
         wanted = (
             ("purpose", asked.purpose, terms.purposes),
             ("legal_basis", asked.legal_basis, terms.legal_bases),

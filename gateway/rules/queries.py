@@ -14,7 +14,7 @@ from gateway.domain.query import Query
 from gateway.rules import noise, policy
 from gateway.rules.plans import MAX_STANDING
 from gateway.rules.records import from_plain
-from gateway.rules.statistics import STATISTICS, of
+from gateway.rules.statistics import STATISTICS, UNLINKED, of
 from gateway.rules.statistics.base import check_column, malformed
 
 MAX_SOURCES = 32
@@ -26,7 +26,7 @@ def read_query(data: Any, *, what: str = "query file") -> Query:
     """The query in plain JSON values; raises IsthmusError(MALFORMED_QUERY) naming the field."""
     if not isinstance(data, dict):
         raise _malformed(what, "", "a query is a mapping of fields, see docs/queries")
-    return checked(from_plain(Query, data, what=what, reason=Reason.MALFORMED_QUERY), what=what)
+    return checked(from_plain(Query, {"link_on": [], **data}, what=what, reason=Reason.MALFORMED_QUERY), what=what)
 
 
 def checked(query: Query, *, what: str = "query") -> Query:
@@ -60,8 +60,11 @@ def checked(query: Query, *, what: str = "query") -> Query:
             for value in (item.equals, *(item.one_of or ()), *between):
                 if isinstance(value, int) and abs(value) > MAX_INTEGER:
                     raise _malformed(what, field, "an integer lies between -(2^53 - 1) and 2^53 - 1")
-    if not query.link_on or len(set(query.link_on)) != len(query.link_on):
+    if len(set(query.link_on)) != len(query.link_on):
         raise _malformed(what, "link_on", "name the columns that identify a person, each once")
+    if not query.link_on and query.statistic.name not in UNLINKED:
+        text = f"name the columns that identify a person: without them goes {' or '.join(UNLINKED)} alone"
+        raise _malformed(what, "link_on", text)
     for number, column in enumerate(query.link_on):
         check_column(column, f"link_on[{number}]")
     of(query).check(query)

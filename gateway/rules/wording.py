@@ -28,6 +28,8 @@ def coded(code: str, means: str) -> str:
 def statistic(asked: Query, described: Dataset | None = None) -> str:
     """What is counted; columns by their labels where the dataset is known."""
     said = statistics.of(asked).said(asked, lambda name: _column(name, described))
+    if not asked.link_on:
+        return f"{said}; each owner counts its own people once, and shares its totals alone"
     linked = ", ".join(_column(name, described) for name in asked.link_on)
     return f"{said}; people are told apart by {linked}, compared under MPC"
 

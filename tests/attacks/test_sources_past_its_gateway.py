@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.contract import Contract
-from gateway.domain.query import Between, Filter, Source
+from gateway.domain.query import Between, Filter, Overlap, Source, Statistic
 from tests.attacks.proposals import Forged, Forgery, asking, changed, refused
 from tests.attacks.rogue import CARE, COUNT, FORM, GO, LA, NEUTRAL, NG, PFNCA, POLICE, SISTER, World
 
@@ -89,7 +89,10 @@ FORGERIES: dict[str, Forgery] = {
     "two operators in one filter": Forgery(
         "MALFORMED_QUERY", "exactly one", filtered(Filter(FORM, equals="Other", one_of=("Other",)))
     ),
-    "no linking": Forgery("MALFORMED_QUERY", "identify", asking(link_on=())),
+    "no linking where people have to be recognised": Forgery(
+        "MALFORMED_QUERY", "identify", asking(link_on=(), statistic=Statistic(overlap=Overlap()))
+    ),
+    "no linking, in cells of fewer people": Forgery("POLICY_REFUSED", "at least", asking(link_on=())),
     "linking on what is no key": Forgery("UNKNOWN_COLUMN", "link", asking(link_on=("prs_Citizenship",))),
 }
 

@@ -29,6 +29,7 @@ from tests.e2e.truth import (
     form_and_gender,
     form_by_region,
     funnel_by_gender,
+    records_by_year_and_gender,
     times_to_referral,
 )
 
@@ -66,6 +67,18 @@ def test_rates_by_year_and_sex(shell: Shell, tmp_path: Path) -> None:
             assert row["low"] < row["per_100000"] < row["high"]
     shown = shell("run", QUERIES / "rate.yaml", COLUMNS="110")
     assert shown.code == 0 and "Per 100" in shown.out and "█" in shown.out
+
+
+def test_records_where_nobody_is_recognised(shell: Shell) -> None:
+    done = shell("run", QUERIES / "records.yaml", "--json")
+    assert done.code == 0, done.err
+    providers = {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}
+    truth = records_by_year_and_gender(everyone(), providers, {2010, 2011})
+    assert {(row["year"], row["prs_Gender"]): row["count"] for row in done.json["rows"]} == truth
+    assert None in truth.values() and any(truth.values())
+    # What is one question with people linked shows who counted twice: the same rows are in one table alone.
+    planned = shell("plan", QUERIES / "records.yaml")
+    assert planned.code == 0 and "nobody is recognised across owners" in " ".join(planned.out.split())
 
 
 def test_a_histogram_by_period_and_sex(shell: Shell) -> None:

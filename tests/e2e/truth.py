@@ -48,6 +48,23 @@ def by_year_and_gender(
     return _told(counted, product(map(str, YEARS), GENDERS), providers)
 
 
+def records_by_year_and_gender(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], years: Iterable[int]
+) -> dict[Cell, int | None]:
+    """Records of some years, where each provider counts its own people once and nobody sees who is on whose lists. Two
+    providers' people may be the same, so what is told are twice as many of them as people."""
+    own: dict[str, Counter[Cell]] = {name: Counter() for name in providers}
+    for person in persons:
+        for name, lists in providers.items():
+            own[name][str(person.year), person.gender] += bool(lists & set(person.lists))
+    told: dict[Cell, int | None] = {}
+    for cell in product(map(str, YEARS), GENDERS):
+        parts = [part[cell] if int(cell[0]) in set(years) else 0 for part in own.values()]
+        rests = [sum(parts), *(sum(parts) - part for part in parts)]
+        told[cell] = None if any(0 < rest < 2 * MINIMUM for rest in rests) else sum(parts)
+    return told
+
+
 def by_period_and_gender(
     persons: Iterable[Person], providers: Mapping[str, set[str]], starts: Sequence[int]
 ) -> dict[Cell, int | None]:

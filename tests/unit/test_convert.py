@@ -85,7 +85,7 @@ def test_a_query_is_the_same_from_a_file_and_prints_to_one_canonical_form(asked:
          "sources[0].filters[0].equals.str"),
         ({"sources": [{"dataset": "spaces/a.example/datasets/x", "filters": [{"column": "a", "equals": 2**53}]}]},
          "sources[0].filters[0]"),
-        ({"link_on": []}, "link_on"),
+        ({"link_on": [], "statistic": {"overlap": {}}}, "link_on"),
         ({"link_on": ["name", "name"]}, "link_on"),
         ({"statistic": {}}, "statistic"),
         ({"statistic": {"overlap": {}, "count_by": {"columns": ["form"]}}}, "statistic"),

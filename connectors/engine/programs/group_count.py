@@ -1,4 +1,5 @@
-"""How many people there are in each cell of one or more group columns, each person once across all providers.
+"""How many people there are in each cell of one or more group columns, each person once across all providers; or, where
+they are not linked, how many records.
 
 Cells are row-major over the columns' codes. Output: a value per cell, then a flag per cell. Owners share the index of
 each code in binary, the first column's in the highest bits.
@@ -6,6 +7,9 @@ each code in binary, the first column's in the highest bits.
 Route: link rows by key (linking.py); a person is counted at its first row, with that row's codes; which providers have
 the person is the OR over its rows; cells are counted for all people and for those of each provider; limits. Nothing is
 opened but what linking opens: how many rows of a provider are out of order, and comparisons of shuffled rows.
+
+Not linked, owners share how many records they have in each cell (pooled.py); limits are the same, and nothing is
+opened.
 """
 
 from collections.abc import Sequence
@@ -16,16 +20,16 @@ import numpy as np
 
 from connectors.engine import noise
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.counting import count_first_rows, count_first_rows_cost
+from connectors.engine.counting import Counting, count_cells, count_cells_clear, count_cells_cost
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits, limited_clear
 from connectors.engine.linking import OPENS as LINKING_OPENS
-from connectors.engine.linking import link, link_clear, link_cost
+from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
-from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known
+from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known, linked
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
+from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -58,12 +62,18 @@ ABOUT = About(
 class _Query:
     columns: Columns
     limits: Limits
+    pooled: Pooled | None
+
+    @property
+    def counting(self) -> Counting:
+        return Counting(self.columns.bits, self.columns.places, self.limits, self.pooled)
 
 
 def _read(parameters: Parameters) -> _Query:
-    known(parameters, ("columns", *LIMITS, "structural_zeros"))
+    known(parameters, ("columns", *LIMITS, "structural_zeros", "linked"))
     columns = read_columns(parameters)
-    return _Query(columns, read_limits(parameters, columns.cells))
+    pooled = None if linked(parameters) else Pooled(columns.cells)
+    return _Query(columns, read_limits(parameters, columns.cells), pooled)
 
 
 def words(parameters: Parameters) -> int:
@@ -75,10 +85,17 @@ def outputs(parameters: Parameters) -> int:
     return 2 * _read(parameters).columns.cells
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
-    """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
+def pooled(parameters: Parameters) -> Pooled | None:
+    """What providers put in for each cell, where people are not linked: how many records."""
+    return _read(parameters).pooled
+
+
+def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
     query = _read(parameters)
-    check_rows(rows, bound)
+    if query.pooled is not None:
+        return query.pooled.encode(given, bound)
+    rows = check_rows(given, bound)
     query.columns.check(rows)
     places = np.array([query.columns.place(codes) for codes in rows.codes], dtype=np.uint64)
     return pack(rows.keys, places, query.columns.bits, bound, token_bytes)
@@ -100,31 +117,23 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
     """Output shares from the providers' input shares, and those of their uniform bits where there is noise, in the
     contract's order."""
     query = _read(parameters)
-    people = await link(rt, inputs, query.columns.bits, query.limits, uniform)
-    providers = len(inputs)
-    counts = await count_first_rows(rt, people, query.columns.places, query.limits, providers, "group count")
-    return await noise.settled(rt, counts, sum(shares.shape[-1] for shares in inputs), query.limits, uniform)
+    counts = await count_cells(rt, query.counting, inputs, uniform, "group count")
+    return await noise.settled(rt, counts, query.counting.rows(inputs), query.limits, uniform)
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
+def clear(
+    parameters: Parameters, providers: Sequence[InputRows | InputCells], uniform: Sequence[Words] = ()
+) -> list[int]:
     """Clear-text twin of `run`."""
     query = _read(parameters)
-    cells = query.columns.cells
-    counts, parts = [0] * cells, [[0] * cells for _ in providers]
-    for person in link_clear(providers):
-        first, row = next(iter(person.items()))
-        cell = query.columns.cell(providers[first].codes[row])
-        counts[cell] += 1
-        for p in person:
-            parts[p][cell] += 1
+    counts, parts = count_cells_clear(query.counting, providers, query.columns.cell)
     if query.limits.coins:
-        return noise.settled_clear(counts, query.limits, noise.noise_clear(uniform, query.limits, cells))
+        return noise.settled_clear(counts, query.limits, noise.noise_clear(uniform, query.limits, query.columns.cells))
     return limited_clear(counts, parts, query.limits)
 
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
-    query, n, providers = _read(parameters), sum(bounds), len(bounds)
-    out = link_cost(shape, n, query.columns.bits, providers, query.limits)
-    out += count_first_rows_cost(shape, n, query.columns.bits, query.columns.places, query.limits, providers)
-    return out + noise.settled_cost(shape, n, query.columns.cells, providers, query.limits)
+    query, providers = _read(parameters), len(bounds)
+    out = count_cells_cost(shape, query.counting, bounds)
+    return out + noise.settled_cost(shape, query.counting.rows_of(bounds), query.columns.cells, providers, query.limits)

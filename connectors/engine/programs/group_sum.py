@@ -1,5 +1,6 @@
 """How many people there are in each cell of some group columns, each once across all providers, and what their numbers
-add up to: how many people have one, its sum and, where asked for, the sum of its squares, for each measure.
+add up to: how many people have one, its sum and, where asked for, the sum of its squares, for each measure; or, where
+they are not linked, the same of records.
 
 Cells are row-major over the columns' codes; without columns there is one. Output, each part over all cells: the count;
 for each measure how many people's number is known, the sum of these and, where asked for, of their squares; then flags,
@@ -12,6 +13,10 @@ are counted and added up by cells, for all people, for those of each provider, a
 said, at their first row (tables.py); limits (sums.py), so that no provider gets few people's numbers by taking away
 those that it said itself. Nothing is opened but what linking opens: how many rows of a provider are out of order, and
 comparisons of shuffled rows.
+
+Not linked, owners share for each cell how many records they have, and of each measure how many have a number, and the
+sums of how far it is above its lowest value, and of the squares of that (pooled.py). A provider's part is what it has,
+limits are the same, and nothing is opened.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,13 +42,15 @@ from connectors.engine.linking import (
     spread,
     spread_cost,
 )
+from connectors.engine.pooled import Pooled, with_parts
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
 from connectors.engine.programs.measures import MAX_APART, MAX_MEASURES, check_values, read_measures
-from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known
+from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known, linked
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import (
     WORD_BITS,
+    InputCells,
     InputRows,
     Parameters,
     TokenBytes,
@@ -95,6 +102,7 @@ class _Query:
     columns: Columns
     measures: tuple[Measure, ...]
     limits: Limits
+    pooled: Pooled | None
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -113,11 +121,14 @@ class _Query:
 
 
 def _read(parameters: Parameters) -> _Query:
-    known(parameters, ("columns", "measures", *LIMITS, "structural_zeros"))
+    known(parameters, ("columns", "measures", *LIMITS, "structural_zeros", "linked"))
     if "noise" in parameters:
         raise InputRejected("noise", "does not go with sums yet; leave the noise or the measures out")
     columns = Columns((), ()) if parameters.get("columns") in ([], ()) else read_columns(parameters)
-    return _Query(columns, read_measures(parameters), read_limits(parameters, columns.cells))
+    measures = read_measures(parameters)
+    wider = chain.from_iterable((0, measure.bits, *[2 * measure.bits] * measure.squares) for measure in measures)
+    pooled = None if linked(parameters) else Pooled(columns.cells, (0, *wider))
+    return _Query(columns, measures, read_limits(parameters, columns.cells), pooled)
 
 
 def words(parameters: Parameters) -> int:
@@ -130,10 +141,19 @@ def outputs(parameters: Parameters) -> int:
     return query.columns.cells * (2 + 3 * len(query.measures) + len(query.squared))
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
-    """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
+def pooled(parameters: Parameters) -> Pooled | None:
+    """What providers put in for each cell, where people are not linked: how many records; for each measure how many
+    have a number, the sum of how far it is above its lowest value and, where asked for, the sum of the squares of that.
+    """
+    return _read(parameters).pooled
+
+
+def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
     query = _read(parameters)
-    check_rows(rows, bound)
+    if query.pooled is not None:
+        return query.pooled.encode(given, bound)
+    rows = check_rows(given, bound)
     query.columns.check(rows)
     check_values(query.measures, rows)
     payloads = [_payload(query, codes, values) for codes, values in zip(rows.codes, rows.values, strict=True)]
@@ -167,6 +187,9 @@ def own_noise(parameters: Parameters, seed: bytes) -> Words:
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
     query = _read(parameters)
+    if query.pooled is not None:
+        totals = with_parts(await query.pooled.totals(rt, inputs, "group sum: totals"), query.limits)
+        return await limited_sums(rt, _sums(query, totals), query.pooled.rows(inputs), query.limits, query.measures)
     people = await link(rt, inputs, query.bits, query.limits, uniform)
     place, digits = people.payload[:, : query.columns.bits], people.payload[:, query.columns.bits :]
     claimed = np.concatenate([people.first, digits], axis=1)
@@ -192,9 +215,41 @@ def _known_bits(query: _Query) -> Iterator[int]:
         at += 1 + measure.bits
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
+def _sums(query: _Query, totals: Array) -> Sums:
+    """From what providers put in, as `pooled` says, with its parts [Q, 1 + P, K]."""
+    known_at, squares_at, at = [], [], 1
+    for measure in query.measures:
+        known_at.append(at)
+        squares_at += [at + 2] * measure.squares
+        at += 2 + measure.squares
+    return Sums(totals[0], totals[known_at], totals[[1 + place for place in known_at]], totals[squares_at, 0])
+
+
+def clear(
+    parameters: Parameters, providers: Sequence[InputRows | InputCells], uniform: Sequence[Words] = ()
+) -> list[int]:
     """Clear-text twin of `run`."""
     query = _read(parameters)
+    if query.pooled is not None:
+        return _clear_pooled(query, [given.totals for given in providers if isinstance(given, InputCells)])
+    return _clear_linked(query, [given for given in providers if isinstance(given, InputRows)])
+
+
+def _clear_pooled(query: _Query, given: Sequence[Words]) -> list[int]:
+    each = np.array(given).astype(object)  # [P, Q, K]
+    totals = np.moveaxis(np.concatenate([each.sum(axis=0)[None], each]), 0, 1)  # [Q, 1 + P, K]
+    have, sums, squares, at = [], [], [], 1
+    for measure in query.measures:
+        own, carried = totals[at], totals[at + 1]
+        have.append(own.tolist())
+        sums.append((carried + own * measure.least).tolist())
+        about = totals[at + 2] + 2 * measure.least * carried + measure.least**2 * own if measure.squares else own * 0
+        squares.append(about[0].tolist())
+        at += 2 + measure.squares
+    return limited_sums_clear(totals[0].tolist(), have, sums, squares, query.limits, query.measures)
+
+
+def _clear_linked(query: _Query, providers: Sequence[InputRows]) -> list[int]:
     cells, parts, measures = query.columns.cells, 1 + 2 * len(providers), range(len(query.measures))
     people = [[0] * cells for _ in range(parts)]
     have, totals = ([[[0] * cells for _ in range(parts)] for _ in measures] for _ in range(2))
@@ -216,6 +271,10 @@ def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Seque
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, n, providers = _read(parameters), sum(bounds), len(bounds)
+    if query.pooled is not None:
+        owners, rows = providers if query.limits.by_provider else 0, query.pooled.rows_of(bounds)
+        out = query.pooled.cost(bounds, shape)
+        return out + limited_sums_cost(shape, rows, query.columns.cells, owners, query.limits, query.measures)
     parts = 2 * providers if query.limits.by_provider else 0
     out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1 + sum(query.numbers), n)
     if parts:

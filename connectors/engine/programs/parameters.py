@@ -23,6 +23,14 @@ def known(parameters: Parameters, names: Sequence[str]) -> None:
             raise InputRejected(name, f"is no parameter of this program; it takes {', '.join(names)}")
 
 
+def linked(parameters: Parameters) -> bool:
+    """Whether people are recognised across providers, as they are where nothing is said of it."""
+    value = parameters.get("linked", True)
+    if not isinstance(value, bool):
+        raise InputRejected("linked", "is neither true nor false")
+    return value
+
+
 def strings(value: object, name: str, most: int) -> tuple[str, ...]:
     """A list of 1 to `most` different strings."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):

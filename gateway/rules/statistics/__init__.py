@@ -30,7 +30,7 @@ from gateway.rules.statistics import (
 )
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
-__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of", "placing"]
+__all__ = ["STATISTICS", "UNLINKED", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of", "placing"]
 
 STATISTICS: Mapping[str, Rules] = {
     "count_by": count_by,
@@ -46,6 +46,9 @@ STATISTICS: Mapping[str, Rules] = {
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
 }
+
+# Those that can be asked of records too, where nobody is recognised across lists: an empty `link_on`.
+UNLINKED = ("count_by", "rate", "histogram", "summary")
 
 
 def computed_by(program: str) -> tuple[str, ...]:

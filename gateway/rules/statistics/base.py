@@ -179,6 +179,13 @@ def counted(
     return Table(tuple(columns), rows)
 
 
+def whom(asked: Query) -> str:
+    """Who is counted, in words."""
+    if asked.link_on:
+        return f"people of {lists(asked)}, each once"
+    return f"records of {lists(asked)} (nobody is recognised across owners: somebody on lists of two counts twice)"
+
+
 def lists(asked: Query) -> str:
     """Of how many lists, in words."""
     return "one list" if len(asked.sources) == 1 else f"{len(asked.sources)} lists"

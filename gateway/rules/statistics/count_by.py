@@ -8,7 +8,7 @@ from typing import Any
 from gateway.domain.contract import Contract
 from gateway.domain.query import CountBy, Query
 from gateway.domain.result import Table
-from gateway.rules.statistics.base import Codes, Used, any_limits, cells, check_columns, coded, counted, given, lists
+from gateway.rules.statistics.base import Codes, Used, any_limits, cells, check_columns, coded, counted, given, whom
 
 PROGRAM, LABEL = "group_count", "counts"
 FIELD = "statistic.count_by.columns"
@@ -42,7 +42,7 @@ def table(contract: Contract, opened: Sequence[int]) -> Table:
 
 
 def said(asked: Query, called: Callable[[str], str]) -> str:
-    return f"people of {lists(asked)}, each once, counted by {' and '.join(map(called, _of(asked).columns))}"
+    return f"{whom(asked)}, counted by {' and '.join(map(called, _of(asked).columns))}"
 
 
 def _of(asked: Query) -> CountBy:

@@ -25,8 +25,8 @@ from gateway.rules.statistics.base import (
     coded,
     counted,
     given,
-    lists,
     malformed,
+    whom,
 )
 
 PROGRAM, LABEL = count_by.PROGRAM, "histograms"
@@ -99,7 +99,7 @@ def said(asked: Query, called: Callable[[str], str]) -> str:
     by = " and ".join(
         [f"in which of {bins} intervals their {called(wanted.column)} lies", *map(called, wanted.columns)]
     )
-    return f"people of {lists(asked)}, each once, counted by {by}"
+    return f"{whom(asked)}, counted by {by}"
 
 
 def intervals(edges: Sequence[str | int]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import CountBy, Query, Rate, Statistic
 from gateway.domain.result import Row, Table
 from gateway.rules.statistics import count_by
-from gateway.rules.statistics.base import Codes, Used, Z, check_columns, given, lists, malformed
+from gateway.rules.statistics.base import Codes, Used, Z, check_columns, given, malformed, whom
 from gateway.rules.text import nearest
 
 PROGRAM, LABEL = count_by.PROGRAM, "rates"
@@ -86,7 +86,7 @@ def table(contract: Contract, opened: Sequence[int]) -> Table:
 def said(asked: Query, called: Callable[[str], str]) -> str:
     wanted = _of(asked)
     by = " and ".join(map(called, wanted.columns))
-    return f"people of {lists(asked)}, each once, counted by {by}, and how many that is of every {wanted.per} people"
+    return f"{whom(asked)}, counted by {by}, and how many that is of every {wanted.per} people"
 
 
 def _rates(row: Row, hundreds: float, noised: bool) -> tuple[float | None, ...]:

@@ -28,8 +28,8 @@ from gateway.rules.statistics.base import (
     coded,
     counted,
     given,
-    lists,
     malformed,
+    whom,
 )
 
 PROGRAM, LABEL = "group_sum", "summaries"
@@ -159,7 +159,7 @@ def said(asked: Query, called: Callable[[str], str]) -> str:
         else f"sum and mean of {called(measure.column)}"
         for measure in wanted.measures
     )  # fmt: skip
-    return f"people of {lists(asked)}, each once, counted{by}, with how many have it, {what}"
+    return f"{whom(asked)}, counted{by}, with how many have it, {what}"
 
 
 @dataclass(frozen=True, slots=True)
