@@ -192,6 +192,27 @@ class KruskalWallis:
 
 
 @record
+class Grid:
+    """A number or an ISO 8601 day in `column`, which all sources say to lie between `least` and `most`, by which of the
+    intervals of `step` from the least on it lies in."""
+
+    column: str
+    least: str | int
+    most: str | int
+    step: int = 1
+
+
+@record
+class Quantiles:
+    """In which interval of a grid quantiles lie, by the codes of these columns (none: of all together). `at` are
+    probabilities in hundredths, ascending: 0 is the least, 50 the median, 100 the greatest."""
+
+    of: Grid
+    at: tuple[int, ...]
+    columns: tuple[str, ...] = ()
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -205,6 +226,7 @@ class Statistic:
     survival: Survival | None = None
     chi_square: ChiSquare | None = None
     kruskal_wallis: KruskalWallis | None = None
+    quantiles: Quantiles | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -103,9 +103,9 @@ def _of_all(parameters: str) -> int:
 
 
 def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:
-    """Each cell by its code in every column, and by the stage reached or how close together people were recorded where
-    that is asked, or by whether it is on each list, in the program's order (`gateway.rules.statistics`). A test is of
-    the whole table, one cell of all codes."""
+    """Each cell by its code in every column, and by the stage reached, how close together people were recorded or which
+    quantile it is where that is asked, or by whether it is on each list, in the program's order
+    (`gateway.rules.statistics`). A test is of the whole table, one cell of all codes."""
     given = json.loads(parameters)
     if "test" in given:
         return [frozenset((column["name"], code) for column in given["columns"] for code in column["codes"])]
@@ -114,6 +114,8 @@ def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:
         patterns = range(1, 1 << len(names))
         return [frozenset((name, str(p >> bit & 1)) for bit, name in enumerate(names)) for p in patterns]
     # The last axis, which has an order of its own; no column is called like it.
-    ends = len(given["stages"]) if "stages" in given else len(given["within"]) + 2 if "within" in given else 1
+    ends = len(given.get("stages", given.get("at", [0])))
+    if "within" in given:
+        ends = len(given["within"]) + 2
     columns = [[(column["name"], code) for code in column["codes"]] for column in given["columns"]]
     return [frozenset(cell) for cell in itertools.product(*columns, [("", str(end)) for end in range(ends)])]

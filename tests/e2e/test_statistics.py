@@ -30,6 +30,7 @@ from tests.e2e.truth import (
     form_by_region,
     funnel_by_gender,
     records_by_year_and_gender,
+    quartiles_by_gender,
     times_to_referral,
 )
 
@@ -247,6 +248,19 @@ def test_whether_women_and_men_differ_in_age(shell: Shell) -> None:
     assert row["p"] == pytest.approx(truth.pvalue, rel=1e-3)
     shown = shell("run", QUERIES / "kruskal_wallis.yaml", COLUMNS="100")
     assert shown.code == 0 and f"H of Gender and Age: {row['h']:.3g} with 1 degree of freedom" in shown.out
+
+
+def test_quartiles_of_age_by_gender(shell: Shell) -> None:
+    done = shell("run", QUERIES / "quantiles.yaml", "--json")
+    assert done.code == 0, done.err
+    providers = {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}
+    truth = quartiles_by_gender(everyone(), providers, (2009, 2011, 2012, 2014), (25, 50, 75), 2)
+    found = {(row["prs_Gender"], row["at"]): (row["from"], row["to"]) for row in done.json["rows"]}
+    assert found == {cell: (None, None) if ends is None else ends for cell, ends in truth.items()}
+    assert None in truth.values() and None not in [truth["Feminine", at] for at in ("25", "50", "75")]
+    shown = shell("run", QUERIES / "quantiles.yaml", COLUMNS="100")
+    low, high = found["Feminine", "50"]
+    assert shown.code == 0 and "Median" in shown.out and f"{low} – {high}" in shown.out, shown.err
 
 
 def test_a_test_with_a_code_that_few_people_have_tells_nothing(shell: Shell) -> None:

@@ -169,6 +169,25 @@ def ages_by_gender(
     return [[p.age or 0 for p in found if p.gender == gender] for gender in genders]
 
 
+def quartiles_by_gender(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], years: Iterable[int], at: Sequence[int], step: int
+) -> dict[Cell, tuple[int, int] | None]:
+    """Between which multiples of `step` the quantiles of ages lie of people of some years on the lists of these
+    providers, where those within it, below and above are enough or, beside it, nobody."""
+    asked, wanted = set().union(*providers.values()), set(years)
+    found = [p for p in persons if p.year in wanted and asked & set(p.lists) and p.age is not None]
+    told: dict[Cell, tuple[int, int] | None] = {}
+    for gender, p in product(GENDERS, at):
+        own = [(person.age or 0) // step for person in found if person.gender == gender]
+        place = sorted(own)[max(-(-p * len(own) // 100) - 1, 0)] if own else 0
+        here = (person for person in found if person.gender == gender)
+        sides = ((person, (str((age > place) - (age < place)),)) for person, age in zip(here, own, strict=True))
+        shown = _told(sides, [("-1",), ("0",), ("1",)], providers)
+        whole = own and None not in shown.values()
+        told[gender, str(p)] = (place * step, place * step + step - 1) if whole else None
+    return told
+
+
 def apart_by(
     lists: Path, persons: Iterable[Person], providers: Mapping[str, str], years: Iterable[int], within: Sequence[int]
 ) -> list[int | None]:

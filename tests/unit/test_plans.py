@@ -92,6 +92,7 @@ STATISTICS = queries.Statistic(
     repeats=queries.Repeats("seen", "2009-01-01", "2014-12-31", (7,), ("form",)),
     survival=queries.Survival("seen", "born", "2014-12-31", 90, 12, queries.Groups("form", ("a", "b"))),
     kruskal_wallis=queries.KruskalWallis(queries.CodedColumn("form", ("a", "b")), "age", (18,)),
+    quantiles=queries.Quantiles(queries.Grid("age", 0, 119, 5), (25, 50), ("form",)),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 

@@ -33,7 +33,7 @@ from gateway.rules.contract import check_parameters
 from gateway.rules.queries import read_query
 from gateway.rules.records import to_plain
 from gateway.rules.redelivery import rearranged
-from gateway.rules.statistics import Use, summary
+from gateway.rules.statistics import Use, grids, summary
 from tests import examples
 
 AGE = query.Measure("age", 0, 120, variance=True)
@@ -261,7 +261,7 @@ def test_a_query_is_refused_where_its_program_would_refuse_its_parameters(
 
 
 def test_bounds_are_those_of_the_program() -> None:
-    assert (summary.MAX_MEASURES, summary.MAX_APART, summary.FARTHEST, summary.MAX_STEP, summary.MAX_PEOPLE) == (
+    assert (summary.MAX_MEASURES, grids.MAX_APART, grids.FARTHEST, summary.MAX_STEP, summary.MAX_PEOPLE) == (
         measures.MAX_MEASURES,
         measures.MAX_APART,
         measures.FARTHEST,

@@ -16,13 +16,24 @@ from connectors.engine.programs import (
     group_sum,
     kruskal_wallis,
     overlap,
+    quantiles,
     repeats,
     survival,
 )
 
 PROGRAMS: dict[str, ModuleType] = {
     program.NAME: program
-    for program in (overlap, group_count, crosstab, group_sum, repeats, survival, chi_square, kruskal_wallis)
+    for program in (
+        overlap,
+        group_count,
+        crosstab,
+        group_sum,
+        repeats,
+        survival,
+        chi_square,
+        kruskal_wallis,
+        quantiles,
+    )
 }
 
 

@@ -63,6 +63,14 @@ def _coded_to(asked: query.CodedColumn) -> pb.CodedColumn:
     return pb.CodedColumn(column=asked.column, codes=asked.codes)
 
 
+def _grid_from(message: pb.Grid) -> query.Grid:
+    return query.Grid(message.column, value_from(message.least), value_from(message.most), message.step or 1)
+
+
+def _grid_to(asked: query.Grid) -> pb.Grid:
+    return pb.Grid(column=asked.column, least=value_to(asked.least), most=value_to(asked.most), step=asked.step)
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -92,6 +100,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda message: query.KruskalWallis(
         _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
     ),
+    "quantiles": lambda message: query.Quantiles(_grid_from(message.of), tuple(message.at), tuple(message.columns)),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -128,6 +137,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda asked: pb.KruskalWallis(
         groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
     ),
+    "quantiles": lambda asked: pb.Quantiles(of=_grid_to(asked.of), at=asked.at, columns=asked.columns),
 }
 
 

@@ -23,6 +23,7 @@ from gateway.rules.statistics import (
     histogram,
     kruskal_wallis,
     overlap,
+    quantiles,
     rate,
     repeats,
     summary,
@@ -45,6 +46,7 @@ STATISTICS: Mapping[str, Rules] = {
     "survival": survival,
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
+    "quantiles": quantiles,
 }
 
 # Those that can be asked of records too, where nobody is recognised across lists: an empty `link_on`.

@@ -96,6 +96,19 @@ def any_limits(asked: Query, limits: Limits) -> None:
     """For kinds that go with all limits."""
 
 
+def no_counts(asked: Query, limits: Limits) -> None:
+    """For kinds that open no counts: what changes single counts, or looks at one provider's part of each, has nothing
+    to hold to there."""
+    for field, value in (("epsilon", limits.epsilon), ("dominance", limits.dominance), ("rounding", limits.rounding)):
+        if value is not None:
+            raise IsthmusError(
+                Reason.POLICY_REFUSED,
+                f"{field} is for counts, and {asked.statistic.name} opens none",
+                field=f"limits.{field}",
+                advice="Leave it out, or the sources whose policy asks for it; or ask for a count_by",
+            )
+
+
 def given(statistic: T | None) -> T:
     """The record of a statistic that was asked."""
     if statistic is None:

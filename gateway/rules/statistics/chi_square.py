@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from gateway.domain.contract import Contract, Limits
+from gateway.domain.contract import Contract
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import ChiSquare, CodedColumn, Query
 from gateway.domain.result import Row, Table
 from gateway.rules import sharing
 from gateway.rules.distributions import chi_square_tail
-from gateway.rules.statistics.base import Codes, Used, check_column, code_lists, given, lists, malformed
+from gateway.rules.statistics.base import Codes, Used, check_column, code_lists, given, lists, malformed, no_counts
 from gateway.rules.text import nearest
 
 PROGRAM, LABEL = "chi_square", "tests of two columns"
@@ -24,6 +24,9 @@ FIELD = "statistic.chi_square"
 MEASURES = ("chi_square", "df", "p")
 # As the program has them (connectors/engine/programs/chi_square.py).
 MAX_CELLS, UNIT_BITS = 64, 16
+
+
+check_limits = no_counts
 
 
 def check(asked: Query) -> None:
@@ -38,18 +41,6 @@ def check_coded(column: CodedColumn, field: str) -> None:
     check_column(column.column, f"{field}.column")
     if column.codes is not None and (len(column.codes) < 2 or len(set(column.codes)) < len(column.codes)):
         raise malformed(f"{field}.codes", "name two codes at least, each once, or none for all")
-
-
-def check_limits(asked: Query, limits: Limits) -> None:
-    """What changes single counts, or looks at one provider's part of each, has nothing to hold to here."""
-    for field, value in (("epsilon", limits.epsilon), ("dominance", limits.dominance), ("rounding", limits.rounding)):
-        if value is not None:
-            raise IsthmusError(
-                Reason.POLICY_REFUSED,
-                f"{field} is for counts, and a test opens none",
-                field=f"limits.{field}",
-                advice="Leave it out, or the sources whose policy asks for it; or ask for a count_by",
-            )
 
 
 def uses(asked: Query) -> Iterator[Used]:

@@ -13,17 +13,16 @@ from itertools import chain
 from typing import Any
 
 from gateway.domain.contract import Contract, Limits
-from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Measure, Query, Summary
 from gateway.domain.result import Row, Table
-from gateway.rules import dates, sharing
+from gateway.rules import sharing
+from gateway.rules.statistics import grids
 from gateway.rules.statistics.base import (
     Codes,
     Use,
     Used,
     cells,
-    check_column,
     check_columns,
     coded,
     counted,
@@ -35,7 +34,7 @@ from gateway.rules.statistics.base import (
 PROGRAM, LABEL = "group_sum", "summaries"
 FIELD = "statistic.summary"
 # As the program has them (connectors/engine/programs/measures.py), with as many people as a session takes.
-MAX_MEASURES, MAX_APART, FARTHEST, MAX_STEP, MAX_PEOPLE = 4, 1 << 24, 1 << 31, 1000, 1 << 22
+MAX_MEASURES, MAX_STEP, MAX_PEOPLE = 4, 1000, 1 << 22
 
 Value = int | float | None
 
@@ -52,16 +51,8 @@ def check(asked: Query) -> None:
 
 
 def _check(measure: Measure, field: str) -> None:
-    check_column(measure.column, f"{field}.column")
-    for end in ("least", "most"):
-        bound = getattr(measure, end)
-        if isinstance(bound, bool) or (isinstance(bound, str) and not dates.is_day(bound)):
-            raise malformed(f"{field}.{end}", "a bound is an integer or a day such as 2013-04-01")
-    if isinstance(measure.least, str) is not isinstance(measure.most, str):
-        raise malformed(f"{field}.most", "bounds are two integers or two days")
-    least, most = _bounds(measure)
-    if not (-FARTHEST <= least < most <= FARTHEST and most - least <= MAX_APART):
-        raise malformed(f"{field}.most", f"above least by at most {MAX_APART}, both within {FARTHEST} of zero")
+    grids.check_bounds(measure, field)
+    least, most = grids.bounds(measure)
     if not 1 <= measure.step <= MAX_STEP:
         raise malformed(f"{field}.step", f"between 1 and {MAX_STEP}")
     if measure.variance and measure.step > 1:
@@ -95,9 +86,8 @@ def uses(asked: Query) -> Iterator[Used]:
     for number, name in enumerate(wanted.columns):
         yield Used(name, f"{FIELD}.columns[{number}]")
     for number, measure in enumerate(wanted.measures):
-        kind = ColumnType.DATE if isinstance(measure.least, str) else ColumnType.INTEGER
         field, within = f"{FIELD}.measures[{number}].column", (measure.least, measure.most)
-        yield Used(measure.column, field, Use.MEASURE, (kind,), within=within)
+        yield Used(measure.column, field, Use.MEASURE, (grids.column_type(measure),), within=within)
 
 
 def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
@@ -107,7 +97,7 @@ def parameters(asked: Query, codes: Codes) -> dict[str, Any]:
 
 
 def _measure(measure: Measure) -> dict[str, Any]:
-    least, most = _bounds(measure)
+    least, most = grids.bounds(measure)
     further = {"squares": True} if measure.variance else {"step": measure.step}
     return {"name": measure.column, "least": least, "most": most, **further}
 
@@ -191,7 +181,7 @@ def _possible(contract: Contract, measure: Measure, row: Row, flag: int, own: _O
         return False
     if not flag:
         return own == _Opened(0, 0)
-    least, most = _bounds(measure)
+    least, most = grids.bounds(measure)
     base = contract.limits.rounding or 1
     unit = base if measure.variance else base * measure.step if contract.limits.minimum_cell > 1 else 1
     people = (max(own.known - base + 1, 0), own.known + base - 1)  # before they were rounded
@@ -206,11 +196,6 @@ def _possible(contract: Contract, measure: Measure, row: Row, flag: int, own: _O
 def _numbers(measure: Measure) -> int:
     """How many numbers of each cell a measure has beside its flag."""
     return 3 if measure.variance else 2
-
-
-def _bounds(measure: Measure) -> tuple[int, int]:
-    least, most = (dates.number(end) if isinstance(end, str) else end for end in (measure.least, measure.most))
-    return least, most
 
 
 def _of(asked: Query) -> Summary:

@@ -1,0 +1,138 @@
+"""Quantiles of a number that people have, by groups: for each the interval of a public grid that it lies in.
+
+Output: for each group, row-major over the columns' codes, and for each probability in its order the number of the
+interval, 0 where it is not told; then for each whether it is told. No count is put out.
+
+Route: people by groups and intervals (grids.py), then all on these counts (quantiles.py). Nothing is opened but what
+linking opens: how many rows of a provider are out of order, and comparisons of shuffled rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from connectors.engine.cost import Cost, Shape
+from connectors.engine.errors import InputRejected
+from connectors.engine.field import Array
+from connectors.engine.limits import Limits
+from connectors.engine.linking import OPENS as LINKING_OPENS
+from connectors.engine.programs.about import About
+from connectors.engine.programs.cells import Columns, read_columns
+from connectors.engine.programs.grids import (
+    Gridded,
+    gridded_people,
+    gridded_people_clear,
+    gridded_people_cost,
+    read_grid,
+)
+from connectors.engine.programs.parameters import MAX_CELLS, known
+from connectors.engine.programs.parameters import limits as read_limits
+from connectors.engine.quantiles import limited_quantiles, limited_quantiles_clear, limited_quantiles_cost
+from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
+
+if TYPE_CHECKING:
+    from connectors.engine.runtime import Engine
+
+NAME = "quantiles"
+VERSION = 1
+OPENS = LINKING_OPENS
+LEAKAGE = (
+    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
+    "Recipients learn, for each combination of codes and each probability, the interval of a public grid that the "
+    "quantile lies in, or that it is not told, which says that few people are in that interval, or that somebody but "
+    "few people are below or above it, or that few of them are left without one provider's own. "
+    "An interval says between which parts of the people it stands: who knows how many there are learns a bound on how "
+    "many are below it and above it."
+)
+MAX_AT = 9
+ABOUT = About(
+    title="Quantiles of a number that people have, by groups",
+    inputs="A row for each person: a linkage key of 60 bits, the index of the person's code in each column, and the "
+    "number of the interval that its number lies in, or that it has none; padded to a public bound.",
+    outputs="For each combination of codes, row-major, and each probability the number of an interval; then for each "
+    "whether it is told.",
+    takes=f"up to {MAX_AT} probabilities in hundredths, a grid, and up to five columns that make {MAX_CELLS} cells "
+    "with it at most; no dominance, rounding or noise",
+    formula="For n rows of P providers, what group_count costs for the cells of groups and grid, up to the limits; "
+    "then a comparison for each cell and probability, and limits on three numbers for each group and probability.",
+    sampled="6 groups by 24 intervals, quartiles, least part 11",
+    sample={
+        "columns": [{"name": "group", "codes": list("abcdef")}],
+        "grid": {"name": "age", "intervals": 24},
+        "at": [25, 50, 75],
+        "minimum_cell": 11,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    gridded: Gridded
+    at: tuple[int, ...]
+    limits: Limits
+
+
+def _read(parameters: Parameters) -> _Query:
+    for name in ("dominance", "rounding", "noise"):
+        if name in parameters:
+            raise InputRejected(name, "does not go with quantiles; leave it out")
+    known(parameters, ("columns", "grid", "at", "minimum_cell", "zero_is_small"))
+    groups = Columns((), ()) if parameters.get("columns") in ([], ()) else read_columns(parameters)
+    at = parameters.get("at")
+    if not isinstance(at, list | tuple) or not 1 <= len(at) <= MAX_AT:
+        raise InputRejected("at", f"is not a list of 1 to {MAX_AT} probabilities")
+    if not all(type(p) is int and 0 <= p <= 100 for p in at) or list(at) != sorted(set(at)):
+        raise InputRejected("at", "are not whole hundredths from 0 to 100, ascending")
+    gridded = read_grid(parameters, groups)
+    limits = read_limits(parameters, groups.cells)
+    # Of nobody there is no quantile.
+    return _Query(gridded, tuple(at), replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True))
+
+
+def words(parameters: Parameters) -> int:
+    """Words of bits per input row."""
+    return _read(parameters).gridded.words
+
+
+def outputs(parameters: Parameters) -> int:
+    query = _read(parameters)
+    return 2 * query.gridded.groups.cells * len(query.at)
+
+
+def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
+    return _read(parameters).gridded.encoded(rows, bound, token_bytes)
+
+
+def noise_words(parameters: Parameters) -> int:
+    """Words of uniform bits that each provider puts in beside its rows: none."""
+    _read(parameters)
+    return 0
+
+
+def own_noise(parameters: Parameters, seed: bytes) -> Words:
+    """A provider's uniform bits: none."""
+    return np.zeros(noise_words(parameters), dtype=np.uint64)
+
+
+async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
+    """Output shares from the providers' input shares, in the contract's order."""
+    query, rows = _read(parameters), sum(shares.shape[-1] for shares in inputs)
+    people = await gridded_people(rt, query.gridded, inputs, uniform, query.limits, NAME)
+    return await limited_quantiles(rt, people, rows, query.at, query.limits)
+
+
+def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
+    """Clear-text twin of `run`."""
+    query = _read(parameters)
+    return limited_quantiles_clear(gridded_people_clear(query.gridded, providers), query.at, query.limits)
+
+
+def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
+    """What `run` costs for providers with these row bounds."""
+    query = _read(parameters)
+    owners = len(bounds) if query.limits.by_provider else 0
+    out = gridded_people_cost(query.gridded, bounds, shape, query.limits)
+    return out + limited_quantiles_cost(shape, sum(bounds), *query.gridded.shape, len(query.at), owners, query.limits)
