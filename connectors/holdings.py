@@ -25,7 +25,7 @@ from gateway.domain.dataset import Column, ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
-from gateway.rules import statistics
+from gateway.rules import common_codes, statistics
 from gateway.rules.statistics import Use
 
 T = TypeVar("T")
@@ -124,7 +124,8 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     groups = [used for used in uses if used.use is Use.GROUP]
     measures = [used.column for used in uses if used.use is Use.MEASURE]
     edges = {used.column: used.edges for used in uses if used.edges}
-    chosen = {used.column: used.codes for used in uses if used.codes}
+    # Where code lists differ, the contract's stands for the place of a code, and no row with another one is read.
+    chosen = {**common_codes.told(contract), **{used.column: used.codes for used in uses if used.codes}}
     # A column that no source here tells has no codes here, and nobody's code of it is known.
     grouped = {used.column: Column(used.column, ColumnType.CODE) for used in groups}
     if (place := statistics.placing(contract.query)) is not None:
@@ -149,7 +150,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         rows = _of_edition(
             holding,
             inputs[source.dataset],
-            partial(DatasetSource.read, columns=names, filters=source.filters),
+            partial(DatasetSource.read, columns=names, filters=common_codes.filters(contract, index)),
         )
         if place is not None:
             told[index] = [0]
@@ -178,9 +179,9 @@ def row_hashes(contract: Contract, entity: str, holdings: Mapping[str, Holding])
         source.dataset: _of_edition(
             holdings[source.dataset],
             inputs[source.dataset],
-            partial(DatasetSource.row_hashes, filters=source.filters),
+            partial(DatasetSource.row_hashes, filters=common_codes.filters(contract, index)),
         )
-        for source in contract.query.sources
+        for index, source in enumerate(contract.query.sources)
         if source.dataset in inputs
     }
 

@@ -29,6 +29,8 @@ def statistic(asked: Query, described: Dataset | None = None) -> str:
     """What is counted; columns by their labels where the dataset is known."""
     said = statistics.of(asked).said(asked, lambda name: _column(name, described))
     linked = ", ".join(_column(name, described) for name in asked.link_on)
+    if asked.common_codes:
+        said = f"{said}; of codes that all sources have, people with others left out"
     return f"{said}; people are told apart by {linked}, compared under MPC"
 
 
