@@ -29,7 +29,7 @@ from gateway.domain.dataset import Column, ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
-from gateway.rules import statistics
+from gateway.rules import common_codes, statistics
 from gateway.rules.statistics import Use
 
 T = TypeVar("T")
@@ -131,7 +131,8 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     groups = [used for used in uses if used.use is Use.GROUP]
     measures = [used.column for used in uses if used.use is Use.MEASURE]
     edges = {used.column: used.edges for used in uses if used.edges}
-    chosen = {used.column: used.codes for used in uses if used.codes}
+    # Where code lists differ, the contract's stands for the place of a code, and no row with another one is read.
+    chosen = {**common_codes.told(contract), **{used.column: used.codes for used in uses if used.codes}}
     # A column that no source here tells has no codes here, and nobody's code of it is known.
     grouped = {used.column: Column(used.column, ColumnType.CODE) for used in groups}
     if (place := statistics.placing(contract.query)) is not None:
@@ -156,7 +157,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
         rows = _of_edition(
             holding,
             inputs[source.dataset],
-            partial(DatasetSource.read, columns=names, filters=source.filters),
+            partial(DatasetSource.read, columns=names, filters=common_codes.filters(contract, index)),
         )
         if place is not None:
             told[index] = [0]
@@ -173,7 +174,12 @@ def _totals(contract: Contract, provider: Provider, holdings: Mapping[str, Holdi
     groups without the rows of people who were counted before: the order of lists is that of linking at home."""
     parameters = json.loads(contract.program.parameters)
     inputs = {item.dataset: item for item in provider.inputs}
-    sources = sorted((item for item in contract.query.sources if item.dataset in inputs), key=lambda item: item.dataset)
+    # By name, as when people are linked.
+    sources = sorted(
+        ((index, source.dataset) for index, source in enumerate(contract.query.sources) if source.dataset in inputs),
+        key=lambda source: source[1],
+    )
+    kept = [common_codes.filters(contract, index) for index, _ in sources]
     uses = list(statistics.of(contract.query).uses(contract.query))
     groups = [used for used in uses if used.use is Use.GROUP]
     names = [used.column for used in groups]
@@ -185,23 +191,25 @@ def _totals(contract: Contract, provider: Provider, holdings: Mapping[str, Holdi
     ]
     everybody = [
         _of_edition(
-            holdings[source.dataset],
-            inputs[source.dataset],
-            partial(DatasetSource.people, filters=source.filters),
+            holdings[dataset],
+            inputs[dataset],
+            partial(DatasetSource.people, filters=filters),
         )
-        for source in sources
+        for (_, dataset), filters in zip(sources, kept, strict=True)
     ]
     found = [
         _of_edition(
-            holdings[source.dataset],
-            inputs[source.dataset],
-            partial(DatasetSource.groups, columns=names, measured=measured, filters=source.filters, without=without),
+            holdings[dataset],
+            inputs[dataset],
+            partial(DatasetSource.groups, columns=names, measured=measured, filters=filters, without=without),
         )
-        for source, without in zip(sources, again(everybody), strict=True)
+        for (_, dataset), filters, without in zip(sources, kept, again(everybody), strict=True)
     ]
-    columns = _columns(holdings[sources[0].dataset].dataset, names)
+    columns = _columns(holdings[sources[0][1]].dataset, names)
     sizes = [len(column["codes"]) for column in parameters["columns"]]
-    made = totals(found, columns, [used.edges for used in groups], sizes, measured)
+    common = common_codes.told(contract)
+    chosen = [common.get(name, ()) for name in names]
+    made = totals(found, columns, [used.edges for used in groups], chosen, sizes, measured)
     _check_bound(int(made.totals[0].sum()), provider)
     return made
 
@@ -227,9 +235,9 @@ def row_sets(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -
         source.dataset: _of_edition(
             holdings[source.dataset],
             inputs[source.dataset],
-            partial(DatasetSource.identities, filters=source.filters),
+            partial(DatasetSource.identities, filters=common_codes.filters(contract, index)),
         )
-        for source in contract.query.sources
+        for index, source in enumerate(contract.query.sources)
         if source.dataset in inputs
     }
 

@@ -14,7 +14,7 @@ from gateway.domain.contract import Contract, Input
 from gateway.domain.dataset import ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Operator
-from gateway.rules import planning, plans, policy, statistics
+from gateway.rules import common_codes, planning, plans, policy, statistics
 from gateway.rules.contract import check_contract, check_parameters, check_parties, check_whole, invalid
 from gateway.rules.roles import check_roles
 
@@ -139,8 +139,15 @@ def _check_program(draft: Contract, own: OwnPart) -> None:
             advice="All spaces of a session have to run the same release",
         )
     uses = [used for used in statistics.of(draft.query).uses(draft.query) if ColumnType.CODE in used.types]
+    told = statistics.code_lists(program.parameters)
     own_codes: list[dict[str, tuple[str, ...]]] = [
-        {used.column: planning.code_values(dataset, used.column) for used in uses if used.taken_from(index)}
+        {
+            used.column: common_codes.own(
+                draft.query, told.get(used.column, ()), common_codes.code_values(dataset, used.column)
+            )
+            for used in uses
+            if used.taken_from(index)
+        }
         for index, source in enumerate(draft.query.sources)
         if (dataset := own.dataset(source.dataset)) is not None
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.rules import statistics
+from gateway.rules import common_codes, statistics
 from gateway.rules.statistics import Use
 
 _FOR = {
@@ -75,5 +75,7 @@ def _used(draft: Contract, dataset: Dataset) -> Iterator[tuple[str, Use, str]]:
             for used in uses:
                 if used.taken_from(index):
                     yield used.column, used.use, used.field
-            for number, item in enumerate(source.filters):
-                yield item.column, Use.FILTER, f"sources[{index}].filters[{number}].column"
+            for number, item in enumerate(common_codes.filters(draft, index)):
+                # An owner does not see others' code lists: what is said to be common to them may be of a choice.
+                own = number < len(source.filters)
+                yield item.column, Use.FILTER, f"sources[{index}].filters[{number}].column" if own else "common_codes"

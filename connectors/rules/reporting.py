@@ -21,7 +21,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.offer import Operator
 from gateway.domain.records import record
-from gateway.rules import noise, statistics, wording
+from gateway.rules import common_codes, noise, statistics, wording
 from gateway.rules.jose import TokenProblem, parse_compact
 from gateway.rules.seats import hands
 
@@ -222,8 +222,8 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
 
 def columns_of(taken: Taken, body: Contract, dataset: str) -> Taken:
     """`taken` with the columns that its contract counts by and filters on, in this dataset."""
-    filtered = {item.column for source in body.query.sources if source.dataset == dataset for item in source.filters}
     index = next(number for number, source in enumerate(body.query.sources) if source.dataset == dataset)
+    filtered = {item.column for item in common_codes.filters(body, index)}
     uses = statistics.of(body.query).uses(body.query)
     counted = frozenset(used.column for used in uses if used.taken_from(index))
     return replace(taken, counted=counted, filtered=frozenset(filtered))
@@ -273,9 +273,9 @@ def _asked(
         statistic=wording.statistic(asked, terms.dataset),
         filters=tuple(
             wording.filtered(item, terms.dataset)
-            for source in asked.sources
+            for index, source in enumerate(asked.sources)
             if source.dataset == name
-            for item in source.filters
+            for item in common_codes.filters(body, index)
         ),
         sources=tuple(source.dataset for source in asked.sources),
         # Recipients are the initiator's own (gateway/rules/contract.py): where it is, the result goes.

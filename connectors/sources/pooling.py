@@ -98,13 +98,14 @@ def totals(
     lists: Sequence[Sequence[Row]],
     columns: Sequence[Column],
     edges: Sequence[Sequence[str | int]],
+    chosen: Sequence[Sequence[str]],
     sizes: Sequence[int],
     measured: Sequence[Adding],
 ) -> InputCells:
     """What comes of `grouped` of each list, in the order in which programs take it (connectors/engine/pooled.py):
-    `sizes` says how many codes each column has, or intervals between its `edges`. Raises SourceError for a code outside
-    its list."""
-    coders = [coder(column, bounds, ()) for column, bounds in zip(columns, edges, strict=True)]
+    `sizes` says how many codes each column has, those `chosen` or all, or intervals between its `edges`. Raises
+    SourceError for a code outside its list."""
+    coders = [coder(column, bounds, codes) for column, bounds, codes in zip(columns, edges, chosen, strict=True)]
     made = [[0] * prod(sizes) for _ in range(1 + sum(adding.totals for adding in measured))]
     for groups in lists:
         for group in groups:

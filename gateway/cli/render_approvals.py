@@ -13,7 +13,7 @@ from rich.table import Table
 
 from gateway.cli.typeset import host, lines, minute, table, words
 from gateway.domain.query import Query
-from gateway.rules import wording
+from gateway.rules import common_codes, wording
 from gateway.rules.records import to_plain
 
 if TYPE_CHECKING:
@@ -154,10 +154,10 @@ def plain_decision(done: Done) -> dict[str, Any]:
 def _sources(found: Page) -> list[str]:
     editions = {item.dataset: item for provider in found.body.providers for item in provider.inputs}
     texts, titles = [], dict(found.shown.titles)
-    for source in found.body.query.sources:
+    for index, source in enumerate(found.body.query.sources):
         own = "yours: " if source.dataset in titles else ""
         title = f" ({titles[source.dataset]})" if source.dataset in titles else ""
-        kept = " and ".join(wording.filtered(item) for item in source.filters)
+        kept = " and ".join(wording.filtered(item) for item in common_codes.filters(found.body, index))
         rows_kept = f", only where {kept}" if kept else ", all of it"
         texts.append(f"{own}{source.dataset}{title}, edition {editions[source.dataset].edition}{rows_kept}")
     return texts

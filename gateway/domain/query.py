@@ -278,3 +278,5 @@ class Query:
     demo_view: bool = False
     # For how many editions approval by people is asked at once.
     standing: int = 1
+    # Where sources' code lists differ: only the codes that all have, people with another one left out.
+    common_codes: bool = False

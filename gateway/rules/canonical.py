@@ -13,7 +13,7 @@ import rfc8785
 
 from gateway.domain.contract import Contract
 from gateway.domain.query import Filter
-from gateway.rules import statistics
+from gateway.rules import common_codes, statistics
 from gateway.rules.records import to_plain
 
 
@@ -31,9 +31,9 @@ def question(contract: Contract) -> str:
             "dataset": source.dataset,
             "edition": editions[source.dataset].edition,
             "snapshot": editions[source.dataset].snapshot,
-            "filters": _sorted(_filter(item) for item in source.filters),
+            "filters": _sorted(_filter(item) for item in common_codes.filters(contract, index)),
         }
-        for source in asked.sources
+        for index, source in enumerate(asked.sources)
     ]
     named = sorted(sources, key=lambda source: str(source["dataset"]))
     return _digest({**_counted(contract), "codes": _codes(contract), "sources": named})

@@ -17,7 +17,7 @@ from gateway.domain.dataset import Column, ColumnType, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import ProgramOffer, Space
 from gateway.domain.plan import Decision, Forecast, Learns, Persons, Plan, Verdict
-from gateway.rules import dates, noise, plans, policy, privacy, seats, statistics
+from gateway.rules import common_codes, dates, noise, plans, policy, privacy, seats, statistics
 from gateway.rules.sharing import P
 from gateway.rules.text import nearest
 
@@ -54,7 +54,7 @@ def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Req
     datasets = [dataset for _, dataset in owners]
     for index, dataset in enumerate(datasets):
         check_source(asked, index, dataset)
-    codes = _common_codes(asked, datasets)
+    codes = common_codes.settle(asked, datasets)
     by_owner: dict[str, list[Dataset]] = {}
     for entity, dataset in owners:
         by_owner.setdefault(entity, []).append(dataset)
@@ -341,34 +341,6 @@ def _column(dataset: Dataset, name: str, field: str, instead: str = "") -> Colum
     return column
 
 
-def _common_codes(asked: query.Query, datasets: Sequence[Dataset]) -> dict[str, tuple[str, ...]]:
-    """The code list of each column of codes, which all sources that tell it must share."""
-    codes: dict[str, tuple[str, ...]] = {}
-    for used in statistics.of(asked).uses(asked):
-        if ColumnType.CODE not in used.types:
-            continue
-        for index, dataset in enumerate(datasets):
-            if not used.taken_from(index):
-                continue
-            here = code_values(dataset, used.column)
-            missing = sorted(set(codes.setdefault(used.column, here)) ^ set(here))
-            if missing or codes[used.column] != here:
-                differing = ", ".join(missing) or "in another order"
-                raise IsthmusError(
-                    Reason.UNKNOWN_CODE,
-                    f"{dataset.name} codes {used.column} unlike the other sources: {differing}",
-                    field=used.field,
-                    space=f"https://{dataset.space_host}",
-                    advice="Count by a column whose codes all sources share, or leave this source out",
-                )
-    return codes
-
-
-def code_values(dataset: Dataset, name: str) -> tuple[str, ...]:
-    column = dataset.column(name)
-    return tuple(code.value for code in column.codes) if column is not None else ()
-
-
 def _shared_program(name: str, spaces: Mapping[str, Space]) -> ProgramOffer:
     """The newest version that everybody who takes part would run, byte for byte."""
     offered = [
@@ -388,6 +360,8 @@ def _shared_program(name: str, spaces: Mapping[str, Space]) -> ProgramOffer:
 
 def _outcome(draft: contract.Contract) -> str:
     what = statistics.of(draft.query).said(draft.query, str)
+    if draft.query.common_codes:
+        what = f"{what}; of codes that all sources have, people with others left out"
     if draft.limits.epsilon is not None:
         what = f"{what}, each off by at most {privacy.off_by(draft.limits)} with 95 % (ε = {draft.limits.epsilon})"
     if draft.limits.minimum_cell > 1:

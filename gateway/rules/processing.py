@@ -14,7 +14,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.offer import Operator
 from gateway.domain.query import Filter
 from gateway.domain.records import record
-from gateway.rules import seats, statistics, wording
+from gateway.rules import common_codes, seats, statistics, wording
 from gateway.rules.lifecycle import LIVE
 from gateway.rules.retention import DAY, Kept, Rule, result_deletion
 
@@ -179,7 +179,11 @@ def _asked(body: Contract, operators: Mapping[str, Operator]) -> Asked:
         for seat in body.seats
     }
     used = [item.column for item in statistics.of(asked).uses(asked)]
-    filters = [(source.dataset, item) for source in asked.sources for item in source.filters]
+    filters = [
+        (source.dataset, item)
+        for index, source in enumerate(asked.sources)
+        for item in common_codes.filters(body, index)
+    ]
     return Asked(
         title=asked.title,
         requester=body.requester,

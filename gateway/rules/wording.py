@@ -31,6 +31,8 @@ def statistic(asked: Query, described: Dataset | None = None) -> str:
     if not asked.link_on:
         return f"{said}; each owner counts its own people once, and shares its totals alone"
     linked = ", ".join(_column(name, described) for name in asked.link_on)
+    if asked.common_codes:
+        said = f"{said}; of codes that all sources have, people with others left out"
     return f"{said}; people are told apart by {linked}, compared under MPC"
 
 

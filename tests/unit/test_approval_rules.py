@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from connectors.rules.approval import OwnPart, check_draft, check_proposal
+from connectors.rules.columns import ColumnRule
 from gateway.domain.contract import Contract, Deadlines, Limits, Recipient, Seat
+from gateway.domain.dataset import Code
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules.contract import read_contract
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS
 from gateway.rules.records import to_plain
+from gateway.rules.statistics import Use
 from tests import examples
 from tests.examples import CARE, HOME, NEUTRAL, NOW, POLICE
 
@@ -321,3 +324,44 @@ def test_21_a_contract_of_another_signer_session_or_shape_is_not_read(changes: d
     with pytest.raises(IsthmusError) as caught:
         read_contract(claims(**changes))
     assert caught.value.reason is Reason.CONTRACT_INVALID
+
+
+def with_more_codes() -> dict[str, Any]:
+    """Of the sources, one has a code of the form that the others lack."""
+    known, dataset = examples.spaces(), examples.dataset(CARE)
+    columns = tuple(
+        replace(column, codes=(Code("FORCED", ""), *column.codes)) if column.name == "form" else column
+        for column in dataset.columns
+    )
+    known[CARE] = replace(known[CARE], offer=replace(known[CARE].offer, datasets=(replace(dataset, columns=columns),)))
+    return known
+
+
+@pytest.mark.parametrize("entity", [HOME, POLICE, CARE, NEUTRAL])
+def test_everybody_approves_common_codes_and_an_owner_none_that_it_lacks(entity: str) -> None:
+    known = with_more_codes()
+    draft = examples.contract(examples.question(common_codes=True), known)
+    part = own(entity, datasets=known[entity].offer.datasets)
+    check_proposal(draft, part, examples.operators(), NOW)
+    columns = [{"name": "form", "codes": [*examples.FORMS, "UNHEARD"]}]
+    forged = replace(
+        draft, program=replace(draft.program, parameters=edited(draft.program.parameters, columns=columns))
+    )
+    if entity != NEUTRAL:
+        assert refusal(forged, part).field == "program.parameters"
+    # Who drops the wish after the plan was made finds the owner's whole list held against the contract's.
+    if entity == CARE:
+        assert refusal(replace(draft, query=examples.question()), part).field == "program.parameters"
+
+
+def test_a_column_that_is_open_to_count_by_alone_is_not_narrowed_to_common_codes() -> None:
+    """An owner cannot see that all others lack a code, so it holds the narrowing to be a filter."""
+    known = with_more_codes()
+    draft = examples.contract(examples.question(common_codes=True), known)
+    part = own(CARE, datasets=known[CARE].offer.datasets)
+    (dataset,) = part.offer.datasets
+    rules = (ColumnRule("form", use=Use.GROUP),)
+    problem = refusal(draft, replace(part, columns={dataset.name: rules}))
+    assert (problem.reason, problem.field) == (Reason.POLICY_REFUSED, "common_codes")
+    opened = (*rules, ColumnRule("form", use=Use.FILTER))
+    check_proposal(draft, replace(part, columns={dataset.name: opened}), examples.operators(), NOW)

@@ -49,6 +49,7 @@ QUERY = st.builds(
     ),
     st.builds(query.Seats, st.integers(1, 64), st.lists(TEXT, max_size=3).map(tuple)),
     st.booleans(),
+    common_codes=st.booleans(),
 )  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.holdings import Holding, read_rows
+from connectors.holdings import Holding, read_rows, row_hashes
 from connectors.sources.tables import DatasetSource, SourceConfig
-from gateway.domain.dataset import Dataset
+from gateway.domain.dataset import Code, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from tests import examples
 
@@ -32,6 +32,31 @@ def test_what_was_checked_and_offered_is_read_and_another_edition_of_it_is_not(t
     with pytest.raises(IsthmusError) as refused:
         read_rows(agreed, provider.entity, {dataset.name: Holding(dataset, source, ("*",), key)})
     assert refused.value.reason is Reason.EDITION_CHANGED
+
+
+def test_rows_of_codes_that_not_all_sources_have_are_left_out_and_the_contracts_list_gives_codes_their_places(
+    tmp_path: Path,
+) -> None:
+    """This owner has one code more, and its list in another order."""
+    key, known = bytes(32), examples.spaces()
+    dataset = examples.dataset(examples.CARE)
+    codes = tuple(Code(code, "") for code in ("OTHER", "FORCED", "SEXUAL", "LABOUR"))
+    columns = tuple(replace(column, codes=codes) if column.name == "form" else column for column in dataset.columns)
+    people = [("Ana", "LABOUR"), ("Bo", "FORCED"), ("Cai", "OTHER"), ("Di", "FORCED"), ("Di", "SEXUAL")]
+    rows = [f"{name},1990-01-02,30,,,2013,{form}" for name, form in people]
+    (tmp_path / "list.csv").write_text("\n".join(["name,born,age,seen,note,year,form", *rows, ""]))
+    source = DatasetSource(SourceConfig(tmp_path, "list.csv", columns, dataset.key_columns))
+    pinned = source.check(key).pinned
+    assert pinned is not None
+    dataset = replace(dataset, columns=columns, edition=replace(dataset.edition, snapshot=pinned))
+    known[examples.CARE] = replace(known[examples.CARE], offer=replace(known[examples.CARE].offer, datasets=(dataset,)))
+    agreed = examples.contract(examples.question(common_codes=True), known)
+    held = {dataset.name: Holding(dataset, source, ("*",), key)}
+    read = read_rows(agreed, examples.CARE, held)
+    # Ana, Cai and Di, by the places in LABOUR, SEXUAL, OTHER.
+    assert sorted(read.codes) == [(0,), (1,), (2,)]
+    # The ledger sees the rows that were read, and no others.
+    assert len(row_hashes(agreed, examples.CARE, held)[dataset.name]) == 3
 
 
 def told(folder: Path, content: bytes) -> IsthmusError:

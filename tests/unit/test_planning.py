@@ -12,6 +12,8 @@ from gateway.domain import query
 from gateway.domain.dataset import Code, Column, ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Offer, Space
+from gateway.rules import canonical, common_codes, planning
+from gateway.rules.contract import check_parameters
 from gateway.rules.offers import check_offer
 from tests import examples
 from tests.examples import CARE, HOME, NEUTRAL, POLICE
@@ -140,17 +142,64 @@ def test_an_exact_release_is_neither_rounded_nor_held_against_a_percentage() -> 
     assert (limits.minimum_cell, limits.dominance, limits.rounding) == (0, None, None)
 
 
-def test_sources_that_code_a_column_differently_are_not_counted_together() -> None:
+def coding(**forms: tuple[str, ...]) -> dict[str, Space]:
+    """The spaces, of which those named code the form in their own way."""
     known = examples.spaces()
-    dataset = examples.dataset(CARE)
-    columns = tuple(
-        replace(column, codes=(*column.codes, Code("FORCED", ""))) if column.name == "form" else column
-        for column in dataset.columns
-    )
-    known[CARE] = replace(known[CARE], offer=replace(known[CARE].offer, datasets=(replace(dataset, columns=columns),)))
-    problem = refusal(examples.question(), known)
-    assert (problem.reason, problem.space) == (Reason.UNKNOWN_CODE, CARE)
-    assert "FORCED" in problem.public
+    for entity in (HOME, POLICE, CARE):
+        if (codes := forms.get(known[entity].operator.name.split()[-1])) is None:
+            continue
+        dataset = examples.dataset(entity)
+        columns = tuple(
+            replace(column, codes=tuple(Code(code, "") for code in codes)) if column.name == "form" else column
+            for column in dataset.columns
+        )
+        offer = replace(known[entity].offer, datasets=(replace(dataset, columns=columns),))
+        known[entity] = replace(known[entity], offer=offer)
+    return known
+
+
+MORE, FEWER = ("FORCED", *examples.FORMS), ("OTHER", "LABOUR")
+
+
+def test_sources_that_code_a_column_differently_are_not_counted_together_unasked() -> None:
+    """The refusal says of each source what it lacks, and what would pass."""
+    problem = refusal(examples.question(), coding(care=MORE, police=FEWER))
+    assert (problem.reason, problem.field) == (Reason.UNKNOWN_CODE, "statistic.count_by.columns[0]")
+    assert "home.example/datasets/list lacks FORCED; " in problem.public
+    assert "police.example/datasets/list lacks SEXUAL, FORCED" in problem.public
+    assert "care.example" not in problem.public
+    assert "common_codes: true" in problem.advice and "LABOUR, OTHER alone" in problem.advice
+    reordered = refusal(examples.question(), coding(care=examples.FORMS[::-1]))
+    assert reordered.space == CARE and "another order" in reordered.public
+
+
+def test_a_question_may_take_the_codes_that_all_sources_have_in_the_order_of_the_first() -> None:
+    draft = examples.contract(examples.question(common_codes=True), coding(care=MORE, police=FEWER))
+    assert json.loads(draft.program.parameters)["columns"] == [{"name": "form", "codes": ["LABOUR", "OTHER"]}]
+    for index in range(3):
+        assert common_codes.filters(draft, index) == (query.Filter("form", one_of=("LABOUR", "OTHER")),)
+    assert "people with others left out" in planning.plan(draft, examples.spaces(), ()).learns[0].what
+
+
+def test_without_a_common_code_there_is_nothing_to_ask() -> None:
+    problem = refusal(examples.question(common_codes=True), coding(care=("FORCED",)))
+    assert problem.reason is Reason.UNKNOWN_CODE and "common_codes" not in problem.advice
+
+
+def test_an_owner_approves_codes_of_its_own_list_and_no_other() -> None:
+    draft = examples.contract(examples.question(common_codes=True), coding(care=MORE))
+    assert common_codes.own(draft.query, examples.FORMS, MORE) == examples.FORMS
+    check_parameters(draft, {"form": common_codes.own(draft.query, examples.FORMS, MORE)})
+    with pytest.raises(IsthmusError, match="do not follow"):
+        check_parameters(draft, {"form": common_codes.own(draft.query, examples.FORMS, FEWER)})
+    with pytest.raises(IsthmusError, match="do not follow"):
+        check_parameters(replace(draft, query=examples.question()), {"form": MORE})
+
+
+def test_rows_of_common_codes_are_other_rows_to_repeats_and_to_the_ledger() -> None:
+    known = examples.spaces()
+    all_codes, common = examples.contract(known=known), examples.contract(examples.question(common_codes=True), known)
+    assert canonical.question(all_codes) != canonical.question(common)
 
 
 def test_a_table_of_more_cells_than_a_party_computes_is_refused() -> None:

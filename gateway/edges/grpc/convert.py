@@ -40,6 +40,7 @@ def query_from(message: qpb.JointQuery) -> query.Query:
         seats=query.Seats(message.seats.count or 3, tuple(message.seats.at)),
         demo_view=message.demo_view,
         standing=message.standing or 1,
+        common_codes=message.common_codes,
     )
     return queries.checked(asked)
 
@@ -64,6 +65,7 @@ def query_to(asked: query.Query) -> qpb.JointQuery:
         seats=qpb.Seats(count=asked.seats.count, at=asked.seats.at),
         demo_view=asked.demo_view,
         standing=asked.standing,
+        common_codes=asked.common_codes,
     )
     put_statistic(message, asked.statistic)
     return message
