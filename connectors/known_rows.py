@@ -35,11 +35,15 @@ class KnownRows:
         self.learn(np.frombuffer(identities, dtype="<u8"))
 
     def unknown(self, identities: Identities) -> Identities:
-        return np.setdiff1d(identities, self.identities)
+        wanted = np.sort(identities)  # what is looked up in order is found several times as fast
+        at = np.searchsorted(self.identities, wanted)
+        here = at < len(self.identities)
+        here[here] = self.identities[at[here]] == wanted[here]
+        return np.unique(wanted[~here])
 
     def rows(self, identities: Identities) -> BitMap:
         """The numbers of rows that are all known."""
-        return BitMap(self.numbers[np.searchsorted(self.identities, identities)])
+        return BitMap(self.numbers[np.searchsorted(self.identities, np.sort(identities))])
 
 
 def stored(identities: Identities) -> bytes:

@@ -17,13 +17,10 @@ from operator import and_, or_
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Opened, Row, SourceFile
 from connectors.sources.filters import check_filters, predicates
-from connectors.sources.pooling import Adding, Persons, grouped, persons
+from connectors.sources.pooling import Adding, Persons, Places, grouped, persons
 from connectors.sources.snapshot import Identities, Snapshot, identities_of
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
@@ -101,15 +98,14 @@ class DatasetSource:
         self._config = config
         self._file = SourceFile(config.folder, config.path)
         self._checked: _Checked | None = None
-        # Who each row is, of the bytes with this SHA-256.
+        # Who each row is, and which rows these filters keep, of the bytes with this SHA-256: a session reads what its
+        # approval read.
         self._people: tuple[bytes, Persons] | None = None
+        self._chosen: tuple[bytes, tuple[Filter, ...], Places] | None = None
         self._columns = {column.name: column for column in config.columns}
         self._derived = {derived.column: derived.date for derived in config.derived}
-        # What the file has, and a digest is of; and which of it are integers.
+        # What the file has, and a digest is of.
         self._stored = [name for name in self._columns if name not in self._derived]
-        self._integers = {
-            place for place, name in enumerate(self._stored) if self._columns[name].type is ColumnType.INTEGER
-        }
         if len(self._columns) != len(config.columns):
             raise ValueError("two columns have one name")
         for name in (*config.key_columns, *self._derived, *self._derived.values()):
@@ -141,8 +137,9 @@ class DatasetSource:
         """The keyed hash of each row as it is now, whatever rules it breaks. Raises SourceError."""
         snapshot = Snapshot(key)
         with self._file.opened() as opened:
-            statement = opened.engine.compile(self._reading(opened.table, [], ()))
-            return [one for batch in opened.rows(statement) for one in snapshot.add(self._typed(batch))]
+            statement = opened.engine.compile(self._reading(opened.table, self._stored))
+            batches = opened.rows(statement)
+            return [one for batch in batches for one in snapshot.add(self._typed(batch, self._stored))]
 
     def check(self, key: bytes) -> Report:
         """Counts rows and what breaks the description, over all columns; pins them, if nothing does."""
@@ -150,17 +147,14 @@ class DatasetSource:
             table = opened.table
             missing = tuple(Problem("missing column", name, 0) for name in self._stored if name not in table)
             present = [column for column in self._columns.values() if self._physical(column.name) in table]
-            rows, broken, snapshot = 0, False, Snapshot(key)
+            rows, broken, snapshot, names = 0, False, Snapshot(key), [name for name in self._stored if name in table]
             hashes: list[bytes] = []
             # One statement: what is pinned is what was checked.
             for batch in opened.rows(opened.engine.compile(self._checking(table, present))):
                 rows += len(batch)
                 broken = broken or any(row[-1] for row in batch)
-                hashes += snapshot.add(self._typed([row[:-1] for row in batch]))
+                hashes += snapshot.add(self._typed([row[:-1] for row in batch], names))
             problems = self._problems(opened, present) if broken else []
-            if not (missing or broken):
-                # What most sessions read: compiled here, not while others wait.
-                opened.statement(_named([], ()), lambda: self._reading(table, [], ()))
             if broken and not problems:
                 raise self._file.unreadable("it changes while it is read")
             if missing or broken:
@@ -205,7 +199,7 @@ class DatasetSource:
         columns: Sequence[str],
         measured: Sequence[Adding],
         filters: Sequence[Filter],
-        without: npt.NDArray[np.int64],
+        without: Places,
         *,
         key: bytes,
         pinned: str,
@@ -229,12 +223,10 @@ class DatasetSource:
 
     def _rows(self, opened: Opened, columns: Sequence[str], filters: Sequence[Filter]) -> Iterator[Row]:
         """Cells in the order of `columns` of the rows that the filters keep."""
-        table, derived = opened.table, [name for name in dict.fromkeys(columns) if name in self._derived]
-        order = (*self._stored, *derived)
-        places = [order.index(name) for name in columns]
-        statement = opened.statement(_named(derived, filters), lambda: self._reading(table, derived, filters))
+        table = opened.table
+        statement = opened.statement(_named(columns, filters), lambda: self._reading(table, columns, filters))
         for batch in opened.rows(statement):
-            yield from [tuple([row[place] for place in places]) for row in self._typed(batch)]
+            yield from self._typed(batch, columns)
 
     def _known(self, columns: Sequence[str]) -> None:
         for index, name in enumerate(columns):
@@ -262,19 +254,26 @@ class DatasetSource:
         table, snapshot, hashes = opened.table, Snapshot(key), []
         if any(name not in table for name in self._stored):
             raise self._changed()
-        for batch in opened.rows(opened.statement(_named([], ()), lambda: self._reading(table, [], ()))):
-            hashes += snapshot.add(self._typed(batch))
+        statement = opened.statement(_named(self._stored, ()), lambda: self._reading(table, self._stored))
+        for batch in opened.rows(statement):
+            hashes += snapshot.add(self._typed(batch, self._stored))
         return _Checked(opened.content, snapshot.digest(), identities_of(hashes))
 
-    def _places(self, opened: Opened, filters: Sequence[Filter]) -> npt.NDArray[np.int64]:
+    def _places(self, opened: Opened, filters: Sequence[Filter]) -> Places:
         """Which rows the filters keep, by their number in the file, from 0."""
         import ibis
+
+        chosen = self._chosen
+        if chosen is not None and opened.content and chosen[:2] == (opened.content, tuple(filters)):
+            return chosen[2]
 
         def kept() -> Any:
             numbered = opened.table.select(place=ibis.row_number(), kept=self._kept(opened.table, filters))
             return numbered.filter(numbered.kept).select("place")
 
-        return opened.numbers(opened.statement(repr(("places", tuple(filters))), kept))
+        places = opened.numbers(opened.statement(repr(("places", tuple(filters))), kept))
+        self._chosen = opened.content, tuple(filters), places
+        return places
 
     def _checking(self, table: Any, present: Sequence[Column]) -> Any:
         """What the file has of the columns, and whether the row breaks a rule."""
@@ -284,10 +283,10 @@ class DatasetSource:
         cells = [self._text(table, name) for name in self._stored if name in table]
         return _numbered(table, [*cells, reduce(or_, rules, ibis.literal(False))])
 
-    def _reading(self, table: Any, derived: Sequence[str], filters: Sequence[Filter]) -> Any:
-        """Every row that the filters keep: the file's columns, and the derived ones that are wanted."""
+    def _reading(self, table: Any, columns: Sequence[str], filters: Sequence[Filter] = ()) -> Any:
+        """These cells of every row that the filters keep."""
         kept = table.filter(self._kept(table, filters)) if filters else table
-        return _numbered(kept, [self._text(kept, name) for name in (*self._stored, *derived)])
+        return _numbered(kept, [self._text(kept, name) for name in columns])
 
     def _kept(self, table: Any, filters: Sequence[Filter]) -> Any:
         """Whether the filters keep a row."""
@@ -296,13 +295,13 @@ class DatasetSource:
         kept = [keeps.fill_null(False) for keeps in predicates(filters, lambda name: self._value(table, name))]
         return reduce(and_, kept, ibis.literal(True))
 
-    def _typed(self, rows: list[Row]) -> list[Row]:
+    def _typed(self, rows: list[Row], columns: Sequence[str]) -> list[Row]:
         """Integers as such; a cell that is none stays text, so that no checked row has its digest."""
-        if not self._integers:
+        integers = {place for place, name in enumerate(columns) if self._columns[name].type is ColumnType.INTEGER}
+        if not integers:
             return rows
         return [
-            tuple([_integer(cell) if place in self._integers else cell for place, cell in enumerate(row)])
-            for row in rows
+            tuple([_integer(cell) if place in integers else cell for place, cell in enumerate(row)]) for row in rows
         ]
 
     def _physical(self, name: str) -> str:
@@ -400,8 +399,8 @@ def _numbered(table: Any, cells: Sequence[Any]) -> Any:
     return table.select(**{f"c{place}": cell for place, cell in enumerate(cells)})
 
 
-def _named(derived: Sequence[str], filters: Sequence[Filter]) -> str:
-    return repr((tuple(derived), tuple(filters)))
+def _named(columns: Sequence[str], filters: Sequence[Filter]) -> str:
+    return repr((tuple(columns), tuple(filters)))
 
 
 def _integer(cell: str | int | None) -> str | int | None:

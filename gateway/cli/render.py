@@ -25,6 +25,7 @@ from gateway.cli.typeset import DIGEST_SHOWN, day, host, hours, lines, minute, n
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
 from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
+from gateway.rules.statistics.base import whom
 
 if TYPE_CHECKING:
     from gateway.cli.ask import Answer
@@ -87,7 +88,8 @@ def result(answer: Answer) -> RenderableType:
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
     others = {"summary": summary_table, "survival": survival_table}
     picture = {**TABLES, **FLOWS, **TESTS, **QUANTILES, **others}.get(query.statistic.name, pivot_table)
-    return Group(words(query.title, "bold"), "", picture(answer.table, limits, answer.labels))
+    counted = [] if query.link_on else [words(f"Counted are {whom(query)}.")]
+    return Group(words(query.title, "bold"), *counted, "", picture(answer.table, limits, answer.labels))
 
 
 def estimates(found: Sequence[Estimate]) -> RenderableType:

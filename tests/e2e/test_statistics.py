@@ -77,7 +77,8 @@ def test_records_where_nobody_is_recognised(shell: Shell) -> None:
     truth = records_by_year_and_gender(everyone(), providers, {2010, 2011})
     assert {(row["year"], row["prs_Gender"]): row["count"] for row in done.json["rows"]} == truth
     assert None in truth.values() and any(truth.values())
-    # What is one question with people linked shows who counted twice: the same rows are in one table alone.
+    shown = shell("run", QUERIES / "records.yaml", COLUMNS="110")
+    assert shown.code == 0 and "Counted are records of 3 lists" in shown.out
     planned = shell("plan", QUERIES / "records.yaml")
     assert planned.code == 0 and "nobody is recognised across owners" in " ".join(planned.out.split())
 

@@ -125,7 +125,7 @@ def by_engine(
         made.groups(named, MEASURED, filters, without, key=KEY, pinned=of)
         for (made, of), without in zip(lists, again(everybody), strict=True)
     ]
-    of = totals(found, [column for column, _ in by], [edges for _, edges in by], sizes(by), MEASURED)
+    of = totals(found, [column for column, _ in by], [edges for _, edges in by], [() for _ in by], sizes(by), MEASURED)
     return [[int(value) for value in row] for row in of.totals]
 
 

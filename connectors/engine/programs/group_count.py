@@ -40,6 +40,7 @@ OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each combination of codes, the number of people with it, each once, "
+    "or of records, where people are not linked, "
     "with noise or rounded where the parameters say so, or that the number is suppressed, which says that it is small, "
     "or that what is left of it without one provider's own people is, or that one provider has more of it than the "
     "parameters allow."
@@ -47,7 +48,8 @@ LEAKAGE = (
 ABOUT = About(
     title="People by groups, each once",
     inputs="A row for each person: a linkage key of 60 bits and the index of the person's code in each column; padded "
-    "to a public bound. With noise, 64 uniform bits for each coin.",
+    "to a public bound. Or, not linked, how many there are in each cell, in as many bits as the bound has. "
+    "With noise, 64 uniform bits for each coin.",
     outputs="For each combination of codes, row-major, the number of people; then for each whether it is shown.",
     takes=f"one to six columns that make {MAX_CELLS} cells at most",
     formula="For n rows of P providers: a check of order, a shuffle and a sort of n rows by 63 bits, a comparison of "

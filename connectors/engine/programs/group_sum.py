@@ -70,7 +70,8 @@ VERSION = 1
 OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
-    "Recipients learn, for each combination of codes, the number of people with it, each once, and for each measure "
+    "Recipients learn, for each combination of codes, the number of people with it, each once, or of records, where "
+    "people are not linked, and for each measure "
     "how many of them have a number, its sum and, where the parameters say so, the sum of its squares, rounded where "
     "they say so; or that the number, or what belongs to a measure, is suppressed, which says that it is of few people "
     "or that what is left of it without one provider's own people is, or that one provider has more of it, or a person "
@@ -79,7 +80,8 @@ LEAKAGE = (
 ABOUT = About(
     title="What is measured of people, by groups",
     inputs="A row for each person: a linkage key of 60 bits, the index of the person's code in each column, and for "
-    "each measure whether it is known and how far it is above its lowest value; padded to a public bound.",
+    "each measure whether it is known and how far it is above its lowest value; padded to a public bound. "
+    "Or, not linked, the totals of these in each cell.",
     outputs="For each combination of codes, row-major, the number of people; for each measure how many have it, its "
     "sum and, where asked for, the sum of its squares; then for each whether it is shown, and its measures.",
     takes=f"one to {MAX_MEASURES} measures, whole numbers at most {MAX_APART} apart, and up to six columns that make "
