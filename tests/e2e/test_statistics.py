@@ -29,8 +29,8 @@ from tests.e2e.truth import (
     form_and_gender,
     form_by_region,
     funnel_by_gender,
-    records_by_year_and_gender,
     quartiles_by_gender,
+    records_by_year_and_gender,
     times_to_referral,
 )
 
