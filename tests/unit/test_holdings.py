@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.holdings import Holding, read_rows, row_hashes
+from connectors.holdings import Holding, read_rows, row_sets
 from connectors.sources.tables import DatasetSource, SourceConfig
 from gateway.domain.dataset import Code, Dataset
 from gateway.domain.errors import IsthmusError, Reason
@@ -56,7 +56,7 @@ def test_rows_of_codes_that_not_all_sources_have_are_left_out_and_the_contracts_
     # Ana, Cai and Di, by the places in LABOUR, SEXUAL, OTHER.
     assert sorted(read.codes) == [(0,), (1,), (2,)]
     # The ledger sees the rows that were read, and no others.
-    assert len(row_hashes(agreed, examples.CARE, held)[dataset.name]) == 3
+    assert len(row_sets(agreed, examples.CARE, held)[dataset.name]) == 3
 
 
 def told(folder: Path, content: bytes) -> IsthmusError:
