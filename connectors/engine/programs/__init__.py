@@ -14,6 +14,7 @@ from connectors.engine.programs import (
     crosstab,
     group_count,
     group_sum,
+    hit,
     kruskal_wallis,
     overlap,
     repeats,
@@ -22,7 +23,17 @@ from connectors.engine.programs import (
 
 PROGRAMS: dict[str, ModuleType] = {
     program.NAME: program
-    for program in (overlap, group_count, crosstab, group_sum, repeats, survival, chi_square, kruskal_wallis)
+    for program in (
+        overlap,
+        group_count,
+        crosstab,
+        group_sum,
+        repeats,
+        survival,
+        chi_square,
+        kruskal_wallis,
+        hit,
+    )
 }
 
 
