@@ -192,6 +192,15 @@ class KruskalWallis:
 
 
 @record
+class Hit:
+    """Whether the one person whom the first source's filter names by a case is on any of the other sources' lists, or,
+    with `each`, on which of them; all of these have at least `least_list` people."""
+
+    least_list: int
+    each: bool = False
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -205,6 +214,7 @@ class Statistic:
     survival: Survival | None = None
     chi_square: ChiSquare | None = None
     kruskal_wallis: KruskalWallis | None = None
+    hit: Hit | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -13,15 +13,18 @@ from gateway.domain import contract, query
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Operator
-from gateway.rules import codelists, dates, privacy
+from gateway.rules import codelists, dates, one_person, privacy
+from gateway.rules.statistics import ABOUT_ONE_PERSON
 
 MAX_DOMINANCE = 99  # percent
 MAX_ROUNDING = 1000
 
 
 def demanded_minimum(dataset: Dataset, statistic: str) -> int:
-    """The least minimum cell that this owner accepts for this statistic (0: exact release is allowed)."""
-    return 0 if statistic in dataset.terms.exact_statistics else dataset.terms.minimum_cell
+    """The least minimum cell that this owner accepts for this statistic (0: exact release is allowed, or it has no
+    cells)."""
+    exact = statistic in dataset.terms.exact_statistics or statistic in ABOUT_ONE_PERSON
+    return 0 if exact else dataset.terms.minimum_cell
 
 
 def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Dataset]) -> contract.Limits:
@@ -29,6 +32,8 @@ def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Datas
 
     Without a wish the strictest minimum of all owners holds, exact release or not: it has to be asked for.
     """
+    if statistic in ABOUT_ONE_PERSON:
+        return one_person.LIMITS
     minimum = max(dataset.terms.minimum_cell for dataset in datasets)
     if wished.minimum_cell is not None:
         for dataset in datasets:
@@ -108,6 +113,7 @@ def check_terms(
             if value not in allowed:
                 text = f"{dataset.name} does not allow the {field.replace('_', ' ')} {value}"
                 raise _refused(dataset, field, text, f"It allows: {', '.join(allowed)}")
+        one_person.check_terms(draft, dataset)
         privacy.check_noise(draft.limits, dataset)
         subtracts = draft.limits.provider_subtraction or draft.limits.epsilon is not None
         if draft.limits.minimum_cell < demanded or (demanded > 1 and not subtracts):

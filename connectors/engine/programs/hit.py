@@ -54,7 +54,7 @@ VERSION = 1
 # The step in which values are opened, and why they may be.
 OPENS = {ORDER: LINKING_OPENS[ORDER]}
 LEAKAGE = (
-    "Parties learn the row bounds of the providers and the parameters, nothing of the rows, nor whether there is a hit. "
+    "Parties learn the row bounds of the providers and the parameters, nothing of the rows, nor whether it is a hit. "
     "Recipients learn of one person of the asker's list whether it is on any of the other lists, or on each of them "
     "where the parameters say so; or that this is not told, since the asker shared no or several people, or a list has "
     "fewer people than the parameters say. No minimum cell and no subtraction guard holds: the answer is about one "

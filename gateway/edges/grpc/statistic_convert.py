@@ -92,6 +92,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda message: query.KruskalWallis(
         _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
     ),
+    "hit": lambda message: query.Hit(message.least_list, message.each),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -128,6 +129,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda asked: pb.KruskalWallis(
         groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
     ),
+    "hit": lambda asked: pb.Hit(least_list=asked.least_list, each=asked.each),
 }
 
 
