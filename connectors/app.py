@@ -24,6 +24,7 @@ from connectors.launch.settings import party_settings
 from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers
 from connectors.offering import own_part
+from connectors.one_person import OnePersonLimits
 from connectors.policy_watch import PolicyWatch
 from connectors.publishing import editions_folder, newest_copies
 from connectors.session import Ended, Session
@@ -275,6 +276,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             database.ledger,
             clock,
             lambda: {entity.entity_id: operator_of(entity) for entity in trust.entities()},
+            OnePersonLimits(settings.entity, holdings, database.person_answers, clock),
         )
         private, days = storage_key(settings.keys.storage), settings.retention.kept_days
         keeper = Keeper(settings.entity, database.kept, revocations.of_contract, clock, private, days)

@@ -21,8 +21,9 @@ from gateway.rules.offers import MAX_NUMBER
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
 from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
-from gateway.rules.roles import ANYBODY
-from gateway.rules.statistics import STATISTICS
+from gateway.rules.roles import ANYBODY, named
+from gateway.rules.statistics import ABOUT_ONE_PERSON, STATISTICS
+from gateway.rules.statistics.hit import MAX_LEAST
 from gateway.rules.text import nearest
 
 
@@ -72,6 +73,7 @@ def _budget(amount: str) -> str:
 
 
 Some = Field(min_length=1)
+LEAST_LIST = 100  # people: on a shorter list, that there is a hit says too much of everybody else on it
 
 
 class AgentKeys(Strict):
@@ -224,6 +226,19 @@ class PrivacyConfig(Strict):
         return self
 
 
+class OnePersonConfig(Strict):
+    """Answers about one person: on which of the policy's legal bases and in which roles, the fewest people of each list
+    that is searched, how many answers one asking space gets about a case, and on a day. `case` is the column by which
+    people of this dataset are asked about; without it the dataset is only searched."""
+
+    legal_bases: Annotated[tuple[str, ...], Some]
+    roles: Annotated[tuple[str, ...], Some, AfterValidator(named)]
+    least_list: Annotated[int, Field(ge=LEAST_LIST, le=MAX_LEAST)]
+    quota_per_case: Annotated[int, Field(ge=1, le=MAX_NUMBER)] = 1
+    quota_per_day: Annotated[int, Field(ge=1, le=MAX_NUMBER)] = 10
+    case: str = ""
+
+
 class ApprovalConfig(Strict):
     """What needs people: so many different stewards have to approve within so many hours. None named: all stewards of
     the agent, and all statistics. `standing` is for how many editions one approval can be at most."""
@@ -264,6 +279,17 @@ class PolicyConfig(Strict):
     privacy: PrivacyConfig | None = None
     roles: Annotated[tuple[str, ...], Some, AfterValidator(_answered)] = (ANYBODY,)
     space_roles: tuple[SpaceRolesConfig, ...] = ()
+    one_person: OnePersonConfig | None = None
+
+    @model_validator(mode="after")
+    def _about_one_person(self) -> PolicyConfig:
+        if (self.one_person is not None) != bool(ABOUT_ONE_PERSON & set(self.statistics)):
+            raise ValueError(
+                f"one_person and a statistic about one person ({', '.join(ABOUT_ONE_PERSON)}) come together"
+            )
+        if self.one_person is not None and set(self.one_person.legal_bases) - set(self.legal_bases):
+            raise ValueError("one_person has a legal basis that is not among legal_bases")
+        return self
 
     @model_validator(mode="after")
     def _of_spaces(self) -> PolicyConfig:

@@ -213,6 +213,15 @@ class Quantiles:
 
 
 @record
+class Hit:
+    """Whether the one person whom the first source's filter names by a case is on any of the other sources' lists, or,
+    with `each`, on which of them; all of these have at least `least_list` people."""
+
+    least_list: int
+    each: bool = False
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -227,6 +236,7 @@ class Statistic:
     chi_square: ChiSquare | None = None
     kruskal_wallis: KruskalWallis | None = None
     quantiles: Quantiles | None = None
+    hit: Hit | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

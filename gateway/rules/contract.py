@@ -16,7 +16,7 @@ from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
-from gateway.rules import policy, privacy, queries, roles, seats, statistics
+from gateway.rules import one_person, policy, privacy, queries, roles, seats, statistics
 from gateway.rules.jose import MAX_INTEGER, TokenProblem, parse_compact
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
@@ -109,6 +109,8 @@ def check_whole(read: Contract) -> None:
     _check_providers(read)
     _check_recipients(read)
     _check_deadlines(read.deadlines)
+    if (wrong := one_person.wrong_with(read))[0]:
+        raise invalid(wrong[0], field=wrong[1])
 
 
 def _check_wishes(read: Contract) -> None:

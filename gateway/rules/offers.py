@@ -8,6 +8,7 @@ from __future__ import annotations
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer, ProgramOffer
+from gateway.rules import one_person
 from gateway.rules.codelists import ANYWHERE, ROLES
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import dominance_in_range, rounding_in_range
@@ -48,6 +49,8 @@ def check_offer(offer: Offer, entity: str) -> Offer:
             raise _refused(f"gives {dataset.name} a dominance or rounding out of range", "datasets.terms", entity)
         if set(terms.roles) - {*ROLES, ANYWHERE}:
             raise _refused(f"answers roles for {dataset.name} that nobody has", "datasets.terms", entity)
+        if not one_person.terms_hold(terms.one_person):
+            raise _refused(f"answers about one person of {dataset.name} beyond all ranges", "datasets.terms", entity)
         if not terms_hold(terms.privacy):
             raise _refused(f"gives {dataset.name} a privacy budget out of range", "datasets.terms", entity)
         if not (

@@ -271,3 +271,21 @@ def times_to_referral(folder: Path) -> list[tuple[str, int, bool, set[str]]]:
                 who = _plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]
                 found.setdefault(who, (row["prs_Gender"], days, until <= end, set()))[-1].add(provider)
     return list(found.values())
+
+
+def referred_alone(folder: Path, others: Path) -> dict[str, bool]:
+    """Of a list's file, the days on which one person was referred, and whether that person is on the other file too."""
+
+    def read(file: Path) -> list[tuple[str, tuple[str, ...]]]:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return [
+                (
+                    row["cas_IncomingReferralDate"],
+                    (_plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]),
+                )
+                for row in csv.DictReader(lines)
+            ]
+
+    own, there = read(folder), {person for _, person in read(others)}
+    days = Counter(day for day, _ in own)
+    return {day: person in there for day, person in own if days[day] == 1}

@@ -44,7 +44,8 @@ def test_rows_of_codes_that_not_all_sources_have_are_left_out_and_the_contracts_
     dataset = examples.dataset(examples.CARE)
     codes = tuple(Code(code, "") for code in ("OTHER", "FORCED", "SEXUAL", "LABOUR"))
     columns = tuple(replace(column, codes=codes) if column.name == "form" else column for column in dataset.columns)
-    people = [("Ana", "LABOUR"), ("Bo", "FORCED"), ("Cai", "OTHER"), ("Di", "FORCED"), ("Di", "SEXUAL"), ("Eve", "LABOUR")]
+    forms = {"Ana": "LABOUR", "Bo": "FORCED", "Cai": "OTHER", "Di": "FORCED", "Eve": "LABOUR"}
+    people = [*forms.items(), ("Di", "SEXUAL")]
     rows = [f"{name},1990-01-02,30,,,2013,{form}" for name, form in people]
     (tmp_path / "list.csv").write_text("\n".join(["name,born,age,seen,note,year,form", *rows, ""]))
     source = DatasetSource(SourceConfig(tmp_path, "list.csv", columns, dataset.key_columns))

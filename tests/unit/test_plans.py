@@ -91,6 +91,7 @@ STATISTICS = queries.Statistic(
     summary=queries.Summary((queries.Measure("age", 0, 120, True, 5),), ("form",)),
     repeats=queries.Repeats("seen", "2009-01-01", "2014-12-31", (7,), ("form",)),
     survival=queries.Survival("seen", "born", "2014-12-31", 90, 12, queries.Groups("form", ("a", "b"))),
+    hit=queries.Hit(1000, True),
     kruskal_wallis=queries.KruskalWallis(queries.CodedColumn("form", ("a", "b")), "age", (18,)),
     quantiles=queries.Quantiles(queries.Grid("age", 0, 119, 5), (25, 50), ("form",)),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),

@@ -14,6 +14,7 @@ from connectors.engine.programs import (
     crosstab,
     group_count,
     group_sum,
+    hit,
     kruskal_wallis,
     overlap,
     quantiles,
@@ -33,6 +34,7 @@ PROGRAMS: dict[str, ModuleType] = {
         chi_square,
         kruskal_wallis,
         quantiles,
+        hit,
     )
 }
 

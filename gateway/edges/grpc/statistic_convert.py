@@ -101,6 +101,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
         _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
     ),
     "quantiles": lambda message: query.Quantiles(_grid_from(message.of), tuple(message.at), tuple(message.columns)),
+    "hit": lambda message: query.Hit(message.least_list, message.each),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -138,6 +139,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
         groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
     ),
     "quantiles": lambda asked: pb.Quantiles(of=_grid_to(asked.of), at=asked.at, columns=asked.columns),
+    "hit": lambda asked: pb.Hit(least_list=asked.least_list, each=asked.each),
 }
 
 

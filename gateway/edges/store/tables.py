@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0016"
+REVISION = "0018"
 
 metadata = MetaData()
 
@@ -134,6 +134,18 @@ refusals = Table(
     Column("at", BigInteger, nullable=False),
 )
 Index("refusals_of", refusals.c.space, refusals.c.at)
+
+# What was answered about one person: the case as the asking space names it.
+person_answers = Table(
+    "person_answers",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("contract", Text, primary_key=True),
+    Column("asker", Text, nullable=False),
+    Column("case_reference", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+Index("person_answers_of", person_answers.c.dataset, person_answers.c.asker, person_answers.c.at)
 
 beliefs = Table(
     "beliefs",

@@ -21,6 +21,7 @@ from gateway.rules.statistics import (
     cross_tab,
     funnel,
     histogram,
+    hit,
     kruskal_wallis,
     overlap,
     quantiles,
@@ -31,7 +32,20 @@ from gateway.rules.statistics import (
 )
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
-__all__ = ["STATISTICS", "UNLINKED", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of", "placing"]
+__all__ = [
+    "ABOUT_ONE_PERSON",
+    "STATISTICS",
+    "UNLINKED",
+    "Codes",
+    "Rules",
+    "Use",
+    "Used",
+    "about_one_person",
+    "code_lists",
+    "computed_by",
+    "of",
+    "placing",
+]
 
 STATISTICS: Mapping[str, Rules] = {
     "count_by": count_by,
@@ -47,7 +61,10 @@ STATISTICS: Mapping[str, Rules] = {
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
     "quantiles": quantiles,
+    "hit": hit,
 }
+# Kinds whose answer is about one person: `gateway.rules.one_person` has what holds of them.
+ABOUT_ONE_PERSON = frozenset({"hit"})
 
 # Those that can be asked of records too, where nobody is recognised across lists: an empty `link_on`.
 UNLINKED = ("count_by", "rate", "histogram", "summary")
@@ -56,6 +73,10 @@ UNLINKED = ("count_by", "rate", "histogram", "summary")
 def computed_by(program: str) -> tuple[str, ...]:
     """The kinds that a program computes."""
     return tuple(name for name, rules in STATISTICS.items() if program == rules.PROGRAM)
+
+
+def about_one_person(asked: Query) -> bool:
+    return asked.statistic.name in ABOUT_ONE_PERSON
 
 
 def of(asked: Query) -> Rules:
