@@ -213,6 +213,15 @@ class Quantiles:
 
 
 @record
+class TTest:
+    """Whether two groups of people, two codes of a column, differ in the mean of a number or a day, by the number of
+    its interval in a grid: Welch's t, its degrees of freedom and its p value."""
+
+    groups: Groups
+    of: Grid
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -227,6 +236,7 @@ class Statistic:
     chi_square: ChiSquare | None = None
     kruskal_wallis: KruskalWallis | None = None
     quantiles: Quantiles | None = None
+    t_test: TTest | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ STATISTICS = queries.Statistic(
     survival=queries.Survival("seen", "born", "2014-12-31", 90, 12, queries.Groups("form", ("a", "b"))),
     kruskal_wallis=queries.KruskalWallis(queries.CodedColumn("form", ("a", "b")), "age", (18,)),
     quantiles=queries.Quantiles(queries.Grid("age", 0, 119, 5), (25, 50), ("form",)),
+    t_test=queries.TTest(queries.Groups("form", ("a", "b")), queries.Grid("age", 0, 119, 5)),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 

@@ -19,6 +19,7 @@ from connectors.engine.programs import (
     quantiles,
     repeats,
     survival,
+    t_test,
 )
 
 PROGRAMS: dict[str, ModuleType] = {
@@ -33,6 +34,7 @@ PROGRAMS: dict[str, ModuleType] = {
         chi_square,
         kruskal_wallis,
         quantiles,
+        t_test,
     )
 }
 

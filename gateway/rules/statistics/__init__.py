@@ -28,6 +28,7 @@ from gateway.rules.statistics import (
     repeats,
     summary,
     survival,
+    t_test,
 )
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
@@ -47,6 +48,7 @@ STATISTICS: Mapping[str, Rules] = {
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
     "quantiles": quantiles,
+    "t_test": t_test,
 }
 
 
