@@ -31,6 +31,12 @@ _MEANS = (
     "probability p. t is above zero where the mean of the group named first is the greater. It says that means differ, "
     "not how much, nor why. p holds where groups are large, or numbers spread evenly about their means (Welch 1947)."
 )
+_LINE = (
+    "If the two had nothing to do with each other, chance alone would bring r as far from 0, or further, on either "
+    "side, with probability p. r squared is the part of the variance of one that a line through the other explains. It "
+    "says that they go together, not why, and nothing of what is no line. p holds where both are spread evenly about their "
+    "means, or people are many (Fisher 1915). Degrees of freedom beyond 127 are told in their upper digits."
+)
 _FEW = "some code or interval of {names} has fewer than {least} people"
 
 
@@ -50,11 +56,18 @@ def t_test_said(table: Table, limits: Limits, labels: Labels | None = None) -> G
     return _said("t", _MEANS, table, limits, labels or {}, few)
 
 
+def correlation_said(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
+    """r, its degrees of freedom and p; then how to read it. `labels` are of the two columns."""
+    few = "fewer than {least} people have both, or all of them one and the same"
+    return _said("r", _LINE, table, limits, labels or {}, few)
+
+
 # By the name of the statistic.
 PICTURES: Mapping[str, Callable[[Table, Limits, Labels], RenderableType]] = {
     "chi_square": chi_square_said,
     "kruskal_wallis": kruskal_wallis_said,
     "t_test": t_test_said,
+    "correlation": correlation_said,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import erfc, exp, lgamma, log, log1p, sqrt
+from math import erfc, exp, isinf, lgamma, log, log1p, sqrt
 
 
 def chi_square_tail(value: float, degrees: int) -> float:
@@ -35,8 +35,8 @@ def t_tails(value: float, degrees: float) -> float:
     if degrees <= 0:
         raise ValueError("there is no t without degrees of freedom")
     square = value * value
-    if square == 0:
-        return 1.0
+    if square == 0 or isinf(square):
+        return 0.0 if square else 1.0
     x, y = degrees / (degrees + square), square / (degrees + square)
     a, b = degrees / 2, 0.5
     front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) - a * log1p(square / degrees) + b * log(y))

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from connectors.engine.programs import (
     chi_square,
+    correlation,
     crosstab,
     group_count,
     group_sum,
@@ -35,6 +36,7 @@ PROGRAMS: dict[str, ModuleType] = {
         kruskal_wallis,
         quantiles,
         t_test,
+        correlation,
     )
 }
 

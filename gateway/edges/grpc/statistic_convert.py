@@ -108,6 +108,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
         _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
     ),
     "t_test": lambda message: query.TTest(_groups_from(message.groups), _grid_from(message.of)),
+    "correlation": lambda message: query.Correlation(tuple(map(_grid_from, message.of))),
     "quantiles": lambda message: query.Quantiles(_grid_from(message.of), tuple(message.at), tuple(message.columns)),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
@@ -146,6 +147,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
         groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
     ),
     "t_test": lambda asked: pb.TTest(groups=_groups_to(asked.groups), of=_grid_to(asked.of)),
+    "correlation": lambda asked: pb.Correlation(of=map(_grid_to, asked.of)),
     "quantiles": lambda asked: pb.Quantiles(of=_grid_to(asked.of), at=asked.at, columns=asked.columns),
 }
 

@@ -16,6 +16,7 @@ from functools import partial
 from gateway.domain.query import Query
 from gateway.rules.statistics import (
     chi_square,
+    correlation,
     corridors,
     count_by,
     cross_tab,
@@ -49,6 +50,7 @@ STATISTICS: Mapping[str, Rules] = {
     "kruskal_wallis": kruskal_wallis,
     "quantiles": quantiles,
     "t_test": t_test,
+    "correlation": correlation,
 }
 
 
