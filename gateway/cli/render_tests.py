@@ -34,8 +34,8 @@ _MEANS = (
 _LINE = (
     "If the two had nothing to do with each other, chance alone would bring r as far from 0, or further, on either "
     "side, with probability p. r squared is the part of the variance of one that a line through the other explains. It "
-    "says that they go together, not why, and nothing of what is no line. p holds where both are spread evenly about their "
-    "means, or people are many (Fisher 1915). Degrees of freedom beyond 127 are told in their upper digits."
+    "says that they go together, not why, and nothing of what is no line. p holds where both are spread evenly about "
+    "their means, or people are many (Fisher 1915). Degrees of freedom beyond 127 are told in their upper digits."
 )
 _FEW = "some code or interval of {names} has fewer than {least} people"
 
