@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,6 +60,26 @@ def spaces() -> dict[str, Space]:
         CARE: space(CARE, dataset(CARE), seats=0),
         NEUTRAL: space(NEUTRAL),
     }
+
+
+def measured(statistic: str, bounds: Mapping[str, tuple[str | int, str | int]]) -> dict[str, Space]:
+    """Spaces that say between which bounds these columns lie and compute the statistic, exactly where that is asked."""
+    known = spaces()
+    for entity, item in known.items():
+        programs = (*item.offer.programs, replace(item.offer.programs[0], name=statistic))
+        datasets = tuple(
+            replace(
+                one,
+                terms=replace(one.terms, exact_statistics=(statistic,)),
+                columns=tuple(
+                    replace(column, **dict(zip(("least", "most"), bounds.get(column.name, ()), strict=False)))
+                    for column in one.columns
+                ),
+            )
+            for one in item.offer.datasets
+        )
+        known[entity] = replace(item, offer=replace(item.offer, programs=programs, datasets=datasets))
+    return known
 
 
 def question(owners: Sequence[str] = (HOME, POLICE, CARE), **changes: Any) -> query.Query:

@@ -222,6 +222,23 @@ class Hit:
 
 
 @record
+class TTest:
+    """Whether two groups of people, two codes of a column, differ in the mean of a number or a day, by the number of
+    its interval in a grid: Welch's t, its degrees of freedom and its p value."""
+
+    groups: Groups
+    of: Grid
+
+
+@record
+class Correlation:
+    """Whether two numbers or days of the same people go together in a line, each by the number of its interval in a
+    grid: Pearson's r, its degrees of freedom and its p value."""
+
+    of: tuple[Grid, ...]
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -237,6 +254,8 @@ class Statistic:
     kruskal_wallis: KruskalWallis | None = None
     quantiles: Quantiles | None = None
     hit: Hit | None = None
+    t_test: TTest | None = None
+    correlation: Correlation | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from statistics import fmean, variance
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import binomtest, chi2, chi2_contingency, kruskal, mannwhitneyu
+from scipy.stats import binomtest, chi2, chi2_contingency, kruskal, mannwhitneyu, pearsonr, ttest_ind
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from gateway.cli import exits
@@ -18,6 +18,7 @@ from tests.e2e.shell import QUERIES, Shell
 from tests.e2e.truth import (
     MINIMUM,
     SEED,
+    ages_and_days,
     ages_by_form,
     ages_by_gender,
     apart_by,
@@ -262,6 +263,38 @@ def test_quartiles_of_age_by_gender(shell: Shell) -> None:
     shown = shell("run", QUERIES / "quantiles.yaml", COLUMNS="100")
     low, high = found["Feminine", "50"]
     assert shown.code == 0 and "Median" in shown.out and f"{low} – {high}" in shown.out, shown.err
+
+
+def test_whether_women_and_men_differ_in_their_mean_age(shell: Shell) -> None:
+    done = shell("run", QUERIES / "t_test.yaml", "--json")
+    assert done.code == 0, done.err
+    ages = ages_by_gender(everyone(), ("NG", "PFNCA", "GO"), (2009, 2010, 2012, 2013), ("Feminine", "Masculine"))
+    truth = ttest_ind(*ages, equal_var=False)
+    (row,) = done.json["rows"]
+    assert row["t"] == pytest.approx(truth.statistic, rel=1e-5)
+    assert 4096 / row["df"] == pytest.approx(4096 / truth.df, abs=0.51)
+    assert row["p"] == pytest.approx(truth.pvalue, rel=1e-3) and row["suppressed"] == []
+    shown = shell("run", QUERIES / "t_test.yaml", COLUMNS="100")
+    assert shown.code == 0 and f"t of Gender and Age: {row['t']:.3g} with" in shown.out
+
+    # The groups in the other order are the same question, with the other sign.
+    text = (QUERIES / "t_test.yaml").read_text().replace("[Feminine, Masculine]", "[Masculine, Feminine]")
+    again = shell("run", shell.file("turned.yaml", text), "--json")
+    assert again.json["rows"] == [{**row, "t": -row["t"]}] and again.json["receipt"]["redelivered"]
+
+
+def test_whether_age_goes_together_with_the_day_of_referral(shell: Shell, tmp_path: Path) -> None:
+    done = shell("run", QUERIES / "correlation.yaml", "--json")
+    assert done.code == 0, done.err
+    write_lists(tmp_path, SEED)
+    people = ages_and_days(tmp_path, ("NG", "PFNCA", "GO"), (2010, 2011, 2012), "2009-01-01", 9)
+    truth = pearsonr(*zip(*people, strict=True))
+    (row,) = done.json["rows"]
+    assert row["r"] == pytest.approx(truth.statistic, abs=1e-5)
+    assert row["df"] == pytest.approx(len(people) - 2, rel=2**-7) and row["suppressed"] == []
+    assert row["p"] == pytest.approx(truth.pvalue, rel=0.02)
+    shown = shell("run", QUERIES / "correlation.yaml", COLUMNS="100")
+    assert shown.code == 0 and f": {row['r']:.3g} with" in shown.out and "degrees of freedom, p =" in shown.out
 
 
 def test_a_test_with_a_code_that_few_people_have_tells_nothing(shell: Shell) -> None:

@@ -213,6 +213,23 @@ def apart_by(
     return [told[cell] for cell in cells]
 
 
+def ages_and_days(
+    folder: Path, names: Sequence[str], years: Iterable[int], start: str, step: int
+) -> list[tuple[int, int]]:
+    """Of people of some years on these lists in `folder`, of whom the first list that has them knows an age: it, and
+    how many times `step` days after `start` that list has them referred."""
+    found: dict[tuple[str, str, str], tuple[str, date]] = {}
+    for name in names:
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                day = date.fromisoformat(row["cas_IncomingReferralDate"])
+                if day.year in years:
+                    who = _plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]
+                    found.setdefault(who, (row["age"], day))
+    first = date.fromisoformat(start)
+    return [(int(age), (day - first).days // step) for age, day in found.values() if age]
+
+
 def _plain(name: str) -> str:
     """Without accents, capitals and spaces too many, as clerks may have written it."""
     letters = unicodedata.normalize("NFD", name)

@@ -94,6 +94,10 @@ STATISTICS = queries.Statistic(
     hit=queries.Hit(1000, True),
     kruskal_wallis=queries.KruskalWallis(queries.CodedColumn("form", ("a", "b")), "age", (18,)),
     quantiles=queries.Quantiles(queries.Grid("age", 0, 119, 5), (25, 50), ("form",)),
+    t_test=queries.TTest(queries.Groups("form", ("a", "b")), queries.Grid("age", 0, 119, 5)),
+    correlation=queries.Correlation(
+        (queries.Grid("age", 0, 119, 5), queries.Grid("seen", "2009-01-01", "2014-12-31", 9))
+    ),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from connectors.engine.programs import (
     chi_square,
+    correlation,
     crosstab,
     group_count,
     group_sum,
@@ -20,6 +21,7 @@ from connectors.engine.programs import (
     quantiles,
     repeats,
     survival,
+    t_test,
 )
 
 PROGRAMS: dict[str, ModuleType] = {
@@ -35,6 +37,8 @@ PROGRAMS: dict[str, ModuleType] = {
         kruskal_wallis,
         quantiles,
         hit,
+        t_test,
+        correlation,
     )
 }
 

@@ -31,6 +31,20 @@ def linked(parameters: Parameters) -> bool:
     return value
 
 
+def known_without_counts(parameters: Parameters, names: Sequence[str]) -> None:
+    """For programs that put out no count: of the limits they take what says which counts are small."""
+    for name in ("dominance", "rounding", "noise"):
+        if name in parameters:
+            raise InputRejected(name, "is for counts, and this program puts out none; leave it out")
+    known(parameters, (*names, "minimum_cell", "zero_is_small"))
+
+
+def known_of_test(parameters: Parameters, test: str, names: Sequence[str]) -> None:
+    known_without_counts(parameters, ("test", *names))
+    if parameters.get("test") != test:
+        raise InputRejected("test", f"is not {test!r}, which is what this program computes")
+
+
 def strings(value: object, name: str, most: int) -> tuple[str, ...]:
     """A list of 1 to `most` different strings."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):

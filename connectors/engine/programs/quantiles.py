@@ -27,7 +27,7 @@ from connectors.engine.programs.grids import (
     gridded_people_cost,
     read_grid,
 )
-from connectors.engine.programs.parameters import MAX_CELLS, known
+from connectors.engine.programs.parameters import MAX_CELLS, known_without_counts
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.quantiles import limited_quantiles, limited_quantiles_clear, limited_quantiles_cost
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
@@ -75,10 +75,7 @@ class _Query:
 
 
 def _read(parameters: Parameters) -> _Query:
-    for name in ("dominance", "rounding", "noise"):
-        if name in parameters:
-            raise InputRejected(name, "does not go with quantiles; leave it out")
-    known(parameters, ("columns", "grid", "at", "minimum_cell", "zero_is_small"))
+    known_without_counts(parameters, ("columns", "grid", "at"))
     groups = Columns((), ()) if parameters.get("columns") in ([], ()) else read_columns(parameters)
     at = parameters.get("at")
     if not isinstance(at, list | tuple) or not 1 <= len(at) <= MAX_AT:

@@ -37,14 +37,21 @@ def _funnel_to(asked: query.Funnel) -> pb.Funnel:
     return pb.Funnel(stages=stages, by=map(_told_to, asked.by))
 
 
+def _groups_from(message: pb.Groups) -> query.Groups:
+    return query.Groups(message.column, tuple(message.codes))
+
+
+def _groups_to(asked: query.Groups) -> pb.Groups:
+    return pb.Groups(column=asked.column, codes=asked.codes)
+
+
 def _survival_from(message: pb.Survival) -> query.Survival:
-    asked = message.groups
-    groups = query.Groups(asked.column, tuple(asked.codes)) if message.HasField("groups") else None
+    groups = _groups_from(message.groups) if message.HasField("groups") else None
     return query.Survival(message.since, message.until, message.end, message.every, message.intervals, groups)
 
 
 def _survival_to(asked: query.Survival) -> pb.Survival:
-    groups = None if asked.groups is None else pb.Groups(column=asked.groups.column, codes=asked.groups.codes)
+    groups = None if asked.groups is None else _groups_to(asked.groups)
     return pb.Survival(
         since=asked.since,
         until=asked.until,
@@ -100,6 +107,8 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda message: query.KruskalWallis(
         _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
     ),
+    "t_test": lambda message: query.TTest(_groups_from(message.groups), _grid_from(message.of)),
+    "correlation": lambda message: query.Correlation(tuple(map(_grid_from, message.of))),
     "quantiles": lambda message: query.Quantiles(_grid_from(message.of), tuple(message.at), tuple(message.columns)),
     "hit": lambda message: query.Hit(message.least_list, message.each),
 }
@@ -138,6 +147,8 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda asked: pb.KruskalWallis(
         groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
     ),
+    "t_test": lambda asked: pb.TTest(groups=_groups_to(asked.groups), of=_grid_to(asked.of)),
+    "correlation": lambda asked: pb.Correlation(of=map(_grid_to, asked.of)),
     "quantiles": lambda asked: pb.Quantiles(of=_grid_to(asked.of), at=asked.at, columns=asked.columns),
     "hit": lambda asked: pb.Hit(least_list=asked.least_list, each=asked.each),
 }

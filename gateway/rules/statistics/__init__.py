@@ -16,6 +16,7 @@ from functools import partial
 from gateway.domain.query import Query
 from gateway.rules.statistics import (
     chi_square,
+    correlation,
     corridors,
     count_by,
     cross_tab,
@@ -29,6 +30,7 @@ from gateway.rules.statistics import (
     repeats,
     summary,
     survival,
+    t_test,
 )
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
@@ -62,6 +64,8 @@ STATISTICS: Mapping[str, Rules] = {
     "kruskal_wallis": kruskal_wallis,
     "quantiles": quantiles,
     "hit": hit,
+    "t_test": t_test,
+    "correlation": correlation,
 }
 # Kinds whose answer is about one person: `gateway.rules.one_person` has what holds of them.
 ABOUT_ONE_PERSON = frozenset({"hit"})

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "hit", "limits", "seats", "demo_view", "standing", "common_codes")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "hit", "t_test", "correlation", "limits", "seats", "demo_view", "standing", "common_codes")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,8 @@ class JointQuery(_message.Message):
     KRUSKAL_WALLIS_FIELD_NUMBER: _ClassVar[int]
     QUANTILES_FIELD_NUMBER: _ClassVar[int]
     HIT_FIELD_NUMBER: _ClassVar[int]
+    T_TEST_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -53,12 +55,14 @@ class JointQuery(_message.Message):
     kruskal_wallis: KruskalWallis
     quantiles: Quantiles
     hit: Hit
+    t_test: TTest
+    correlation: Correlation
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
     common_codes: bool
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., hit: _Optional[_Union[Hit, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., hit: _Optional[_Union[Hit, _Mapping]] = ..., t_test: _Optional[_Union[TTest, _Mapping]] = ..., correlation: _Optional[_Union[Correlation, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -235,6 +239,20 @@ class Quantiles(_message.Message):
     at: _containers.RepeatedScalarFieldContainer[int]
     columns: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, of: _Optional[_Union[Grid, _Mapping]] = ..., at: _Optional[_Iterable[int]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TTest(_message.Message):
+    __slots__ = ("groups", "of")
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    groups: Groups
+    of: Grid
+    def __init__(self, groups: _Optional[_Union[Groups, _Mapping]] = ..., of: _Optional[_Union[Grid, _Mapping]] = ...) -> None: ...
+
+class Correlation(_message.Message):
+    __slots__ = ("of",)
+    OF_FIELD_NUMBER: _ClassVar[int]
+    of: _containers.RepeatedCompositeFieldContainer[Grid]
+    def __init__(self, of: _Optional[_Iterable[_Union[Grid, _Mapping]]] = ...) -> None: ...
 
 class Grid(_message.Message):
     __slots__ = ("column", "least", "most", "step")
