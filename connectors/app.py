@@ -11,12 +11,15 @@ from typing import Any
 
 import grpc
 import structlog
+from gateway.api.agent.v1 import agent_pb2 as pb
+from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 
 from connectors import steward_line
 from connectors.agent import Agent
 from connectors.config import AgentConfig
 from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
 from connectors.edition_watch import EditionWatch
+from connectors.engine.packages import install
 from connectors.holdings import open_holdings
 from connectors.keeping import Keeper, storage_key
 from connectors.keys import AgentKeys
@@ -28,8 +31,6 @@ from connectors.policy_watch import PolicyWatch
 from connectors.publishing import editions_folder, newest_copies
 from connectors.session import Ended, Session
 from connectors.stewards import check_holding, load_stewards
-from gateway.api.agent.v1 import agent_pb2 as pb
-from gateway.api.peer.v1.examination_pb2 import ListOpenDatasetsResponse
 from gateway.config import broken, database_url, load
 from gateway.domain.audit import Break
 from gateway.domain.errors import IsthmusError, Reason
@@ -234,6 +235,8 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         )
     configure_logging(settings.log.level)
     parties = party_settings(settings, path.parent)
+    for item in settings.programs:
+        install(item.folder, item.digest)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

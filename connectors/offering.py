@@ -17,6 +17,7 @@ from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding
 from connectors.rules.approval import OwnPart
 from gateway.domain.offer import Offer, Opening, ProgramCost, ProgramOffer
+from gateway.rules.descriptors import written
 
 # What a session is spoken in: the runtime, and the version of the codec of `engine/wire.py`.
 ENGINE, CODEC = "mpyc 0.11", 1
@@ -26,12 +27,12 @@ ENGINE, CODEC = "mpyc 0.11", 1
 SIZES = ((3, 3, 3_000), (3, 3, 30_000), (3, 3, 300_000), (3, 3, 3_000_000), (5, 3, 300_000), (7, 3, 300_000))
 
 
-@cache
 def program_offers() -> tuple[ProgramOffer, ...]:
-    """What this release runs, with what each program says of itself."""
+    """What this release runs and what its operator added, with what each program says of itself."""
     return tuple(_offer(name, module) for name, module in sorted(programs.PROGRAMS.items()))
 
 
+@cache
 def _offer(name: str, module: ModuleType) -> ProgramOffer:
     about: About = module.ABOUT
     return ProgramOffer(
@@ -47,6 +48,7 @@ def _offer(name: str, module: ModuleType) -> ProgramOffer:
         formula=about.formula,
         sample=about.sampled,
         costs=tuple(_cost(module, *size) for size in SIZES),
+        descriptor=written(module.DESCRIPTOR) if hasattr(module, "DESCRIPTOR") else "",
     )
 
 

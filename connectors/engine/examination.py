@@ -78,7 +78,7 @@ def examine(module: ModuleType, seed: int = 1) -> list[Finding]:
     wrong: dict[str, str] = {}
     opens = _Opens(module.OPENS)
     try:
-        for trial, question in enumerate(_questions(module.DESCRIPTOR, random.Random(seed))):
+        for trial, question in enumerate(_questions(module.DESCRIPTOR, random.Random(seed))):  # noqa: S311  (trials, no secrets)
             for what, why in _held(module, question, opens):
                 wrong.setdefault(what, f"{why} (trial {trial}: {_said(question)})")
     except (SessionAborted, InputRejected) as refused:
@@ -147,8 +147,10 @@ def _questions(descriptor: Descriptor, rng: random.Random) -> Iterator[_Question
         ]
         if "measures" in asked:
             asked["measures"] = [{**measure, "most": MOST_NUMBER} for measure in asked["measures"]]
-        ends = [min, max, lambda pair: rng.randint(*pair)]
-        asked["settings"] = {item.name: ends[trial % 3]((item.least, item.most)) for item in descriptor.settings}
+        asked["settings"] = {
+            item.name: (item.least, item.most, rng.randint(item.least, item.most))[trial % 3]
+            for item in descriptor.settings
+        }
         yield _people(asked, rng, providers=1 + trial % 3, most=(4, 9, 24)[trial % 3])
 
 

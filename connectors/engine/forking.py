@@ -35,6 +35,8 @@ class PartySettings:
     kernels: str
     memory: int
     confinement: str = "best effort"
+    # Folder and digest of each program that the operator added (packages.py).
+    packages: tuple[tuple[str, str], ...] = ()
 
     def as_text(self) -> str:
         return json.dumps(asdict(self))

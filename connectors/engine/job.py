@@ -61,6 +61,7 @@ class Job:
     cost: Cost
     words: int
     noise: int
+    outputs: int
 
 
 def read(body: bytes) -> Job:
@@ -98,7 +99,7 @@ def read(body: bytes) -> Job:
         keeper = None if raw["keeper"] is None else _keeper(raw["keeper"])
         parameters = raw["parameters"]
         cost, words = program.cost(parameters, bounds, shape), program.words(parameters)
-        noise = program.noise_words(parameters)
+        noise, outputs = program.noise_words(parameters), program.outputs(parameters)
         if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
             raise _bad(f"a message would hold {cost.largest} elements, too many for one frame")
     except InputRejected as exc:
@@ -122,6 +123,7 @@ def read(body: bytes) -> Job:
         cost=cost,
         words=words,
         noise=noise,
+        outputs=outputs,
     )
 
 

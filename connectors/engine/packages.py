@@ -5,7 +5,7 @@ covers manifest, module and all of the engine that a module may import; what a m
 
 What is held against a module's syntax finds what does not belong, and keeps what a reader has to look at small. It is
 no wall: Python has ways around any such list. Whoever admits a digest has read the module, or trusts somebody who has;
-a party is confined besides (confinement.py), and an agent, which encodes rows and works out costs, is not. No MPyC here.
+a party is confined besides (confinement.py); an agent, which encodes rows and works out costs, is not. No MPyC here.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ def loaded(package: Package) -> ModuleType:
     module = ModuleType(f"isthmus_program_{descriptor.name}")
     module.__file__ = str(package.folder / MODULE)
     try:
-        exec(compile(package.source, module.__file__, "exec", dont_inherit=True), module.__dict__)
+        # What is run is what somebody admitted by its digest, or examines by his own hand.
+        exec(compile(package.source, module.__file__, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     except Exception as wrong:
         raise broken(f"{package.folder / MODULE} cannot be loaded: {wrong!r}", MODULE) from None
     for name in FUNCTIONS:

@@ -108,7 +108,8 @@ def _checked(found: Descriptor, what: str) -> Descriptor:
             raise _wrong(what, field, why)
     texts = [("title", found.title), ("leakage", found.leakage), ("formula", found.formula)]
     texts += [(f"opens.{opened.step}", opened.why) for opened in found.opens]
-    texts += [(item.name, item.says) for item in (*found.inputs, *found.settings, *found.outputs)]
+    for said in (found.inputs, found.settings, found.outputs):
+        texts += [(item.name, item.says) for item in said]
     for field, text in texts:
         if not 3 <= len(text) <= MAX_SAID or not text.isprintable():
             raise _wrong(what, field, f"says something, in one line of {MAX_SAID} characters at most")

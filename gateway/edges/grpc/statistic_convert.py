@@ -63,6 +63,38 @@ def _coded_to(asked: query.CodedColumn) -> pb.CodedColumn:
     return pb.CodedColumn(column=asked.column, codes=asked.codes)
 
 
+def _program_from(message: pb.PackagedProgram) -> query.PackagedProgram:
+    inputs = tuple(
+        query.ProgramInput(
+            each.name,
+            each.column,
+            tuple(each.codes) or None,
+            value_from(each.least) if each.HasField("least") else None,
+            value_from(each.most) if each.HasField("most") else None,
+        )
+        for each in message.inputs
+    )
+    settings = tuple(query.ProgramSetting(each.name, each.value) for each in message.settings)
+    return query.PackagedProgram(message.name, inputs, settings, message.digest, message.descriptor)
+
+
+def _program_to(asked: query.PackagedProgram) -> pb.PackagedProgram:
+    inputs = [
+        pb.ProgramInput(
+            name=each.name,
+            column=each.column,
+            codes=each.codes,
+            least=None if each.least is None else value_to(each.least),
+            most=None if each.most is None else value_to(each.most),
+        )
+        for each in asked.inputs
+    ]
+    settings = [pb.ProgramSetting(name=each.name, value=each.value) for each in asked.settings]
+    return pb.PackagedProgram(
+        name=asked.name, inputs=inputs, settings=settings, digest=asked.digest, descriptor=asked.descriptor
+    )
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -92,6 +124,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda message: query.KruskalWallis(
         _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
     ),
+    "program": _program_from,
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -128,6 +161,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "kruskal_wallis": lambda asked: pb.KruskalWallis(
         groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
     ),
+    "program": _program_to,
 }
 
 

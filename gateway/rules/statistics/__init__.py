@@ -23,6 +23,7 @@ from gateway.rules.statistics import (
     histogram,
     kruskal_wallis,
     overlap,
+    program,
     rate,
     repeats,
     summary,
@@ -30,7 +31,7 @@ from gateway.rules.statistics import (
 )
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
-__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of", "placing"]
+__all__ = ["STATISTICS", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of", "placing", "program_of"]
 
 STATISTICS: Mapping[str, Rules] = {
     "count_by": count_by,
@@ -45,12 +46,19 @@ STATISTICS: Mapping[str, Rules] = {
     "survival": survival,
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
+    "program": program,
 }
 
 
 def computed_by(program: str) -> tuple[str, ...]:
     """The kinds that a program computes."""
     return tuple(name for name, rules in STATISTICS.items() if program == rules.PROGRAM)
+
+
+def program_of(asked: Query) -> str:
+    """The name of the program that computes what is asked."""
+    packaged = asked.statistic.program
+    return of(asked).PROGRAM if packaged is None else packaged.name
 
 
 def of(asked: Query) -> Rules:
