@@ -195,7 +195,10 @@ def install(folder: Path, digest: str) -> None:
             field="programs",
             advice=f"What changed, folder or release? Run `isthmus programs check {folder}`, then name its digest",
         )
-    programs.add(loaded(package), digest)
+    try:
+        programs.add(loaded(package), digest)
+    except ValueError as taken:
+        raise broken(f"{folder}: {taken}", "programs") from None
 
 
 def problems(source: bytes) -> Iterator[tuple[int, str]]:

@@ -92,6 +92,13 @@ STATISTICS = queries.Statistic(
     repeats=queries.Repeats("seen", "2009-01-01", "2014-12-31", (7,), ("form",)),
     survival=queries.Survival("seen", "born", "2014-12-31", 90, 12, queries.Groups("form", ("a", "b"))),
     kruskal_wallis=queries.KruskalWallis(queries.CodedColumn("form", ("a", "b")), "age", (18,)),
+    program=queries.PackagedProgram(
+        "unlike",
+        (queries.ProgramInput("over", "form", ("a", "b")), queries.ProgramInput("seen", "age", least=0, most=9)),
+        (queries.ProgramSetting("steps", 10),),
+        "a" * 64,
+        "{}",
+    ),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 
