@@ -43,7 +43,8 @@ class PartySettings:
 
     @classmethod
     def from_text(cls, text: str) -> PartySettings:
-        return cls(**json.loads(text))
+        said = json.loads(text)
+        return cls(**{**said, "packages": tuple(map(tuple, said["packages"]))})
 
 
 def datagram(kind: Said, number: int = 0, value: int = 0) -> bytes:

@@ -31,7 +31,7 @@ def checked(package: Package, findings: Sequence[Finding]) -> RenderableType:
 def admitting(package: Package) -> list[str]:
     """What an operator writes, and where."""
     return [
-        "Read program.py and the leakage statement before you admit it. This digest is of these bytes, on this release:",
+        "Read program.py and the leakage statement before you admit it. The digest of these bytes, on this release:",
         f"    {package.digest}",
         "To run it at your seats, in the agent's configuration:",
         "    [[programs]]",

@@ -24,11 +24,15 @@ LIMITS = ("dominance", "rounding")  # that a program may apply; the minimum is n
 
 def read(text: str, *, what: str = "statistic.program.descriptor") -> Descriptor:
     """Raises IsthmusError(MALFORMED_QUERY) unless `text` is the one way to write a descriptor that holds."""
-    if len(text) > MAX_TEXT:
-        raise _wrong(what, "", f"is longer than {MAX_TEXT} characters", Reason.MALFORMED_QUERY)
-    found = _checked(from_bytes(Descriptor, text, what=what, reason=Reason.MALFORMED_QUERY), what)
-    if written(found) != text:
-        raise _wrong(what, "", "is not in its canonical form", Reason.MALFORMED_QUERY)
+    try:
+        if len(text) > MAX_TEXT:
+            raise _wrong(what, "", f"is longer than {MAX_TEXT} characters")
+        found = _checked(from_bytes(Descriptor, text, what=what), what)
+        if written(found) != text:
+            raise _wrong(what, "", "is not in its canonical form")
+    except IsthmusError as wrong:
+        field = f"{what}.{wrong.field}".rstrip(".")
+        raise IsthmusError(Reason.MALFORMED_QUERY, wrong.public, field=field, advice=wrong.advice) from None
     return found
 
 

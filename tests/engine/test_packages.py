@@ -1,10 +1,11 @@
-"""Packages of programs: what is refused unread, what an examination finds, and the one that the documentation builds."""
+"""Packages of programs: what is refused unread, what an examination finds, and the one of the documentation."""
 
 from __future__ import annotations
 
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ import pytest
 from connectors.engine import examination, packages, programs
 from connectors.engine.cost import Shape
 from connectors.engine.examination import COST, OPENS, SAYS, SIZES, TWIN, TYPES, examine
+from connectors.engine.forking import PartySettings
 from connectors.engine.rows import MAX_ROWS, InputRows
+from connectors.launch.forkserver import ForkServer, ServerGone
 from gateway.domain.errors import IsthmusError, Reason
 from tests.engine.harness import SHAPES, revealed
+from tests.engine.relay import SETTINGS, Federation
+from tests.engine.relay import run as relayed
 from tests.engine.test_programs import execute
 
 DISSIMILARITY = Path(__file__).parents[2] / "docs" / "programs" / "dissimilarity"
@@ -277,3 +282,63 @@ def test_what_is_installed_has_the_digest_that_was_admitted(installed: None, tmp
     with pytest.raises(IsthmusError, match="with other bytes"):
         packages.install(other, packages.read(other).digest)
     assert programs.digest("dissimilarity") == digest
+
+
+# In processes that may open no file, as sessions have them.
+
+
+def federated(folder: Path, parameters: dict[str, Any], rows: Rows) -> tuple[Federation, PartySettings]:
+    package = packages.read(folder)
+    packages.install(folder, package.digest)
+    federation = Federation(programs.PROGRAMS["dissimilarity"], parameters, rows, [len(own.keys) + 1 for own in rows])
+    return federation, replace(SETTINGS, packages=((str(folder), package.digest),))
+
+
+async def test_confined_parties_compute_what_the_twin_says(installed: None) -> None:
+    parameters, rows = question(3, 3), people([[7, 2, 4], [3, 8, 5]], 2)
+    federation, settings = federated(DISSIMILARITY, parameters, rows)
+    seats = await relayed(federation, settings=settings)
+    assert federation.result(seats) == federation.program.clear(parameters, rows)
+    assert {seat.ending for seat in seats} == {"with exit code 0"}
+
+
+async def test_a_program_that_puts_out_more_than_it_declares_is_stopped_before_anything_is_sealed(
+    installed: None, tmp_path: Path
+) -> None:
+    """Here: the counts of both groups behind the two numbers that it says it puts out."""
+    more = swap(
+        "np.concatenate([value, people.told])", "np.concatenate([value, people.told, people.cells.reshape(-1)])"
+    )
+    federation, settings = federated(altered(tmp_path, more), question(3, 3), people([[7, 2, 4], [3, 8, 5]], 2))
+    seats = await relayed(federation, settings=settings)
+    assert not any(seat.outputs for seat in seats)
+    assert any("put out 8 numbers, not 2" in str(seat.ended) for seat in seats)
+
+
+async def test_a_party_whose_folder_changed_since_is_not_forked(installed: None, tmp_path: Path) -> None:
+    """Its operator admitted other bytes; the fork server says so and ends, as its agent would at its start."""
+    _, settings = federated(altered(tmp_path), question(3, 3), people([[7, 2, 4], [3, 8, 5]], 2))
+    (tmp_path / "program.py").write_text((tmp_path / "program.py").read_text() + "\n")
+    server = await ForkServer.started(settings)
+    try:
+        with pytest.raises(ServerGone, match="the configuration admits"):
+            await server.warm()
+    finally:
+        await server.close()
+
+
+async def test_a_job_with_another_digest_of_the_same_name_is_refused(installed: None) -> None:
+    parameters, rows = question(3, 3), people([[7, 2, 4], [3, 8, 5]], 2)
+    federation, settings = federated(DISSIMILARITY, parameters, rows)
+
+    def other(pid: int, job: dict[str, Any]) -> None:
+        job["program"]["digest"] = "0" * 64
+
+    seats = await relayed(federation, edit_job=other, settings=settings)
+    assert any(seat.ended.get("reason") == "PROGRAM_MISMATCH" for seat in seats)
+
+
+def test_a_package_of_numbers_counted_by_codes_does_what_it_says() -> None:
+    folder = Path(__file__).parents[1] / "data" / "programs" / "at_least"
+    findings = examine(packages.loaded(packages.read(folder)))
+    assert [finding for finding in findings if finding.wrong] == []
