@@ -25,7 +25,7 @@ from gateway.rules.statistics.base import Codes, Use, Used, check_column, code_l
 from gateway.rules.text import nearest
 
 # Which one, the question says (`statistics.program_of`).
-PROGRAM, LABEL = "", "what programs beyond the release compute"
+PROGRAM, LABEL = "", "further programs"
 FIELD = "statistic.program"
 FARTHEST, MAX_APART = 1 << 31, 1 << 24  # as for measures (connectors/engine/programs/measures.py)
 
