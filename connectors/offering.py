@@ -12,6 +12,7 @@ from types import ModuleType
 
 from connectors.engine import programs
 from connectors.engine.cost import Shape
+from connectors.engine.packages import Package, loaded
 from connectors.engine.programs.about import About
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding
@@ -29,16 +30,21 @@ SIZES = ((3, 3, 3_000), (3, 3, 30_000), (3, 3, 300_000), (3, 3, 3_000_000), (5, 
 
 def program_offers() -> tuple[ProgramOffer, ...]:
     """What this release runs and what its operator added, with what each program says of itself."""
-    return tuple(_offer(name, module) for name, module in sorted(programs.PROGRAMS.items()))
+    return tuple(_offer(module, programs.digest(name)) for name, module in sorted(programs.PROGRAMS.items()))
+
+
+def package_offer(package: Package) -> ProgramOffer:
+    """As whoever installs it would offer it. Its module is run."""
+    return _offer(loaded(package), package.digest)
 
 
 @cache
-def _offer(name: str, module: ModuleType) -> ProgramOffer:
+def _offer(module: ModuleType, digest: str) -> ProgramOffer:
     about: About = module.ABOUT
     return ProgramOffer(
-        name,
+        module.NAME,
         module.VERSION,
-        programs.digest(name),
+        digest,
         module.LEAKAGE,
         title=about.title,
         inputs=about.inputs,

@@ -133,9 +133,10 @@ class Package:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) over the engine's sources, the descriptor and the module, with lengths."""
+        """SHA-256 (hex) over the engine's sources, what descriptors mean, this one and the module, with lengths."""
         state = hashlib.sha256(b"isthmus program package v1")
-        for part in (programs.engine_digest(), descriptors.written(self.descriptor).encode(), self.source):
+        means = Path(str(descriptors.__file__)).read_bytes()
+        for part in (programs.engine_digest(), means, descriptors.written(self.descriptor).encode(), self.source):
             state.update(f"\n{len(part)}\n".encode())
             state.update(part)
         return state.hexdigest()

@@ -44,6 +44,7 @@ def check(
 ) -> None:
     """Whether a package does what it says, and its digest; exit 3 if not. It runs the package: read it first."""
     with answering(json) as output:
+        _engine_is_here()
         _kernels()
         from connectors.engine import packages
         from connectors.engine.examination import examine
@@ -63,6 +64,21 @@ def check(
         )
         if any(item.wrong for item in findings):
             raise typer.Exit(REFUSED)
+
+
+def _engine_is_here() -> None:
+    """Raises IsthmusError(CONFIGURATION) where the base package alone is installed."""
+    from importlib.util import find_spec
+
+    from gateway.domain.errors import IsthmusError, Reason
+
+    missing = [name for name in ("numpy", "numba", "mpyc") if find_spec(name) is None]
+    if missing:
+        raise IsthmusError(
+            Reason.CONFIGURATION,
+            f"a package is checked in sessions of the engine, which needs {' and '.join(missing)}, not installed here",
+            advice="Install the agent's part: pip install 'isthmus[agent]'",
+        )
 
 
 def _kernels() -> None:

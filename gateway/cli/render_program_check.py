@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from gateway.cli.typeset import table, words
 
@@ -25,7 +26,7 @@ def checked(package: Package, findings: Sequence[Finding]) -> RenderableType:
     head = words(f"{descriptor.name}, version {descriptor.version}: {descriptor.title}", "bold")
     if any(finding.wrong for finding in findings):
         return Group(head, "", made, "", words("It does not do what it says: nobody should admit it."))
-    return Group(head, "", made, "", *map(words, admitting(package)))
+    return Group(head, "", made, "", *map(_line, admitting(package)))
 
 
 def admitting(package: Package) -> list[str]:
@@ -40,6 +41,14 @@ def admitting(package: Package) -> list[str]:
         "To let it run on a dataset, in its policy, with program among its statistics:",
         f'    packages = ["{package.digest}"]',
     ]
+
+
+def _line(text: str) -> Text:
+    """What is to be copied is never broken."""
+    line = words(text)
+    if text.startswith(" "):
+        line.no_wrap, line.overflow = True, "ignore"
+    return line
 
 
 def _folder(folder: Path) -> str:
