@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,66 +34,46 @@ MANIFEST, MODULE = "program.toml", "program.py"
 MAX_BYTES = 1 << 18  # of either
 FUNCTIONS = ("words", "encode", "run", "clear", "cost")
 
-_ENGINE = [
-    "adders",
-    "arithmetic",
-    "bits",
-    "closeness",
-    "compare",
-    "convert",
-    "cost",
-    "counting",
-    "errors",
-    "field",
-    "lanes",
-    "life_tables",
-    "limits",
-    "linking",
-    "reciprocals",
-    "rows",
-    "runtime",
-    "sharing",
-    "shuffle",
-    "sort",
-    "sums",
-    "tables",
-    "wellformed",
-]
-_SHARED = ["cells", "measures", "packaged", "parameters", "two_columns"]
-_OTHERS = (
-    "__future__", "collections", "collections.abc", "dataclasses", "fractions", "functools", "itertools", "math",
-    "numpy", "numpy.typing", "operator", "typing", "gateway.rules.sharing",
+# Whole modules, of which a name can be anything; of the others only what is no module itself.
+_WHOLE = ("numpy", "numpy.typing", "math", "itertools")
+_PARTS = ("__future__", "collections", "collections.abc", "dataclasses", "fractions", "functools", "typing")
+_ENGINE = (
+    "adders", "arithmetic", "bits", "closeness", "compare", "convert", "cost", "counting", "errors", "field", "lanes",
+    "life_tables", "limits", "linking", "reciprocals", "rows", "sharing", "shuffle", "sort", "sums", "tables",
+    "wellformed", "programs.cells", "programs.measures", "programs.packaged", "programs.parameters",
+    "programs.two_columns",
 )  # fmt: skip
-IMPORTS = frozenset(
-    [*_OTHERS, *(f"connectors.engine.{name}" for name in _ENGINE if name != "runtime")]
-    + [f"connectors.engine.programs.{name}" for name in _SHARED]
-)
+IMPORTS = frozenset((*_WHOLE, *_PARTS, "gateway.rules.sharing", *(f"connectors.engine.{name}" for name in _ENGINE)))
 # For annotations alone: it has MPyC, which agents do not import.
-_FOR_TYPES = "connectors.engine.runtime"
-_NAMES = frozenset(
+_FOR_TYPES = ("connectors.engine.runtime", "Engine")
+# What looks inside Python or out of it; of NumPy files, other libraries, and randomness, of which a program has none.
+_NEVER = frozenset(
     [
+        "attrgetter",
         "breakpoint",
+        "builtins",
         "compile",
         "delattr",
         "dir",
         "eval",
         "exec",
         "exit",
+        "get_type_hints",
         "getattr",
         "globals",
         "help",
         "input",
         "locals",
+        "make_dataclass",
+        "methodcaller",
+        "modules",
         "open",
+        "os",
         "print",
         "quit",
         "setattr",
+        "sys",
         "vars",
-    ]
-)
-# Of NumPy: files, other libraries, and randomness, of which a program has none.
-_ATTRIBUTES = frozenset(
-    [
         "DataSource",
         "core",
         "ctypes",
@@ -214,15 +195,12 @@ def problems(source: bytes) -> Iterator[tuple[int, str]]:
         match node:
             case ast.Import():
                 for item in node.names:
-                    if item.name not in IMPORTS or item.name.startswith("connectors"):
-                        yield line, f"it imports {item.name}, which no package may; see docs/new-program.md"
+                    if item.name not in _WHOLE:
+                        yield line, f"it imports {item.name} as a whole, which no package may; see docs/new-program.md"
             case ast.ImportFrom():
                 yield from ((line, why) for why in _imported(node))
-            case ast.Name(id=name) | ast.arg(arg=name):
-                if name in _NAMES or _is_inner(name):
-                    yield line, f"it uses {name}"
-            case ast.Attribute(attr=name):
-                if name in _ATTRIBUTES or _is_inner(name):
+            case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name):
+                if name in _NEVER or name.startswith("__"):
                     yield line, f"it uses {name}"
             case ast.Global() | ast.Nonlocal():
                 yield line, "it keeps state between calls"
@@ -237,16 +215,14 @@ def _imported(node: ast.ImportFrom) -> Iterator[str]:
         return
     for item in node.names:
         whole = f"{module}.{item.name}"
-        if (module, item.name) == (_FOR_TYPES, "Engine"):
+        if (module, item.name) == _FOR_TYPES or whole in IMPORTS:
             continue
-        if module not in IMPORTS and whole not in IMPORTS:
+        if module not in IMPORTS:
             yield f"it imports {whole}, which no package may; see docs/new-program.md"
-        elif item.name == "*" or item.name in _ATTRIBUTES or _is_inner(item.name):
+        elif item.name == "*" or item.name in _NEVER or item.name.startswith("__"):
             yield f"it imports {item.name} from {module}"
-
-
-def _is_inner(name: str) -> bool:
-    return name.startswith("__") and name != "__future__"
+        elif isinstance(getattr(importlib.import_module(module), item.name, None), ModuleType):
+            yield f"it imports the module {item.name} by way of {module}"
 
 
 def sample(descriptor: Descriptor) -> Parameters:

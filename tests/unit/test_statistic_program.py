@@ -16,6 +16,7 @@ from connectors.engine.rows import InputRows
 from connectors.rules.approval import OwnPart, check_proposal
 from gateway.cli.render_program import program_table
 from gateway.domain.contract import Contract
+from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Opening, ProgramOffer, Space
 from gateway.domain.query import Limits as Wished
@@ -157,6 +158,18 @@ def test_parameters_are_what_the_module_takes() -> None:
     parameters = {**given, "minimum_cell": 0, "zero_is_small": False}
     assert module.clear(parameters, [rows]) == [1, 0, 1, 1, 1, 1]
     assert module.outputs(parameters) == statistics.of(asked(GROWN)).outputs(contract(GROWN)) == 6
+
+
+def test_days_are_how_many_after_the_first_of_1970_they_are() -> None:
+    slots = tuple(replace(slot, use="day") if slot.name == "what" else slot for slot in AT_LEAST.descriptor.inputs)
+    described = descriptors.written(replace(AT_LEAST.descriptor, inputs=slots))
+    of_days = replace(GROWN, inputs=(GROWN.inputs[0], ProgramInput("what", "seen", None, *SPAN)), descriptor=described)
+    query, rules = asked(of_days), statistics.of(asked(of_days))
+    assert [used.types for used in rules.uses(query)][1] == (ColumnType.DATE,)
+    (measure,) = rules.parameters(query, {"form": examples.FORMS})["measures"]
+    assert measure == {"name": "seen", "least": 15340, "most": 16071}
+    with pytest.raises(IsthmusError, match="least and most, as days"):
+        rules.parameters(asked(replace(GROWN, descriptor=described)), {"form": examples.FORMS})
 
 
 @pytest.mark.parametrize(
