@@ -17,6 +17,7 @@ from connectors.agent import Agent
 from connectors.config import AgentConfig
 from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
 from connectors.edition_watch import EditionWatch
+from connectors.engine.packages import install
 from connectors.holdings import open_holdings
 from connectors.keeping import Keeper, storage_key
 from connectors.keys import AgentKeys
@@ -235,6 +236,8 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         )
     configure_logging(settings.log.level)
     parties = party_settings(settings, path.parent)
+    for item in settings.programs:
+        install(item.folder, item.digest)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

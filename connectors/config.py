@@ -126,6 +126,14 @@ class PolicyChangesConfig(Strict):
     persons: Annotated[int, Field(ge=1, le=MAX_PERSONS)]
 
 
+class PackageConfig(Strict):
+    """A program that the operator adds to those of the release: its folder, and the digest that `programs check` said
+    of it. It runs at this space's seats then, and on those of its datasets whose policy names the digest."""
+
+    folder: Beside
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class AgentConfig(Strict):
     """`gateway` is host:port of the own gateway. `party_memory` is in MiB, 0 for no limit but the machine's; `kernels`
     the folder of compiled kernels, `editions` that of the frozen copies of published editions."""
@@ -143,6 +151,7 @@ class AgentConfig(Strict):
     anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
     stewards: tuple[StewardConfig, ...] = ()
+    programs: tuple[PackageConfig, ...] = ()
     policy_changes: PolicyChangesConfig | None = None
     revocation: RevocationConfig = RevocationConfig()
     retention: AgentRetentionConfig = AgentRetentionConfig()
@@ -270,6 +279,8 @@ class PolicyConfig(Strict):
     minimum_t: Annotated[int, Field(ge=1, le=3)] = 1
     transfer: Annotated[tuple[str, ...], AfterValidator(_jurisdictions)] = (ANYWHERE,)
     programs: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...] = ()
+    # Digests of programs beyond the release's that may run on it; none: none.
+    packages: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...] = ()
     columns: tuple[ColumnRuleConfig, ...] = ()
     questions: Annotated[int, Field(ge=1)] | None = None
     demo_view: bool = False

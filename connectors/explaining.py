@@ -27,6 +27,7 @@ def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:
         ("Noise", _noise(policy)),
         ("Computed by", _seats(policy)),
         ("Programs", ", ".join(policy.programs) or "any that its space offers"),
+        ("Packages", ", ".join(policy.packages) or "none beyond the release's programs"),
         ("Results go to", _transfer(policy.transfer)),
         ("Columns", _columns(policy.columns)),
         ("Questions", "any number" if policy.questions is None else f"{policy.questions} different ones per edition"),

@@ -59,6 +59,7 @@ def terms_of(policy: PolicyConfig) -> Terms:
         minimum_t=policy.minimum_t,
         transfer=policy.transfer,
         programs=policy.programs,
+        packages=policy.packages,
         version=policy.version,
         expires="" if policy.expires is None else policy.expires.isoformat(),
         dominance=policy.dominance,

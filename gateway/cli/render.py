@@ -16,6 +16,7 @@ from rich.table import Table
 from gateway.cli.output import printable
 from gateway.cli.render_curves import survival_table
 from gateway.cli.render_flows import PICTURES as FLOWS
+from gateway.cli.render_program import PICTURES as PROGRAMS
 from gateway.cli.render_quantiles import PICTURES as QUANTILES
 from gateway.cli.render_summary import summary_table
 from gateway.cli.render_tables import PICTURES as TABLES
@@ -87,7 +88,7 @@ def result(answer: Answer) -> RenderableType:
     """The released table, in the picture of its statistic: groups as a pivot, an overlap or rates as rows."""
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
     others = {"summary": summary_table, "survival": survival_table}
-    picture = {**TABLES, **FLOWS, **TESTS, **QUANTILES, **others}.get(query.statistic.name, pivot_table)
+    picture = {**TABLES, **FLOWS, **TESTS, **QUANTILES, **PROGRAMS, **others}.get(query.statistic.name, pivot_table)
     counted = [] if query.link_on else [words(f"Counted are {whom(query)}.")]
     return Group(words(query.title, "bold"), *counted, "", picture(answer.table, limits, answer.labels))
 

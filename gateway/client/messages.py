@@ -90,6 +90,7 @@ def dataset_from(message: cat.Dataset) -> Listed:
                 minimum_t=terms.minimum_t,
                 transfer=tuple(terms.transfer),
                 programs=tuple(terms.programs),
+                packages=tuple(terms.packages),
                 dominance=terms.dominance if terms.HasField("dominance") else None,
                 rounding=terms.rounding if terms.HasField("rounding") else None,
                 roles=tuple(terms.roles),
@@ -164,6 +165,7 @@ def _program(message: cat.Program) -> ProgramOffer:
         tuple(
             ProgramCost(item.m, item.providers, item.rows, item.rounds, item.bytes_per_party) for item in message.costs
         ),
+        message.descriptor,
     )
 
 

@@ -87,6 +87,8 @@ class Terms:
     minimum_t: int = 1
     transfer: tuple[str, ...] = ("*",)
     programs: tuple[str, ...] = ()
+    # Of programs that no release has, these run on it.
+    packages: tuple[str, ...] = ()
     # What a cell may hold of one provider, in percent, and what counts are multiples of.
     dominance: int | None = None
     rounding: int | None = None

@@ -239,6 +239,36 @@ class Correlation:
 
 
 @record
+class ProgramInput:
+    """The column for one of a program's inputs: with `codes`, those that are taken (None: all), or between bounds, two
+    integers or two ISO 8601 days, which the sources' own lie within."""
+
+    name: str
+    column: str
+    codes: tuple[str, ...] | None = None
+    least: str | int | None = None
+    most: str | int | None = None
+
+
+@record
+class ProgramSetting:
+    name: str
+    value: int
+
+
+@record
+class PackagedProgram:
+    """What a program computes that no release has. The home gateway fills in what is left empty: the `digest` that most
+    spaces of the question run, and the program's `descriptor` (`gateway.domain.program`), as canonical text."""
+
+    name: str
+    inputs: tuple[ProgramInput, ...]
+    settings: tuple[ProgramSetting, ...] = ()
+    digest: str = ""
+    descriptor: str = ""
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -256,6 +286,7 @@ class Statistic:
     hit: Hit | None = None
     t_test: TTest | None = None
     correlation: Correlation | None = None
+    program: PackagedProgram | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -210,8 +210,11 @@ def check_parameters(read: Contract, codes: Mapping[str, Sequence[str]]) -> None
     they stand, since their owners compare them.
     """
     rules = statistics.of(read.query)
-    if read.program.name != rules.PROGRAM:
+    if read.program.name != statistics.program_of(read.query):
         raise invalid("the program does not answer the query's statistic", field="program.name")
+    packaged = read.query.statistic.program
+    if packaged is not None and packaged.digest != read.program.digest:
+        raise invalid("the program is not the one of that digest that the query names", field="program.digest")
     told = statistics.code_lists(read.program.parameters)
     wanted = {used.column for used in rules.uses(read.query) if ColumnType.CODE in used.types}
     if not wanted <= set(told):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer, ProgramOffer
-from gateway.rules import one_person
+from gateway.rules import descriptors, one_person
 from gateway.rules.codelists import ANYWHERE, ROLES
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import dominance_in_range, rounding_in_range
@@ -70,7 +70,8 @@ def _holds(program: ProgramOffer) -> bool:
     small = [program.version, *(n for cost in program.costs for n in (cost.m, cost.providers, cost.rounds))]
     large = [n for cost in program.costs for n in (cost.rows, cost.bytes_per_party)]
     return (
-        max(len(program.opens), len(program.costs)) <= MAX_PROGRAMS
+        len(program.descriptor) <= descriptors.MAX_TEXT
+        and max(len(program.opens), len(program.costs)) <= MAX_PROGRAMS
         and all(len(text) <= MAX_TEXT for text in texts)
         and all(0 <= number <= MAX_NUMBER for number in small)
         and all(0 <= number <= MAX_INTEGER for number in large)

@@ -155,7 +155,9 @@ def check_terms(
                 f"Ask for {2 * terms.minimum_t + 1} seats",
             )
         _check_transfer(draft, dataset, operators)
-        if terms.programs and draft.program.digest not in terms.programs:
+        if asked.statistic.program is not None:
+            _check_package(draft.program, dataset)
+        elif terms.programs and draft.program.digest not in terms.programs:
             name = f"{draft.program.name} {draft.program.version}"
             raise _refused(
                 dataset,
@@ -170,6 +172,19 @@ def check_terms(
                 f"{dataset.name} does not allow a look into a receive buffer",
                 "Leave demo_view out",
             )
+
+
+def _check_package(program: contract.Program, dataset: Dataset) -> None:
+    """What no release has runs on a dataset whose owner admits its very digest."""
+    if program.digest not in dataset.terms.packages:
+        raise _refused(
+            dataset,
+            "program",
+            f"{dataset.space_host} does not allow program {program.name}@sha256:{program.digest} "
+            f"on {dataset.short_name}",
+            "Its operator reads the package, runs `isthmus programs check DIR`, and adds the digest to `packages` of "
+            "the policy",
+        )
 
 
 def _check_shares(limits: contract.Limits, dataset: Dataset) -> None:

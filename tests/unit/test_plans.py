@@ -98,6 +98,13 @@ STATISTICS = queries.Statistic(
     correlation=queries.Correlation(
         (queries.Grid("age", 0, 119, 5), queries.Grid("seen", "2009-01-01", "2014-12-31", 9))
     ),
+    program=queries.PackagedProgram(
+        "unlike",
+        (queries.ProgramInput("over", "form", ("a", "b")), queries.ProgramInput("seen", "age", least=0, most=9)),
+        (queries.ProgramSetting("steps", 10),),
+        "a" * 64,
+        "{}",
+    ),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 

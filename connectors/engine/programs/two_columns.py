@@ -66,13 +66,17 @@ def read(parameters: Parameters, test: str) -> TwoColumns:
     """Raises InputRejected."""
     known_of_test(parameters, test, ("columns",))
     columns = read_columns(parameters)
+    return compared(columns, read_limits(parameters, columns.cells))
+
+
+def compared(columns: Columns, limits: Limits) -> TwoColumns:
+    """Raises InputRejected unless these are two columns that can be compared."""
     if len(columns.names) != 2:
         raise InputRejected("columns", f"are {len(columns.names)}; name the two that are to be compared")
     if min(columns.sizes) < 2 or columns.cells > MAX_CELLS:
         raise InputRejected("columns", f"are of two codes at least, and make {MAX_CELLS} cells at most")
     if any(_UNKNOWN in codes for codes in columns.codes):
         raise InputRejected("columns", "have a code without a name")
-    limits = read_limits(parameters, columns.cells)
     # A total of zero says no more than a small one, and has no reciprocal.
     return TwoColumns(columns, replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True))
 

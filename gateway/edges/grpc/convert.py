@@ -134,6 +134,7 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
             minimum_t=terms.minimum_t,
             transfer=terms.transfer,
             programs=terms.programs,
+            packages=terms.packages,
             dominance=terms.dominance,
             rounding=terms.rounding,
             roles=terms.roles,
@@ -182,6 +183,7 @@ def program_to(item: ProgramOffer) -> cat.Program:
         opens=[cat.Opening(step=opening.step, why=opening.why) for opening in item.opens],
         formula=item.formula,
         sample=item.sample,
+        descriptor=item.descriptor,
         costs=[
             cat.ProgramCost(
                 m=cost.m,

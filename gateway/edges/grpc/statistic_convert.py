@@ -78,6 +78,38 @@ def _grid_to(asked: query.Grid) -> pb.Grid:
     return pb.Grid(column=asked.column, least=value_to(asked.least), most=value_to(asked.most), step=asked.step)
 
 
+def _program_from(message: pb.PackagedProgram) -> query.PackagedProgram:
+    inputs = tuple(
+        query.ProgramInput(
+            each.name,
+            each.column,
+            tuple(each.codes) or None,
+            value_from(each.least) if each.HasField("least") else None,
+            value_from(each.most) if each.HasField("most") else None,
+        )
+        for each in message.inputs
+    )
+    settings = tuple(query.ProgramSetting(each.name, each.value) for each in message.settings)
+    return query.PackagedProgram(message.name, inputs, settings, message.digest, message.descriptor)
+
+
+def _program_to(asked: query.PackagedProgram) -> pb.PackagedProgram:
+    inputs = [
+        pb.ProgramInput(
+            name=each.name,
+            column=each.column,
+            codes=each.codes,
+            least=None if each.least is None else value_to(each.least),
+            most=None if each.most is None else value_to(each.most),
+        )
+        for each in asked.inputs
+    ]
+    settings = [pb.ProgramSetting(name=each.name, value=each.value) for each in asked.settings]
+    return pb.PackagedProgram(
+        name=asked.name, inputs=inputs, settings=settings, digest=asked.digest, descriptor=asked.descriptor
+    )
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -111,6 +143,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "correlation": lambda message: query.Correlation(tuple(map(_grid_from, message.of))),
     "quantiles": lambda message: query.Quantiles(_grid_from(message.of), tuple(message.at), tuple(message.columns)),
     "hit": lambda message: query.Hit(message.least_list, message.each),
+    "program": _program_from,
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -151,6 +184,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "correlation": lambda asked: pb.Correlation(of=map(_grid_to, asked.of)),
     "quantiles": lambda asked: pb.Quantiles(of=_grid_to(asked.of), at=asked.at, columns=asked.columns),
     "hit": lambda asked: pb.Hit(least_list=asked.least_list, each=asked.each),
+    "program": _program_to,
 }
 
 

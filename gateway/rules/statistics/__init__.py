@@ -25,6 +25,7 @@ from gateway.rules.statistics import (
     hit,
     kruskal_wallis,
     overlap,
+    program,
     quantiles,
     rate,
     repeats,
@@ -47,6 +48,7 @@ __all__ = [
     "computed_by",
     "of",
     "placing",
+    "program_of",
 ]
 
 STATISTICS: Mapping[str, Rules] = {
@@ -66,6 +68,7 @@ STATISTICS: Mapping[str, Rules] = {
     "hit": hit,
     "t_test": t_test,
     "correlation": correlation,
+    "program": program,
 }
 # Kinds whose answer is about one person: `gateway.rules.one_person` has what holds of them.
 ABOUT_ONE_PERSON = frozenset({"hit"})
@@ -81,6 +84,12 @@ def computed_by(program: str) -> tuple[str, ...]:
 
 def about_one_person(asked: Query) -> bool:
     return asked.statistic.name in ABOUT_ONE_PERSON
+
+
+def program_of(asked: Query) -> str:
+    """The name of the program that computes what is asked."""
+    packaged = asked.statistic.program
+    return of(asked).PROGRAM if packaged is None else packaged.name
 
 
 def of(asked: Query) -> Rules:

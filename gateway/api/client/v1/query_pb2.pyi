@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "hit", "t_test", "correlation", "limits", "seats", "demo_view", "standing", "common_codes")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "hit", "t_test", "correlation", "program", "limits", "seats", "demo_view", "standing", "common_codes")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class JointQuery(_message.Message):
     HIT_FIELD_NUMBER: _ClassVar[int]
     T_TEST_FIELD_NUMBER: _ClassVar[int]
     CORRELATION_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -57,12 +58,13 @@ class JointQuery(_message.Message):
     hit: Hit
     t_test: TTest
     correlation: Correlation
+    program: PackagedProgram
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
     common_codes: bool
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., hit: _Optional[_Union[Hit, _Mapping]] = ..., t_test: _Optional[_Union[TTest, _Mapping]] = ..., correlation: _Optional[_Union[Correlation, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., hit: _Optional[_Union[Hit, _Mapping]] = ..., t_test: _Optional[_Union[TTest, _Mapping]] = ..., correlation: _Optional[_Union[Correlation, _Mapping]] = ..., program: _Optional[_Union[PackagedProgram, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -221,6 +223,42 @@ class Hit(_message.Message):
     least_list: int
     each: bool
     def __init__(self, least_list: _Optional[int] = ..., each: _Optional[bool] = ...) -> None: ...
+
+class PackagedProgram(_message.Message):
+    __slots__ = ("name", "inputs", "settings", "digest", "descriptor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    inputs: _containers.RepeatedCompositeFieldContainer[ProgramInput]
+    settings: _containers.RepeatedCompositeFieldContainer[ProgramSetting]
+    digest: str
+    descriptor: str
+    def __init__(self, name: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[ProgramInput, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[ProgramSetting, _Mapping]]] = ..., digest: _Optional[str] = ..., descriptor: _Optional[str] = ...) -> None: ...
+
+class ProgramInput(_message.Message):
+    __slots__ = ("name", "column", "codes", "least", "most")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    column: str
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    least: Value
+    most: Value
+    def __init__(self, name: _Optional[str] = ..., column: _Optional[str] = ..., codes: _Optional[_Iterable[str]] = ..., least: _Optional[_Union[Value, _Mapping]] = ..., most: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class ProgramSetting(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: int
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
 
 class CodedColumn(_message.Message):
     __slots__ = ("column", "codes")
