@@ -115,7 +115,9 @@ async def test_12_an_entity_that_the_anchor_revokes_is_out_everywhere_until_it_c
     told, texts = await ended_by(own, "anchor", "entity", entity, cut_off="registry")
     assert told == {(State.FAILED, Reason.REVOKED.value, entity)}
     # A space whose own turn to ask the anchor came later has heard of it from the others, and says so.
-    assert {text.partition(" (reported by ")[0] for text in texts} == {f"{entity} was revoked by https://anchor.example"}
+    assert {text.partition(" (reported by ")[0] for text in texts} == {
+        f"{entity} was revoked by https://anchor.example"
+    }
     # The next connection is not even made: its CA is nobody's any more.
     assert until(lambda: port.as_peer("registry", "Describe", describe).code in (UA, UNAVAILABLE), HEARD_WITHIN)
     assert refusal(own).space == entity

@@ -15,6 +15,7 @@ from connectors.engine.programs import (
     group_count,
     group_sum,
     kruskal_wallis,
+    linear_regression,
     overlap,
     repeats,
     survival,
@@ -22,7 +23,17 @@ from connectors.engine.programs import (
 
 PROGRAMS: dict[str, ModuleType] = {
     program.NAME: program
-    for program in (overlap, group_count, crosstab, group_sum, repeats, survival, chi_square, kruskal_wallis)
+    for program in (
+        overlap,
+        group_count,
+        crosstab,
+        group_sum,
+        repeats,
+        survival,
+        chi_square,
+        kruskal_wallis,
+        linear_regression,
+    )
 }
 
 
