@@ -16,6 +16,7 @@ from rich.table import Table
 from gateway.cli.output import printable
 from gateway.cli.render_curves import survival_table
 from gateway.cli.render_flows import PICTURES as FLOWS
+from gateway.cli.render_regressions import PICTURES as REGRESSIONS
 from gateway.cli.render_summary import summary_table
 from gateway.cli.render_tables import PICTURES as TABLES
 from gateway.cli.render_tables import noise_said, pivot_table
@@ -85,7 +86,7 @@ def result(answer: Answer) -> RenderableType:
     """The released table, in the picture of its statistic: groups as a pivot, an overlap or rates as rows."""
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
     others = {"summary": summary_table, "survival": survival_table}
-    picture = {**TABLES, **FLOWS, **TESTS, **others}.get(query.statistic.name, pivot_table)
+    picture = {**TABLES, **FLOWS, **TESTS, **REGRESSIONS, **others}.get(query.statistic.name, pivot_table)
     return Group(words(query.title, "bold"), "", picture(answer.table, limits, answer.labels))
 
 

@@ -192,6 +192,44 @@ class KruskalWallis:
 
 
 @record
+class Numbers:
+    """From `least` to `most`, in intervals of `step`, each of which counts as its lowest number."""
+
+    least: int
+    most: int
+    step: int = 1
+
+
+@record
+class Covariate:
+    """A column that a regression is on: of codes, those that are taken (None: all, in alphabetical order), the first of
+    them being what the others are compared with; or of whole numbers, as one term. Whoever has another one is left out.
+    """
+
+    column: str
+    codes: tuple[str, ...] | None = None
+    numbers: Numbers | None = None
+
+
+@record
+class Outcome:
+    """A whole number or an ISO 8601 day in `column`, which all sources say to lie between `least` and `most`."""
+
+    column: str
+    least: str | int
+    most: str | int
+
+
+@record
+class LinearRegression:
+    """How a number goes with columns, all at once: coefficients by ordinary least squares, their standard errors, and
+    how well they fit."""
+
+    outcome: Outcome
+    covariates: tuple[Covariate, ...]
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -205,6 +243,7 @@ class Statistic:
     survival: Survival | None = None
     chi_square: ChiSquare | None = None
     kruskal_wallis: KruskalWallis | None = None
+    linear_regression: LinearRegression | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

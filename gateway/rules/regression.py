@@ -69,10 +69,16 @@ def terms(parameters: Mapping[str, Any]) -> list[Term]:
     return out
 
 
+def read(parameters: str) -> Mapping[str, Any]:
+    """A program's parameters, which every approver has made again."""
+    given: Mapping[str, Any] = json.loads(parameters)
+    return given
+
+
 def linear(parameters: str, opened: Sequence[int], most: int) -> Fitted | None:
     """What a linear regression of at most so many people puts out; None: it is not told. Raises
     `sharing.inconsistent` for what it does not put out."""
-    given = json.loads(parameters)
+    given = read(parameters)
     of, (outcome,) = terms(given), given["measures"]
     size, bits = _levels(len(of)), (outcome["most"] - outcome["least"]).bit_length()
     numbers, people = _numbers(opened, len(of), 2 * len(of) + 2, most)

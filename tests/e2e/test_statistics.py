@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from scipy.stats import binomtest, chi2, chi2_contingency, kruskal, mannwhitneyu
+from statsmodels.api import OLS
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from gateway.cli import exits
@@ -25,6 +26,7 @@ from tests.e2e.truth import (
     by_year_and_gender,
     cells,
     corridors,
+    design,
     everyone,
     form_and_gender,
     form_by_region,
@@ -234,6 +236,31 @@ def test_whether_women_and_men_differ_in_age(shell: Shell) -> None:
     assert row["p"] == pytest.approx(truth.pvalue, rel=1e-3)
     shown = shell("run", QUERIES / "kruskal_wallis.yaml", COLUMNS="100")
     assert shown.code == 0 and f"H of Gender and Age: {row['h']:.3g} with 1 degree of freedom" in shown.out
+
+
+def test_how_age_goes_with_gender_and_form(shell: Shell) -> None:
+    done = shell("run", QUERIES / "linear_regression.yaml", "--json")
+    assert done.code == 0, done.err
+    x, known = design(
+        everyone(), ("NG", "PFNCA", "GO"), (2011, 2012), "Masculine", ("SexualExploitation", "ForcedLabour")
+    )
+    truth = OLS([person.age for person in known], x).fit()
+    assert [(row["covariate"], row["term"]) for row in done.json["rows"]] == [
+        ("intercept", "intercept"),
+        ("prs_Gender", "Masculine"),
+        ("vic_TypeOfExploitation", "ForcedLabour"),
+    ]
+    for row, estimate, error, p in zip(done.json["rows"], truth.params, truth.bse, truth.pvalues, strict=True):
+        assert row["standard_error"] == pytest.approx(error, rel=4e-5)
+        assert row["estimate"] == pytest.approx(estimate, rel=4e-5, abs=1e-5 * error)
+        assert row["p"] == pytest.approx(p, rel=1e-3, abs=1e-300)
+    assert done.json["overall"] == {
+        "people": len(known),
+        "residual_standard_error": pytest.approx(truth.scale**0.5, rel=4e-5),
+        "r_squared": pytest.approx(truth.rsquared, abs=4e-5),
+    }
+    shown = shell("run", QUERIES / "linear_regression.yaml", COLUMNS="80")
+    assert shown.code == 0 and f"{len(known)} people; R² = {truth.rsquared:.3f}" in shown.out
 
 
 def test_a_test_with_a_code_that_few_people_have_tells_nothing(shell: Shell) -> None:

@@ -92,6 +92,10 @@ STATISTICS = queries.Statistic(
     repeats=queries.Repeats("seen", "2009-01-01", "2014-12-31", (7,), ("form",)),
     survival=queries.Survival("seen", "born", "2014-12-31", 90, 12, queries.Groups("form", ("a", "b"))),
     kruskal_wallis=queries.KruskalWallis(queries.CodedColumn("form", ("a", "b")), "age", (18,)),
+    linear_regression=queries.LinearRegression(
+        queries.Outcome("age", 0, 120),
+        (queries.Covariate("form", ("a", "b")), queries.Covariate("year", numbers=queries.Numbers(2010, 2020, 2))),
+    ),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 

@@ -63,6 +63,26 @@ def _coded_to(asked: query.CodedColumn) -> pb.CodedColumn:
     return pb.CodedColumn(column=asked.column, codes=asked.codes)
 
 
+def _covariate_from(message: pb.Covariate) -> query.Covariate:
+    own = message.numbers
+    numbers = query.Numbers(own.least, own.most, own.step or 1) if message.HasField("numbers") else None
+    return query.Covariate(message.column, tuple(message.codes) or None, numbers)
+
+
+def _covariate_to(asked: query.Covariate) -> pb.Covariate:
+    own = asked.numbers
+    numbers = None if own is None else pb.Numbers(least=own.least, most=own.most, step=own.step)
+    return pb.Covariate(column=asked.column, codes=asked.codes, numbers=numbers)
+
+
+def _outcome_from(message: pb.Outcome) -> query.Outcome:
+    return query.Outcome(message.column, value_from(message.least), value_from(message.most))
+
+
+def _outcome_to(asked: query.Outcome) -> pb.Outcome:
+    return pb.Outcome(column=asked.column, least=value_to(asked.least), most=value_to(asked.most))
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -91,6 +111,9 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "chi_square": lambda message: query.ChiSquare(_coded_from(message.rows), _coded_from(message.columns)),
     "kruskal_wallis": lambda message: query.KruskalWallis(
         _coded_from(message.groups), message.column, tuple(map(value_from, message.edges))
+    ),
+    "linear_regression": lambda message: query.LinearRegression(
+        _outcome_from(message.outcome), tuple(map(_covariate_from, message.covariates))
     ),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
@@ -127,6 +150,9 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "chi_square": lambda asked: pb.ChiSquare(rows=_coded_to(asked.rows), columns=_coded_to(asked.columns)),
     "kruskal_wallis": lambda asked: pb.KruskalWallis(
         groups=_coded_to(asked.groups), column=asked.column, edges=map(value_to, asked.edges)
+    ),
+    "linear_regression": lambda asked: pb.LinearRegression(
+        outcome=_outcome_to(asked.outcome), covariates=map(_covariate_to, asked.covariates)
     ),
 }
 

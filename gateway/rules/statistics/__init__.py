@@ -22,6 +22,7 @@ from gateway.rules.statistics import (
     funnel,
     histogram,
     kruskal_wallis,
+    linear_regression,
     overlap,
     rate,
     repeats,
@@ -45,6 +46,7 @@ STATISTICS: Mapping[str, Rules] = {
     "survival": survival,
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
+    "linear_regression": linear_regression,
 }
 
 
