@@ -29,13 +29,18 @@ async def inverse(rt: "Engine", b: Wide, steps: int, step: str) -> Wide:
     """Shares [K, K] of the inverse of B, for shares [K, K] of it, both with FRACTION bits. 2 * steps - 1 rounds."""
     if not 1 < steps <= MOST_STEPS:
         raise ValueError(f"{steps} steps are not between 2 and {MOST_STEPS}")
+    first = np.array(np.eye(len(b), dtype=int), dtype=object) * (2 << FRACTION) - b
+    return await improved(rt, b, first, steps - 1, step)
+
+
+async def improved(rt: "Engine", b: Wide, y: Wide, steps: int, step: str) -> Wide:
+    """The inverse after so many steps from a symmetric Y that is not above it. 1 + 2 * steps rounds."""
     size = len(b)
     upper = np.triu_indices(size)
     each, half = b.size, len(upper[0])
-    masks = await deal_masks(rt, (steps - 1) * (each + half), step)
+    masks = await deal_masks(rt, steps * (each + half), step)
     twice = np.array(np.eye(size, dtype=int), dtype=object) * (2 << FRACTION)
-    y = twice - b
-    for start in range(0, (steps - 1) * (each + half), each + half):
+    for start in range(0, steps * (each + half), each + half):
         product = await cut(rt, (b @ y).ravel() % Q, masks.taken(start, each), step)
         found = (y @ (twice - product.reshape(b.shape)))[upper] % Q
         y = np.empty_like(b)
@@ -44,6 +49,10 @@ async def inverse(rt: "Engine", b: Wide, steps: int, step: str) -> Wide:
 
 
 def inverse_cost(shape: Shape, size: int, steps: int) -> Cost:
+    return improved_cost(shape, size, steps - 1)
+
+
+def improved_cost(shape: Shape, size: int, steps: int) -> Cost:
     each, half = size**2, size * (size + 1) // 2
     products = cut_cost(shape, each) + cut_cost(shape, half)
-    return masks_cost(shape, (steps - 1) * (each + half)) + products.times(steps - 1)
+    return masks_cost(shape, steps * (each + half)) + products.times(steps)

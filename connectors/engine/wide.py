@@ -88,6 +88,19 @@ async def cut(rt: "Engine", products: Wide, masks: Masks, step: str) -> Wide:
     return np.asarray(((opened % Q >> FRACTION) - (1 << BOUND_BITS - FRACTION) - masks.upper) % Q)
 
 
+class Products:
+    """Products one after the other, with masks that are dealt for all of them at once: `count` in all."""
+
+    def __init__(self, rt: "Engine", masks: Masks, step: str) -> None:
+        self._rt, self._masks, self._step, self._taken = rt, masks, step, 0
+
+    async def __call__(self, products: Wide) -> Wide:
+        """`cut`, for shares of any shape."""
+        masks = self._masks.taken(self._taken, products.size)
+        self._taken += products.size
+        return (await cut(self._rt, products.reshape(-1) % Q, masks, self._step)).reshape(products.shape)
+
+
 async def to_wide(rt: "Engine", x: Array, bound: int) -> Wide:
     """Shares [n] modulo Q of whole numbers in (-bound, bound), which nothing multiplies yet, from shares in F_p."""
     from connectors.engine.cold import to_cold  # MPyC, which agents do not import

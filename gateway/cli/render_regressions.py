@@ -24,33 +24,54 @@ _LINEAR = (
     "number, with all other terms the same; the intercept is the outcome for those left out and the least numbers. "
     "Lines are 95 % intervals, the bar is zero. It says what goes together, not why."
 )
+_LOGISTIC = (
+    "Each estimate is by how much the logarithm of the odds of the outcome is higher than for the code that is left "
+    "out, or for each unit more of a number, with all other terms the same. Lines are 95 % intervals, the bar is zero. "
+    "It says what goes together, not why."
+)
 
 
 def linear_regression_table(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
     """One row for each term, then how many people there are and what is explained."""
-    known, figures = labels or {}, {figure.name: figure.value for figure in table.overall}
+    figures = {figure.name: figure.value for figure in table.overall}
+    people, residual, explained = figures["people"], figures["residual_standard_error"], figures["r_squared"]
+    fits = None
+    if people is not None and residual is not None and explained is not None:
+        fits = f"{spaced(int(people))} people; R² = {explained:.3f}; residual standard error {digits(residual)}."
+    return _picture(table, limits, labels or {}, "Estimate", fits, _LINEAR)
+
+
+def logistic_regression_table(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
+    """One row for each term, then how many people there are, with and without the outcome, and fit."""
+    figures = {figure.name: figure.value for figure in table.overall}
+    people, events, explained = figures["people"], figures["with_outcome"], figures["mcfadden_r_squared"]
+    fits = None
+    if people is not None and events is not None and explained is not None:
+        fits = f"{spaced(int(people))} people, {spaced(int(events))} with the outcome; McFadden's R² = {explained:.3f}."
+    return _picture(table, limits, labels or {}, "Log odds", fits, _LOGISTIC)
+
+
+def _picture(table: Table, limits: Limits, labels: Labels, estimated: str, fits: str | None, meaning: str) -> Group:
     grid = new_grid()
     grid.add_column("Term")
-    for heading in ("Estimate", "Std. error", "p"):
+    for heading in (estimated, "Std. error", "p"):
         grid.add_column(heading, justify="right", no_wrap=True)
     grid.add_column("95 % interval", no_wrap=True)
-    plots = _plots([_interval(row) for row in table.rows])
-    for row, plot in zip(table.rows, plots, strict=True):
-        estimate, error, _, p = row.values
+    for row, plot in zip(table.rows, _plots([_interval(row) for row in table.rows]), strict=True):
+        estimate, error, _, p = row.values[:4]
         if estimate is None or error is None or p is None:
-            grid.add_row(_term(known, row), *[Text(mark(limits), style="italic")] * 3, "")
+            grid.add_row(_term(labels, row), *[Text(mark(limits), style="italic")] * 3, "")
         else:
-            grid.add_row(_term(known, row), digits(estimate), digits(error), chance(p), plot)
-    people, residual, explained = figures["people"], figures["residual_standard_error"], figures["r_squared"]
-    if people is None or residual is None or explained is None:
+            grid.add_row(_term(labels, row), digits(estimate), digits(error), chance(p), plot)
+    if fits is None:
         return Group(grid, Text(), Text(why_not(limits)))
-    fits = f"{spaced(int(people))} people; R² = {explained:.3f}; residual standard error {digits(residual)}."
-    return Group(grid, Text(), Text(fits), Text(), Text(_LINEAR))
+    return Group(grid, Text(), Text(fits), Text(), Text(meaning))
 
 
 # By the name of the statistic.
 PICTURES: Mapping[str, Callable[[Table, Limits, Labels], RenderableType]] = {
-    "linear_regression": linear_regression_table
+    "linear_regression": linear_regression_table,
+    "logistic_regression": logistic_regression_table,
 }
 
 
@@ -64,8 +85,8 @@ def why_not(limits: Limits) -> str:
     if limits.provider_subtraction:
         few += f", or fewer than {least} once one provider takes its own people away"
     return (
-        f"{mark(limits)} not told: {few}; or there are fewer than ten people for each term, or the columns say nearly "
-        "the same, or all of the outcome. Ask by fewer or larger codes."
+        f"{mark(limits)} not told: {few}; or there are fewer than ten people for each term, with an outcome and "
+        "without, or the columns say nearly the same, or all of the outcome. Ask by fewer or larger codes."
     )
 
 

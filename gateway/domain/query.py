@@ -230,6 +230,23 @@ class LinearRegression:
 
 
 @record
+class Events:
+    """A column of codes, and those of them that are the outcome; all others are its absence."""
+
+    column: str
+    codes: tuple[str, ...]
+
+
+@record
+class LogisticRegression:
+    """How whether people have an outcome goes with columns, all at once: log odds by maximum likelihood, their standard
+    errors, and how well they fit."""
+
+    outcome: Events
+    covariates: tuple[Covariate, ...]
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -244,6 +261,7 @@ class Statistic:
     chi_square: ChiSquare | None = None
     kruskal_wallis: KruskalWallis | None = None
     linear_regression: LinearRegression | None = None
+    logistic_regression: LogisticRegression | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd, sqrt
+from math import gcd, log, sqrt
 from typing import Any
 
 from gateway.rules import sharing
@@ -19,6 +19,7 @@ INTERCEPT = "intercept"
 # As the engine has them (connectors/engine/significant.py and programs/least_squares.py).
 WINDOW, DIGITS = 57, 16
 COEFFICIENT_BITS, INVERSE_BITS, VARIANCE_BITS = 40, 40, 51
+DEVIANCE_BITS = 30  # programs/logistic_regression.py
 FAR_BITS = 15  # programs/linear_regression.py
 
 
@@ -60,6 +61,8 @@ def terms(parameters: Mapping[str, Any]) -> list[Term]:
     """The intercept's, then those of the columns."""
     out = [Term("", INTERCEPT)]
     for column in parameters["columns"]:
+        if "events" in column:  # the outcome's own
+            continue
         if "values" not in column:
             out += [Term(column["name"], code) for code in column["codes"][1:]]
             continue
@@ -98,6 +101,43 @@ def linear(parameters: str, opened: Sequence[int], most: int) -> Fitted | None:
         coefficients.append(Coefficient(float(estimate + start), sqrt(error)))
     explained = max(0.0, 1 - float(left / about))
     return Fitted(tuple(coefficients), people, sqrt(variance), explained)
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """A logistic fit: its coefficients, log odds, the people, those with the outcome, and the deviance."""
+
+    coefficients: tuple[Coefficient, ...]
+    people: int
+    events: int
+    deviance: float
+
+    @property
+    def pseudo_r_squared(self) -> float:
+        """McFadden's: which part of the deviance of everybody's having the same odds is gone (McFadden 1974)."""
+        parts = (self.events, self.people - self.events)
+        return max(0.0, 1 - self.deviance / (-2 * sum(part * log(part / self.people) for part in parts)))
+
+
+def logistic(parameters: str, opened: Sequence[int], most: int) -> Likely | None:
+    """What a logistic regression of at most so many people puts out; None: it is not told. Raises
+    `sharing.inconsistent` for what it does not put out."""
+    of = terms(read(parameters))
+    *first, people, events, told = opened
+    numbers, all_ = _numbers([*first, people, told], len(of), 2 * len(of) + 1, most)
+    if all_ is None:
+        if events:
+            raise sharing.inconsistent("the opened values are out of their range")
+        return None
+    slopes, deviance, diagonal = numbers[: len(of)], numbers[len(of)] / (1 << DEVIANCE_BITS), numbers[len(of) + 1 :]
+    if not 0 < events < all_ or min(diagonal) <= 0 or not 0 < deviance < 2 * all_:
+        raise sharing.inconsistent("the opened values are out of their range")
+    coefficients = []
+    for term, slope, own in zip(of, slopes, diagonal, strict=True):
+        estimate = slope * Fraction(1, 1 << COEFFICIENT_BITS + term.bits) / term.step
+        error = 4 * own * Fraction(1, 1 << INVERSE_BITS + _levels(len(of)) + 2 * term.bits) / term.step**2
+        coefficients.append(Coefficient(float(estimate), sqrt(error)))
+    return Likely(tuple(coefficients), all_, events, float(deviance))
 
 
 def _numbers(opened: Sequence[int], signed: int, count: int, most: int) -> tuple[list[Fraction], int | None]:

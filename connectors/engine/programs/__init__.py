@@ -16,6 +16,7 @@ from connectors.engine.programs import (
     group_sum,
     kruskal_wallis,
     linear_regression,
+    logistic_regression,
     overlap,
     repeats,
     survival,
@@ -33,6 +34,7 @@ PROGRAMS: dict[str, ModuleType] = {
         chi_square,
         kruskal_wallis,
         linear_regression,
+        logistic_regression,
     )
 }
 

@@ -17,6 +17,7 @@ takes for an error of e^-64. And the variance that is left may not be below 2^-V
 range: it would say everybody's outcome.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, log2
@@ -82,6 +83,10 @@ class Fit:
     coefficients: Wide
     diagonal: Wide
     squares: Wide
+
+    @property
+    def numbers(self) -> Wide:
+        return np.concatenate([self.coefficients, self.diagonal, self.squares])
 
 
 def scales(design: Design, rows: int, outcome_bits: int) -> Scales:
@@ -154,17 +159,18 @@ async def sound(rt: "Engine", design: Design, at: Scales, minimum: int, found: F
     return invert(rt, below)[:, :, None]
 
 
-async def put_out(rt: "Engine", at: Scales, found: Fit, told: Array) -> Array:
-    """Shares [2 k + 2] of coefficients, diagonal and squares in the units above, where told [1] is 1; 0 otherwise."""
-    flag = (await to_wide(rt, told, 2))[0]
+def units_of(at: Scales) -> list[int]:
     terms = len(at.terms)
-    units = [COEFFICIENT_BITS] * terms + [INVERSE_BITS - at.rows] * terms + [VARIANCE_BITS] * 2
-    numbers = np.concatenate([found.coefficients, found.diagonal, found.squares]) * wide([1 << unit for unit in units])
-    masks = await deal_masks(rt, len(units), "least squares: unless told")
-    cut_off = await from_wide(
-        rt, await cut(rt, numbers % Q * flag % Q, masks, "least squares: unless told"), 1 << WINDOW
-    )
-    return await reshare(rt, mul(cut_off, told), "least squares: unless told")  # a cut leaves some units of what is 0
+    return [COEFFICIENT_BITS] * terms + [INVERSE_BITS - at.rows] * terms + [VARIANCE_BITS] * 2
+
+
+async def put_out(rt: "Engine", numbers: Wide, units: Sequence[int], told: Array) -> Array:
+    """Shares [n] of numbers in units of 2^-unit, where told [1] is 1; 0 otherwise."""
+    flag = (await to_wide(rt, told, 2))[0]
+    masks = await deal_masks(rt, len(units), "regression: unless told")
+    scaled = numbers * wide([1 << unit for unit in units]) % Q
+    held = await from_wide(rt, await cut(rt, scaled * flag % Q, masks, "regression: unless told"), 1 << WINDOW)
+    return await reshare(rt, mul(held, told), "regression: unless told")  # a cut leaves some units of what is 0
 
 
 def everyone_of(people: Array) -> Array:
@@ -184,8 +190,7 @@ def sound_cost(shape: Shape, design: Design) -> Cost:
     return out + negative_cost(shape, WINDOW, 64 * (terms + 2))
 
 
-def put_out_cost(shape: Shape, design: Design) -> Cost:
-    n = 2 * len(design.coded) + 2
+def put_out_cost(shape: Shape, n: int) -> Cost:
     out = to_wide_cost(shape, 1) + masks_cost(shape, n) + cut_cost(shape, n)
     return out + from_wide_cost(shape, n) + reshare_cost(shape, n)
 

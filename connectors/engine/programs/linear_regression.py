@@ -48,6 +48,7 @@ from connectors.engine.programs.least_squares import (
     scales,
     sound,
     sound_cost,
+    units_of,
 )
 from connectors.engine.programs.measures import check_values, read_measures
 from connectors.engine.programs.parameters import MAX_CELLS, known
@@ -202,7 +203,7 @@ async def _regressed(rt: "Engine", query: _Query, totals: Totals, bound: int) ->
     found = await fit(rt, query.design, at, minimum, (totals.people[0], totals.sums, totals.squares))
     holding = np.concatenate([met, await sound(rt, query.design, at, minimum, found, everyone)], axis=1)
     told = await to_field(rt, await all_of(rt, holding, "regression: told"), 1, "regression: told")
-    numbers = await put_out(rt, at, found, told)
+    numbers = await put_out(rt, found.numbers, units_of(at), told)
     numbers[:1] = add(numbers[:1], mul(told, _start(query.outcome) % P))
     digits, powers = await significant(rt, numbers, len(at.terms), "regression: digits")
     return await reshare(rt, np.concatenate([digits, powers, mul(everyone, told), told]), "limits: fresh shares")
@@ -260,6 +261,6 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     out += add_up_cost(shape, n, design.bits, range(design.cells), 1 + parts, (query.outcome.bits,), (0,))
     out += margins_kept_cost(shape, design, parts, n, query.limits) + fit_cost(shape, design, at, minimum)
     out += sound_cost(shape, design) + all_of_cost(shape, len(design.margins[0]) + len(at.terms) + 2, 1)
-    out += to_field_cost(shape, 1, 1) + put_out_cost(shape, design)
+    out += to_field_cost(shape, 1, 1) + put_out_cost(shape, 2 * len(at.terms) + 2)
     numbers = 2 * len(at.terms) + 2
     return out + significant_cost(shape, numbers, len(at.terms)) + reshare_cost(shape, outputs(parameters))

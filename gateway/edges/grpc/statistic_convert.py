@@ -115,6 +115,10 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "linear_regression": lambda message: query.LinearRegression(
         _outcome_from(message.outcome), tuple(map(_covariate_from, message.covariates))
     ),
+    "logistic_regression": lambda message: query.LogisticRegression(
+        query.Events(message.outcome.column, tuple(message.outcome.codes)),
+        tuple(map(_covariate_from, message.covariates)),
+    ),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -153,6 +157,10 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     ),
     "linear_regression": lambda asked: pb.LinearRegression(
         outcome=_outcome_to(asked.outcome), covariates=map(_covariate_to, asked.covariates)
+    ),
+    "logistic_regression": lambda asked: pb.LogisticRegression(
+        outcome=pb.Events(column=asked.outcome.column, codes=asked.outcome.codes),
+        covariates=map(_covariate_to, asked.covariates),
     ),
 }
 

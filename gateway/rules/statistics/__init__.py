@@ -23,6 +23,7 @@ from gateway.rules.statistics import (
     histogram,
     kruskal_wallis,
     linear_regression,
+    logistic_regression,
     overlap,
     rate,
     repeats,
@@ -47,6 +48,7 @@ STATISTICS: Mapping[str, Rules] = {
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
     "linear_regression": linear_regression,
+    "logistic_regression": logistic_regression,
 }
 
 

@@ -73,7 +73,9 @@ def uses(covariates: Sequence[Covariate], field: str) -> Iterator[Used]:
             yield Used(covariate.column, own, types=(ColumnType.INTEGER,), edges=_edges(covariate.numbers))
 
 
-def columns(covariates: Sequence[Covariate], codes: Codes, field: str) -> list[dict[str, Any]]:
+def columns(
+    covariates: Sequence[Covariate], codes: Codes, field: str, most_cells: int = MAX_CELLS
+) -> list[dict[str, Any]]:
     """As programs take them. Raises IsthmusError: UNKNOWN_CODE, or MALFORMED_QUERY for too large a design."""
     out, sizes = list[dict[str, Any]](), list[int]()
     for number, covariate in enumerate(covariates):
@@ -88,10 +90,10 @@ def columns(covariates: Sequence[Covariate], codes: Codes, field: str) -> list[d
         out.append({"name": covariate.column, "codes": own})
         sizes.append(len(own))
     cells, terms = math.prod(sizes), len(regression.terms({"columns": out}))
-    if cells > MAX_CELLS or terms > MAX_COEFFICIENTS:
+    if cells > most_cells or terms > MAX_COEFFICIENTS:
         raise IsthmusError(
             Reason.MALFORMED_QUERY,
-            f"these columns make {cells} combinations and {terms} terms, and a regression has {MAX_CELLS} and "
+            f"these columns make {cells} combinations and {terms} terms, and a regression has {most_cells} and "
             f"{MAX_COEFFICIENTS} at most",
             field=f"{field}.covariates",
             advice="Name fewer columns, the codes that matter, or a larger step",
