@@ -203,6 +203,15 @@ class Grid:
 
 
 @record
+class Numbers:
+    """From `least` to `most`, in intervals of `step`, each of which counts as its lowest number."""
+
+    least: int
+    most: int
+    step: int = 1
+
+
+@record
 class Quantiles:
     """In which interval of a grid quantiles lie, by the codes of these columns (none: of all together). `at` are
     probabilities in hundredths, ascending: 0 is the least, 50 the median, 100 the greatest."""
@@ -269,6 +278,52 @@ class PackagedProgram:
 
 
 @record
+class Covariate:
+    """A column that a regression is on: of codes, those that are taken (None: all, in alphabetical order), the first of
+    them being what the others are compared with; or of whole numbers, as one term. Whoever has another one is left out.
+    """
+
+    column: str
+    codes: tuple[str, ...] | None = None
+    numbers: Numbers | None = None
+
+
+@record
+class Outcome:
+    """A whole number or an ISO 8601 day in `column`, which all sources say to lie between `least` and `most`."""
+
+    column: str
+    least: str | int
+    most: str | int
+
+
+@record
+class LinearRegression:
+    """How a number goes with columns, all at once: coefficients by ordinary least squares, their standard errors, and
+    how well they fit."""
+
+    outcome: Outcome
+    covariates: tuple[Covariate, ...]
+
+
+@record
+class Events:
+    """A column of codes, and those of them that are the outcome; all others are its absence."""
+
+    column: str
+    codes: tuple[str, ...]
+
+
+@record
+class LogisticRegression:
+    """How whether people have an outcome goes with columns, all at once: log odds by maximum likelihood, their standard
+    errors, and how well they fit."""
+
+    outcome: Events
+    covariates: tuple[Covariate, ...]
+
+
+@record
 class Statistic:
     count_by: CountBy | None = None
     overlap: Overlap | None = None
@@ -287,6 +342,8 @@ class Statistic:
     t_test: TTest | None = None
     correlation: Correlation | None = None
     program: PackagedProgram | None = None
+    linear_regression: LinearRegression | None = None
+    logistic_regression: LogisticRegression | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

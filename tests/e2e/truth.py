@@ -188,6 +188,20 @@ def quartiles_by_gender(
     return told
 
 
+def design(
+    persons: Iterable[Person], lists: Iterable[str], years: Iterable[int], gender: str, forms: Sequence[str]
+) -> tuple[list[list[float]], list[Person]]:
+    """For people of some years and forms on these lists, of known gender and age: 1, whether they are of that gender,
+    and which form but the first; and who they are."""
+    asked, wanted = set(lists), set(years)
+    found = [
+        p for p in persons
+        if p.year in wanted and asked & set(p.lists) and p.form in forms and p.age is not None
+        and p.gender in ("Feminine", "Masculine")
+    ]  # fmt: skip
+    return [[1.0, float(p.gender == gender), *(float(p.form == form) for form in forms[1:])] for p in found], found
+
+
 def apart_by(
     lists: Path, persons: Iterable[Person], providers: Mapping[str, str], years: Iterable[int], within: Sequence[int]
 ) -> list[int | None]:

@@ -37,3 +37,20 @@ def test_t_needs_degrees_of_freedom_and_has_fallen_to_nothing_far_out() -> None:
     assert t_tails(0, 5) == 1 and t_tails(1e6, 8192) == 0
     with pytest.raises(ValueError, match="degrees of freedom"):
         t_tails(1, 0)
+
+
+@settings(max_examples=500)
+@given(
+    degrees=st.integers(1, 50) | st.integers(1, 1 << 22),
+    value=st.floats(-9, 9) | st.floats(-200, 200) | st.floats(-1e-4, 1e-4),
+)
+def test_they_are_of_many_degrees_too(degrees: int, value: float) -> None:
+    expected = 2 * t.sf(abs(value), degrees)
+    assert t_tails(value, degrees) == pytest.approx(expected, rel=1e-8, abs=1e-300)
+
+
+def test_their_ends() -> None:
+    assert t_tails(0, 5) == 1
+    assert t_tails(1e6, 1 << 20) == 0
+    with pytest.raises(ValueError, match="degrees of freedom"):
+        t_tails(1, 0)

@@ -105,6 +105,14 @@ STATISTICS = queries.Statistic(
         "a" * 64,
         "{}",
     ),
+    linear_regression=queries.LinearRegression(
+        queries.Outcome("age", 0, 120),
+        (queries.Covariate("form", ("a", "b")), queries.Covariate("year", numbers=queries.Numbers(2010, 2020, 2))),
+    ),
+    logistic_regression=queries.LogisticRegression(
+        queries.Events("form", ("a", "b")),
+        (queries.Covariate("year", ("c", "d")), queries.Covariate("age", numbers=queries.Numbers(10, 20, 2))),
+    ),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 

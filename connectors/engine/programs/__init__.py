@@ -17,6 +17,8 @@ from connectors.engine.programs import (
     group_sum,
     hit,
     kruskal_wallis,
+    linear_regression,
+    logistic_regression,
     overlap,
     quantiles,
     repeats,
@@ -39,6 +41,8 @@ BUILT_IN: dict[str, ModuleType] = {
         hit,
         t_test,
         correlation,
+        linear_regression,
+        logistic_regression,
     )
 }
 PROGRAMS: dict[str, ModuleType] = dict(BUILT_IN)

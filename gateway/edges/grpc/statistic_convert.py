@@ -110,6 +110,26 @@ def _program_to(asked: query.PackagedProgram) -> pb.PackagedProgram:
     )
 
 
+def _covariate_from(message: pb.Covariate) -> query.Covariate:
+    own = message.numbers
+    numbers = query.Numbers(own.least, own.most, own.step or 1) if message.HasField("numbers") else None
+    return query.Covariate(message.column, tuple(message.codes) or None, numbers)
+
+
+def _covariate_to(asked: query.Covariate) -> pb.Covariate:
+    own = asked.numbers
+    numbers = None if own is None else pb.Numbers(least=own.least, most=own.most, step=own.step)
+    return pb.Covariate(column=asked.column, codes=asked.codes, numbers=numbers)
+
+
+def _outcome_from(message: pb.Outcome) -> query.Outcome:
+    return query.Outcome(message.column, value_from(message.least), value_from(message.most))
+
+
+def _outcome_to(asked: query.Outcome) -> pb.Outcome:
+    return pb.Outcome(column=asked.column, least=value_to(asked.least), most=value_to(asked.most))
+
+
 _FROM: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda message: query.CountBy(tuple(message.columns)),
     "overlap": lambda message: query.Overlap(),
@@ -144,6 +164,13 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
     "quantiles": lambda message: query.Quantiles(_grid_from(message.of), tuple(message.at), tuple(message.columns)),
     "hit": lambda message: query.Hit(message.least_list, message.each),
     "program": _program_from,
+    "linear_regression": lambda message: query.LinearRegression(
+        _outcome_from(message.outcome), tuple(map(_covariate_from, message.covariates))
+    ),
+    "logistic_regression": lambda message: query.LogisticRegression(
+        query.Events(message.outcome.column, tuple(message.outcome.codes)),
+        tuple(map(_covariate_from, message.covariates)),
+    ),
 }
 _TO: Mapping[str, Callable[[Any], Any]] = {
     "count_by": lambda asked: pb.CountBy(columns=asked.columns),
@@ -185,6 +212,13 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
     "quantiles": lambda asked: pb.Quantiles(of=_grid_to(asked.of), at=asked.at, columns=asked.columns),
     "hit": lambda asked: pb.Hit(least_list=asked.least_list, each=asked.each),
     "program": _program_to,
+    "linear_regression": lambda asked: pb.LinearRegression(
+        outcome=_outcome_to(asked.outcome), covariates=map(_covariate_to, asked.covariates)
+    ),
+    "logistic_regression": lambda asked: pb.LogisticRegression(
+        outcome=pb.Events(column=asked.outcome.column, codes=asked.outcome.codes),
+        covariates=map(_covariate_to, asked.covariates),
+    ),
 }
 
 

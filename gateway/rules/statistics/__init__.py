@@ -24,6 +24,8 @@ from gateway.rules.statistics import (
     histogram,
     hit,
     kruskal_wallis,
+    linear_regression,
+    logistic_regression,
     overlap,
     program,
     quantiles,
@@ -69,6 +71,8 @@ STATISTICS: Mapping[str, Rules] = {
     "t_test": t_test,
     "correlation": correlation,
     "program": program,
+    "linear_regression": linear_regression,
+    "logistic_regression": logistic_regression,
 }
 # Kinds whose answer is about one person: `gateway.rules.one_person` has what holds of them.
 ABOUT_ONE_PERSON = frozenset({"hit"})

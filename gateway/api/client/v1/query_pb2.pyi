@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "hit", "t_test", "correlation", "program", "limits", "seats", "demo_view", "standing", "common_codes")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "hit", "t_test", "correlation", "program", "linear_regression", "logistic_regression", "limits", "seats", "demo_view", "standing", "common_codes")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -32,6 +32,8 @@ class JointQuery(_message.Message):
     T_TEST_FIELD_NUMBER: _ClassVar[int]
     CORRELATION_FIELD_NUMBER: _ClassVar[int]
     PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    LINEAR_REGRESSION_FIELD_NUMBER: _ClassVar[int]
+    LOGISTIC_REGRESSION_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -59,12 +61,14 @@ class JointQuery(_message.Message):
     t_test: TTest
     correlation: Correlation
     program: PackagedProgram
+    linear_regression: LinearRegression
+    logistic_regression: LogisticRegression
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
     common_codes: bool
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., hit: _Optional[_Union[Hit, _Mapping]] = ..., t_test: _Optional[_Union[TTest, _Mapping]] = ..., correlation: _Optional[_Union[Correlation, _Mapping]] = ..., program: _Optional[_Union[PackagedProgram, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., hit: _Optional[_Union[Hit, _Mapping]] = ..., t_test: _Optional[_Union[TTest, _Mapping]] = ..., correlation: _Optional[_Union[Correlation, _Mapping]] = ..., program: _Optional[_Union[PackagedProgram, _Mapping]] = ..., linear_regression: _Optional[_Union[LinearRegression, _Mapping]] = ..., logistic_regression: _Optional[_Union[LogisticRegression, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -259,6 +263,60 @@ class ProgramSetting(_message.Message):
     name: str
     value: int
     def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+
+class LinearRegression(_message.Message):
+    __slots__ = ("outcome", "covariates")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    COVARIATES_FIELD_NUMBER: _ClassVar[int]
+    outcome: Outcome
+    covariates: _containers.RepeatedCompositeFieldContainer[Covariate]
+    def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ..., covariates: _Optional[_Iterable[_Union[Covariate, _Mapping]]] = ...) -> None: ...
+
+class LogisticRegression(_message.Message):
+    __slots__ = ("outcome", "covariates")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    COVARIATES_FIELD_NUMBER: _ClassVar[int]
+    outcome: Events
+    covariates: _containers.RepeatedCompositeFieldContainer[Covariate]
+    def __init__(self, outcome: _Optional[_Union[Events, _Mapping]] = ..., covariates: _Optional[_Iterable[_Union[Covariate, _Mapping]]] = ...) -> None: ...
+
+class Events(_message.Message):
+    __slots__ = ("column", "codes")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, column: _Optional[str] = ..., codes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Outcome(_message.Message):
+    __slots__ = ("column", "least", "most")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    least: Value
+    most: Value
+    def __init__(self, column: _Optional[str] = ..., least: _Optional[_Union[Value, _Mapping]] = ..., most: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class Covariate(_message.Message):
+    __slots__ = ("column", "codes", "numbers")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    numbers: Numbers
+    def __init__(self, column: _Optional[str] = ..., codes: _Optional[_Iterable[str]] = ..., numbers: _Optional[_Union[Numbers, _Mapping]] = ...) -> None: ...
+
+class Numbers(_message.Message):
+    __slots__ = ("least", "most", "step")
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    least: int
+    most: int
+    step: int
+    def __init__(self, least: _Optional[int] = ..., most: _Optional[int] = ..., step: _Optional[int] = ...) -> None: ...
 
 class CodedColumn(_message.Message):
     __slots__ = ("column", "codes")
