@@ -38,7 +38,8 @@ async def limited_quantiles(rt: "Engine", counts: Array, rows: int, at: Sequence
     """Fresh shares of the interval of each quantile [G, A] (0 where it is not told), then of whether it is told [G, A],
     from the people of G groups in K intervals [1 + P, G, K]: all of them, at most `rows`, and of those that each
     provider has. `at` are A probabilities in hundredths; `limits` hold for each, with zero small."""
-    here, up_to = await _first_reached(rt, counts[0], rows, at), _up_to(counts)
+    reached, up_to = await _reached(rt, counts[0], rows, at), _up_to(counts)
+    here = sub(reached[..., :-1], reached[..., 1:])  # where the ones end
     inside, reached = (total(mul(here[None], part[:, :, None]), axis=3) for part in (counts, up_to))
     picked = await reshare(rt, np.stack([inside, reached]), "quantiles: around each")  # [2, 1 + P, G, A]
     inside, below = picked[0], sub(picked[1], picked[0])
@@ -51,16 +52,27 @@ async def limited_quantiles(rt: "Engine", counts: Array, rows: int, at: Sequence
     return await reshare(rt, np.concatenate([mul(places, told), told]), "limits: fresh shares")
 
 
-async def _first_reached(rt: "Engine", counts: Array, rows: int, at: Sequence[int]) -> Array:
-    """Shares [G, A, K] of whether each quantile of people [G, K] lies in each interval; of nobody, maybe in none."""
+async def binned(rt: "Engine", counts: Array, rows: int, at: Sequence[int]) -> Array:
+    """Shares [1 + P, A + 1, G] of people between A quantiles of everybody, from those by K intervals and G groups
+    [1 + P, K, G]: whoever is in a quantile's interval stands below that edge. The edges stay shared."""
+    reached = await _reached(rt, total(counts[0])[None], rows, at)
+    upto = total(mul(reached[0, :, :-1], np.moveaxis(counts, 1, 2)[:, :, None]))  # [1 + P, G, A]
+    upto = np.moveaxis(await reshare(rt, upto, "quantiles: up to each edge"), 2, 1)
+    everybody = total(counts, axis=1)[:, None]
+    ends = np.concatenate([upto, everybody], axis=1)
+    return sub(ends, np.concatenate([np.zeros_like(everybody), upto], axis=1))
+
+
+async def _reached(rt: "Engine", counts: Array, rows: int, at: Sequence[int]) -> Array:
+    """Shares [G, A, K] of whether each quantile of people [G, K] lies in each interval or a later one: ones up to it,
+    then zeros. Of nobody it may lie behind all of them."""
     up_to = _up_to(counts)
     everyone = up_to[:, -1:]
     short = [sub(mul(up_to, ALL), mul(everyone, p)) if p else sub(up_to, 1) for p in at]
     margins = np.stack(short, axis=1)
     planes = await negative(rt, margins.reshape(-1), _bits(rows), "quantiles: reached")
     before = (await to_field(rt, planes, margins.size, "quantiles: reached")).reshape(margins.shape)
-    # Ones up to the interval, then zeros: it is where they end.
-    return sub(np.concatenate([np.ones_like(before[..., :1]), before[..., :-1]], axis=2), before)
+    return np.concatenate([np.ones_like(before[..., :1]), before], axis=2)
 
 
 def _up_to(counts: Array) -> Array:
@@ -80,6 +92,15 @@ def limited_quantiles_clear(counts: Counts, at: Sequence[int], limits: Limits) -
     """Clear-text twin of `limited_quantiles`."""
     found = [_quantile_clear(own, p, limits) for own in np.moveaxis(counts, 1, 0) for p in at]
     return [0 if place is None else place for place in found] + [int(place is not None) for place in found]
+
+
+def binned_clear(counts: Counts, at: Sequence[int]) -> Counts:
+    """Clear-text twin of `binned`."""
+    up_to = counts[0].sum(axis=1).cumsum()
+    edges = [next(k for k, c in enumerate(up_to) if ALL * c >= p * up_to[-1]) for p in at]
+    starts = [0, *(edge + 1 for edge in edges)]
+    bins = [counts[:, low:high].sum(axis=1) for low, high in zip(starts, [*starts[1:], None], strict=True)]
+    return np.stack(bins, axis=1)
 
 
 def _quantile_clear(own: Counts, p: int, limits: Limits) -> int | None:
@@ -103,3 +124,9 @@ def limited_quantiles_cost(
     out += reshare_cost(shape, 2 * (1 + owners) * cells)
     out += kept_cost(shape, n, cells, owners, limits, _PARTS) + all_of_cost(shape, _PARTS, cells)
     return out + to_field_cost(shape, 1, cells) + reshare_cost(shape, 2 * cells)
+
+
+def binned_cost(shape: Shape, n: int, intervals: int, groups: int, at: int, owners: int) -> Cost:
+    """`owners`: P, 0 where limits do not ask whose people they are."""
+    out = negative_cost(shape, _bits(n), at * intervals) + to_field_cost(shape, 1, at * intervals)
+    return out + reshare_cost(shape, (1 + owners) * groups * at)
