@@ -8,12 +8,13 @@ definition 1; NumPy's "inverted_cdf"). With C_k the people of a group up to and 
 lies in the first interval with 100 C_k >= 100 p n, or with C_k >= 1.
 
 It is told iff the people of that interval are at least the minimum and, without any provider's, nobody or the minimum;
-and those below it, and those above it, are each nobody or pass the same limits. So an interval is told only where a
-histogram with three intervals, this one and what is below and above, could be shown as well; and no provider learns of
-few people by letting its own stand where the quantile turns on them.
+and those below it, and those above it, are each nobody (unless zero is small) or pass the same limits. So an interval is
+told only where a histogram with three intervals, this one and what is below and above, could be shown as well; and no
+provider learns of few people by letting its own stand where the quantile turns on them.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +38,7 @@ Counts = npt.NDArray[np.object_]
 async def limited_quantiles(rt: "Engine", counts: Array, rows: int, at: Sequence[int], limits: Limits) -> Array:
     """Fresh shares of the interval of each quantile [G, A] (0 where it is not told), then of whether it is told [G, A],
     from the people of G groups in K intervals [1 + P, G, K]: all of them, at most `rows`, and of those that each
-    provider has. `at` are A probabilities in hundredths; `limits` hold for each, with zero small."""
+    provider has. `at` are A probabilities in hundredths; of nobody there is no quantile, whatever `limits` say."""
     reached, up_to = await _reached(rt, counts[0], rows, at), _up_to(counts)
     here = sub(reached[..., :-1], reached[..., 1:])  # where the ones end
     inside, reached = (total(mul(here[None], part[:, :, None]), axis=3) for part in (counts, up_to))
@@ -45,7 +46,7 @@ async def limited_quantiles(rt: "Engine", counts: Array, rows: int, at: Sequence
     inside, below = picked[0], sub(picked[1], picked[0])
     above = sub(up_to[..., -1:], picked[1])
     parts = np.stack([part.reshape(len(counts), -1) for part in (inside, below, above)])
-    met, _ = await kept(rt, parts, rows, limits, lenient=_PARTS - 1)
+    met, _ = await kept(rt, parts, rows, _enough(limits), lenient=_lenient(limits))
     cells = parts.shape[2]
     told = await to_field(rt, await all_of(rt, met, "quantiles: all parts"), cells, "quantiles: told")
     places = total(mul(here, np.arange(counts.shape[2], dtype=np.uint64)), axis=2).reshape(-1)
@@ -83,6 +84,16 @@ def _up_to(counts: Array) -> Array:
     return out
 
 
+def _enough(limits: Limits) -> Limits:
+    """Of nobody there is no quantile."""
+    return replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True)
+
+
+def _lenient(limits: Limits) -> int:
+    """Of how many parts nobody is no small number: who is below and who is above."""
+    return 0 if limits.zero_is_small and not limits.exact else _PARTS - 1
+
+
 def _bits(rows: int) -> int:
     """What is compared is at least -ALL * rows and at most ALL * rows."""
     return (ALL * rows + 1).bit_length()
@@ -111,8 +122,9 @@ def _quantile_clear(own: Counts, p: int, limits: Limits) -> int | None:
         return None
     inside, reached, everyone = own[:, place], up_to[:, place], up_to[:, -1]
     table = np.stack([inside, reached - inside, everyone - reached], axis=1).tolist()
-    (told, *_), (_, *beside) = (kept_clear(table[0], table[1:], limits, lenient=lenient) for lenient in (False, True))
-    return place if told and all(beside) else None
+    lenient = [False] + [bool(_lenient(limits))] * (_PARTS - 1)
+    told = [kept_clear(table[0], table[1:], _enough(limits), lenient=zero)[k] for k, zero in enumerate(lenient)]
+    return place if all(told) else None
 
 
 def limited_quantiles_cost(
@@ -122,7 +134,7 @@ def limited_quantiles_cost(
     compared, cells = groups * at * intervals, groups * at
     out = negative_cost(shape, _bits(n), compared) + to_field_cost(shape, 1, compared)
     out += reshare_cost(shape, 2 * (1 + owners) * cells)
-    out += kept_cost(shape, n, cells, owners, limits, _PARTS) + all_of_cost(shape, _PARTS, cells)
+    out += kept_cost(shape, n, cells, owners, _enough(limits), _PARTS) + all_of_cost(shape, _PARTS, cells)
     return out + to_field_cost(shape, 1, cells) + reshare_cost(shape, 2 * cells)
 
 

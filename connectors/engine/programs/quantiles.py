@@ -8,7 +8,7 @@ linking opens: how many rows of a provider are out of order, and comparisons of 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,9 +77,7 @@ def _read(parameters: Parameters) -> _Query:
     groups = Columns((), ()) if parameters.get("columns") in ([], ()) else read_columns(parameters)
     at = read_probabilities(parameters.get("at"), "at")
     gridded = read_grid(parameters, groups)
-    limits = read_limits(parameters, groups.cells)
-    # Of nobody there is no quantile.
-    return _Query(gridded, at, replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True))
+    return _Query(gridded, at, read_limits(parameters, groups.cells))
 
 
 def words(parameters: Parameters) -> int:
