@@ -8,9 +8,9 @@ definition 1; NumPy's "inverted_cdf"). With C_k the people of a group up to and 
 lies in the first interval with 100 C_k >= 100 p n, or with C_k >= 1.
 
 It is told iff the people of that interval are at least the minimum and, without any provider's, nobody or the minimum;
-and those below it, and those above it, are each nobody (unless zero is small) or pass the same limits. So an interval is
-told only where a histogram with three intervals, this one and what is below and above, could be shown as well; and no
-provider learns of few people by letting its own stand where the quantile turns on them.
+and those below it, and those above it, are each nobody (unless zero is small) or pass the same limits. So an interval
+is told only where a histogram with three intervals, this one and what is below and above, could be shown as well; and
+no provider learns of few people by letting its own stand where the quantile turns on them.
 """
 
 from collections.abc import Sequence
