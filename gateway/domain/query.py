@@ -65,13 +65,27 @@ class Rate:
 
 
 @record
+class PrivateEdges:
+    """Edges that are quantiles `at` probabilities, in hundredths, of the numbers of everybody who is counted, and that
+    nobody learns. All sources say their numbers to lie between `least` and `most`; they are told apart by intervals of
+    `step` from the least on."""
+
+    least: str | int
+    most: str | int
+    at: tuple[int, ...]
+    step: int = 1
+
+
+@record
 class Histogram:
     """People by which of the intervals between `edges` their number or day in `column` lies in, each from an edge to
-    before the next, and by the codes of further columns. Edges are all integers or all ISO 8601 days, ascending."""
+    before the next, and by the codes of further columns. Edges are all integers or all ISO 8601 days, ascending, or
+    private ones."""
 
     column: str
-    edges: tuple[str | int, ...]
+    edges: tuple[str | int, ...] = ()
     columns: tuple[str, ...] = ()
+    private_edges: PrivateEdges | None = None
 
 
 @record

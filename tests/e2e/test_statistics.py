@@ -33,6 +33,7 @@ from tests.e2e.truth import (
     form_and_gender,
     form_by_region,
     funnel_by_gender,
+    quarters_by_gender,
     quartiles_by_gender,
     records_by_year_and_gender,
     times_to_referral,
@@ -266,6 +267,17 @@ def test_quartiles_of_age_by_gender(shell: Shell) -> None:
     shown = shell("run", QUERIES / "quantiles.yaml", COLUMNS="100")
     low, high = found["Feminine", "50"]
     assert shown.code == 0 and "Median" in shown.out and f"{low} – {high}" in shown.out, shown.err
+
+
+def test_people_between_edges_that_nobody_learns(shell: Shell) -> None:
+    done = shell("run", QUERIES / "private_edges.yaml", "--json")
+    assert done.code == 0, done.err
+    providers = {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}
+    truth = quarters_by_gender(everyone(), providers, (2009, 2010, 2011, 2013))
+    assert cells(done.json) == truth
+    assert None in truth.values() and all(truth[bin, "Feminine"] for bin in ("0 to 25 %", "75 to 100 %"))
+    shown = shell("run", QUERIES / "private_edges.yaml", COLUMNS="110")
+    assert shown.code == 0 and "25 to 50 %" in shown.out, shown.err
 
 
 def test_whether_women_and_men_differ_in_their_mean_age(shell: Shell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -225,6 +226,20 @@ def apart_by(
     cells = [(str(number),) for number in range(2 + len(within))]
     told = _told(((p, (gap(p),)) for p in found), cells, {name: {on} for name, on in providers.items()})
     return [told[cell] for cell in cells]
+
+
+def quarters_by_gender(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], years: Iterable[int]
+) -> dict[Cell, int | None]:
+    """People of some years on the lists of these providers by gender and by the quarters of all their ages; whoever has
+    the age at which a quarter ends is in it."""
+    asked, wanted = set().union(*providers.values()), set(years)
+    found = [person for person in persons if person.year in wanted and asked & set(person.lists)]
+    ages = sorted(person.age for person in found if person.age is not None)
+    edges = [ages[-(-p * len(ages) // 100) - 1] for p in (25, 50, 75)]
+    names = ("0 to 25 %", "25 to 50 %", "50 to 75 %", "75 to 100 %", "not known")
+    counted = ((p, (names[-1 if p.age is None else bisect_left(edges, p.age)], p.gender)) for p in found)
+    return _told(counted, product(names, GENDERS), providers)
 
 
 def ages_and_days(

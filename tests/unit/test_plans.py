@@ -84,7 +84,7 @@ def test_what_a_person_decides_on_changes_the_digest(name: str, standing: int) -
 STATISTICS = queries.Statistic(
     count_by=queries.CountBy(("form",)),
     rate=queries.Rate(("form",), (queries.Population(("LABOUR",), 1000),), 10),
-    histogram=queries.Histogram("age", (18,), ("form",)),
+    histogram=queries.Histogram("age", (18,), ("form",), queries.PrivateEdges(0, 119, (25, 50), 5)),
     cross_tab=queries.CrossTab((queries.ToldColumn("form", (0,)),)),
     corridors=queries.Corridors(*(queries.ToldColumn(name, (0,)) for name in ("form", "year", "year"))),
     funnel=queries.Funnel(((0,), (1,)), (queries.ToldColumn("form", (0,)),)),

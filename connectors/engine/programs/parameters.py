@@ -10,6 +10,7 @@ from connectors.engine.limits import ALL, Limits
 from connectors.engine.rows import Parameters
 
 MAX_CELLS = 4096
+MAX_AT = 9
 MAX_MINIMUM = 1 << 20
 MAX_ROUNDING = 1000
 MAX_COINS = 14
@@ -53,6 +54,15 @@ def strings(value: object, name: str, most: int) -> tuple[str, ...]:
         raise InputRejected(name, f"has {len(value)} entries; 1 to {most} are possible")
     if len(set(value)) != len(value):
         raise InputRejected(name, "names an entry twice")
+    return tuple(value)
+
+
+def read_probabilities(value: object, name: str) -> tuple[int, ...]:
+    """Hundredths, ascending. Raises InputRejected."""
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_AT:
+        raise InputRejected(name, f"is not a list of 1 to {MAX_AT} probabilities")
+    if not all(type(p) is int and 0 <= p <= 100 for p in value) or list(value) != sorted(set(value)):
+        raise InputRejected(name, "are not whole hundredths from 0 to 100, ascending")
     return tuple(value)
 
 

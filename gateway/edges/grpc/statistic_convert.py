@@ -70,6 +70,25 @@ def _coded_to(asked: query.CodedColumn) -> pb.CodedColumn:
     return pb.CodedColumn(column=asked.column, codes=asked.codes)
 
 
+def _private_from(message: pb.PrivateEdges) -> query.PrivateEdges:
+    return query.PrivateEdges(value_from(message.least), value_from(message.most), tuple(message.at), message.step or 1)
+
+
+def _private_to(asked: query.PrivateEdges) -> pb.PrivateEdges:
+    return pb.PrivateEdges(least=value_to(asked.least), most=value_to(asked.most), at=asked.at, step=asked.step)
+
+
+def _histogram_from(message: pb.Histogram) -> query.Histogram:
+    private = _private_from(message.private_edges) if message.HasField("private_edges") else None
+    return query.Histogram(message.column, tuple(map(value_from, message.edges)), tuple(message.columns), private)
+
+
+def _histogram_to(asked: query.Histogram) -> pb.Histogram:
+    private = None if asked.private_edges is None else _private_to(asked.private_edges)
+    edges = map(value_to, asked.edges)
+    return pb.Histogram(column=asked.column, edges=edges, columns=asked.columns, private_edges=private)
+
+
 def _grid_from(message: pb.Grid) -> query.Grid:
     return query.Grid(message.column, value_from(message.least), value_from(message.most), message.step or 1)
 
@@ -138,9 +157,7 @@ _FROM: Mapping[str, Callable[[Any], Any]] = {
         tuple(query.Population(tuple(entry.codes), entry.people) for entry in message.population),
         message.per or query.Rate.per,
     ),
-    "histogram": lambda message: query.Histogram(
-        message.column, tuple(map(value_from, message.edges)), tuple(message.columns)
-    ),
+    "histogram": _histogram_from,
     "cross_tab": lambda message: query.CrossTab(tuple(map(_told_from, message.columns))),
     "corridors": _corridors_from,
     "funnel": _funnel_from,
@@ -180,9 +197,7 @@ _TO: Mapping[str, Callable[[Any], Any]] = {
         population=[pb.Population(codes=entry.codes, people=entry.people) for entry in asked.population],
         per=asked.per,
     ),
-    "histogram": lambda asked: pb.Histogram(
-        column=asked.column, edges=map(value_to, asked.edges), columns=asked.columns
-    ),
+    "histogram": _histogram_to,
     "cross_tab": lambda asked: pb.CrossTab(columns=map(_told_to, asked.columns)),
     "corridors": _corridors_to,
     "funnel": _funnel_to,

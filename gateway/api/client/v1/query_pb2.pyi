@@ -133,14 +133,28 @@ class Rate(_message.Message):
     def __init__(self, columns: _Optional[_Iterable[str]] = ..., population: _Optional[_Iterable[_Union[Population, _Mapping]]] = ..., per: _Optional[int] = ...) -> None: ...
 
 class Histogram(_message.Message):
-    __slots__ = ("column", "edges", "columns")
+    __slots__ = ("column", "edges", "columns", "private_edges")
     COLUMN_FIELD_NUMBER: _ClassVar[int]
     EDGES_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_EDGES_FIELD_NUMBER: _ClassVar[int]
     column: str
     edges: _containers.RepeatedCompositeFieldContainer[Value]
     columns: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, column: _Optional[str] = ..., edges: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+    private_edges: PrivateEdges
+    def __init__(self, column: _Optional[str] = ..., edges: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., columns: _Optional[_Iterable[str]] = ..., private_edges: _Optional[_Union[PrivateEdges, _Mapping]] = ...) -> None: ...
+
+class PrivateEdges(_message.Message):
+    __slots__ = ("least", "most", "at", "step")
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    least: Value
+    most: Value
+    at: _containers.RepeatedScalarFieldContainer[int]
+    step: int
+    def __init__(self, least: _Optional[_Union[Value, _Mapping]] = ..., most: _Optional[_Union[Value, _Mapping]] = ..., at: _Optional[_Iterable[int]] = ..., step: _Optional[int] = ...) -> None: ...
 
 class Summary(_message.Message):
     __slots__ = ("measures", "columns")
