@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from pyroaring import BitMap
 
-from connectors.holdings import Holding, row_sets
+from connectors.holdings import Holding, RowSets, row_sets
 from connectors.known_rows import KnownRows, stored
 from connectors.one_person import OnePersonLimits
 from connectors.rules.budgets import NOBODY, Budget, Left, Spent, left
@@ -51,7 +51,9 @@ class _Book(KnownRows):
     def read(self, news: Sequence[StoredAnswer]) -> None:
         for one in news:
             rows = BitMap.deserialize(one.rows)
-            answer = Answer(one.question, one.edition, frozenset(one.sources), rows, one.table, one.charge, one.asker)
+            counted = None if one.counted is None else BitMap.deserialize(one.counted)
+            sources = frozenset(one.sources)
+            answer = Answer(one.question, one.edition, sources, rows, one.table, one.charge, one.asker, counted)
             self.ledger.add(answer)
             self.last = one.number
 
@@ -122,10 +124,11 @@ class Ledgers:
                     asked,
                     item.edition,
                     sources,
-                    await self._rows(item.dataset, found[item.dataset]),
+                    await self._rows(item.dataset, found[item.dataset].kept),
                     shown,
                     charge,
                     body.initiator,
+                    await self._counted(item.dataset, found[item.dataset]),
                 )
                 for item in provider.inputs
             }
@@ -208,6 +211,7 @@ class Ledgers:
                 self._books[name].last,
                 answer.charge,
                 answer.asker,
+                None if answer.counted is None else answer.counted.serialize(),
             )
             for name, answer in held.answers.items()
         ]
@@ -240,6 +244,9 @@ class Ledgers:
                     continue
                 book.learn(new)
             return book.rows(identities)
+
+    async def _counted(self, name: str, found: RowSets) -> BitMap | None:
+        return None if found.counted is None else await self._rows(name, found.counted)
 
     async def _book(self, name: str) -> _Book:
         """The dataset's ledger, as it was read; what others have written since is read when it counts."""

@@ -18,7 +18,13 @@ HOME, POLICE, CARE, NEUTRAL = (f"https://{name}.example" for name in ("home", "p
 SESSION = "0123456789abcdef" * 2
 PROGRAMS = tuple(
     ProgramOffer(name, 1, digest * 64, "sizes")
-    for name, digest in (("group_count", "d"), ("overlap", "e"), ("crosstab", "c"), ("survival", "a"))
+    for name, digest in (
+        ("group_count", "d"),
+        ("overlap", "e"),
+        ("crosstab", "c"),
+        ("survival", "a"),
+        ("chi_square", "b"),
+    )
 )
 FORMS = ("LABOUR", "SEXUAL", "OTHER")
 RECIPIENT_KEY = base64.b64encode(sealing.public_of(b"\x11" * 32)).decode()

@@ -75,17 +75,22 @@ async def deal_masks(rt: "Engine", n: int, step: str) -> Masks:
 
 async def cut(rt: "Engine", products: Wide, masks: Masks, step: str) -> Wide:
     """Shares [n] of products over 2^FRACTION, from shares [n] of degree 2t. 1 round."""
+    # Opened: a product under a mask that hides it, whatever it is, and that is used once.
+    opened = await open_masked(rt, (products + masks.whole) % Q, step)
+    return np.asarray((((opened + (1 << BOUND_BITS)) % Q >> FRACTION) - (1 << BOUND_BITS - FRACTION) - masks.upper) % Q)
+
+
+async def open_masked(rt: "Engine", x: Wide, step: str) -> Wide:
+    """Everyone learns x [n], from shares of degree 2t: all m are needed, so nothing shows a wrong one. 1 round."""
     rt.advance()
-    mine = (products + masks.whole) % Q
-    words = _words(mine)
+    words = _words(x)
     due = dict.fromkeys(rt.peers, words.size)
-    # Opened: products under masks, of which nothing can be seen.
     received = await rt.exchange(dict.fromkeys(rt.peers, words), due, step, bits=set(rt.peers))
     by = lagrange(tuple(pid + 1 for pid in range(rt.m)), 0, Q)
-    opened = mine * by[rt.pid] + (1 << BOUND_BITS)
+    opened = x * by[rt.pid]
     for peer, theirs in received.items():
         opened = opened + _elements(theirs) * by[peer]
-    return np.asarray(((opened % Q >> FRACTION) - (1 << BOUND_BITS - FRACTION) - masks.upper) % Q)
+    return np.asarray(opened)
 
 
 class Products:

@@ -35,9 +35,11 @@ def t_tails(value: float, degrees: float) -> float:
     if degrees <= 0:
         raise ValueError("there is no t without degrees of freedom")
     square = value * value
-    if square == 0 or isinf(square):
-        return 0.0 if square else 1.0
+    if isinf(square):
+        return 0.0
     x, y = degrees / (degrees + square), square / (degrees + square)
+    if y == 0:
+        return 1.0
     a, b = degrees / 2, 0.5
     front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) - a * log1p(square / degrees) + b * log(y))
     # The fraction is fast below the mean of the distribution, and beyond it from the other side.

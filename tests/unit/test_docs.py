@@ -205,7 +205,7 @@ def test_the_lifecycle_on_the_page_is_the_lifecycle_in_the_code() -> None:
 
 
 def test_parties_open_values_where_the_engine_page_says_and_nowhere_else() -> None:
-    opening = re.compile(r"await open_(?:bits)?\(")
+    opening = re.compile(r"await open_(?:bits|masked)?\(")
     engine = sorted((ROOT / "connectors" / "engine").rglob("*.py"))
     found = [str(path.relative_to(ROOT)) for path in engine if opening.search(path.read_text())]
     assert found == [row[0] for row in rows(section("engine.md", "What is opened, and why it may be"))]

@@ -60,7 +60,7 @@ def test_rows_of_codes_that_not_all_sources_have_are_left_out_and_the_contracts_
     # Ana, Cai, Di and Eve, by the places in LABOUR, SEXUAL, OTHER.
     assert sorted(read.codes) == [(0,), (0,), (1,), (2,)]
     # The ledger sees the rows that were read, and no others.
-    assert len(row_sets(agreed, examples.CARE, held)[dataset.name]) == 4
+    assert len(row_sets(agreed, examples.CARE, held)[dataset.name].kept) == 4
     # Nor does an owner who adds up at home.
     apart = examples.contract(examples.question(common_codes=True, link_on=()), known)
     added = read_rows(apart, examples.CARE, held)

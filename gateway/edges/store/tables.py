@@ -122,6 +122,8 @@ answers = Table(
     # What an answer with noise cost, in units of 1/10000 of ε, and the space that asked for it first.
     Column("charge", BigInteger, nullable=False, server_default="0"),
     Column("asker", Text, nullable=False, server_default=""),
+    # As `rows`: those of them that have the codes which the question takes; NULL where it takes all.
+    Column("counted", LargeBinary, nullable=True),
 )
 
 Index("answers_once", answers.c.dataset, answers.c.question, unique=True)

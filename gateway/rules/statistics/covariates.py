@@ -70,7 +70,7 @@ def uses(covariates: Sequence[Covariate], field: str) -> Iterator[Used]:
         if covariate.numbers is None:
             yield Used(covariate.column, own, codes=covariate.codes or ())
         else:
-            yield Used(covariate.column, own, types=(ColumnType.INTEGER,), edges=_edges(covariate.numbers))
+            yield Used(covariate.column, own, types=(ColumnType.INTEGER,), edges=_edges(covariate.numbers), closed=True)
 
 
 def columns(
