@@ -131,8 +131,10 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     groups = [used for used in uses if used.use is Use.GROUP]
     measures = [used.column for used in uses if used.use is Use.MEASURE]
     edges = {used.column: used.edges for used in uses if used.edges}
-    # Where code lists differ, the contract's stands for the place of a code, and no row with another one is read.
-    chosen = {**common_codes.told(contract), **{used.column: used.codes for used in uses if used.codes}}
+    # The contract's list stands for the place of a code, in whatever order this owner has its codes; where common codes
+    # are taken, no row with another one is read.
+    listed = statistics.code_lists(contract.program.parameters)
+    chosen = {**listed, **{used.column: used.codes for used in uses if used.codes}}
     # A column that no source here tells has no codes here, and nobody's code of it is known.
     grouped = {used.column: Column(used.column, ColumnType.CODE) for used in groups}
     if (place := statistics.placing(contract.query)) is not None:

@@ -14,7 +14,7 @@ import ast
 import hashlib
 import importlib
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -47,19 +47,29 @@ IMPORTS = frozenset((*_WHOLE, *_PARTS, "gateway.rules.sharing", *(f"connectors.e
 # For annotations alone: it has MPyC, which agents do not import.
 _FOR_TYPES = ("connectors.engine.runtime", "Engine")
 # What looks inside Python or out of it; of NumPy files, other libraries, and randomness, of which a program has none.
+# What begins with an underscore is nobody's but its module's.
 _NEVER = frozenset(
     [
+        "ForwardRef",
+        "ag_frame",
         "attrgetter",
         "breakpoint",
         "builtins",
         "compile",
+        "cr_frame",
         "delattr",
         "dir",
         "eval",
         "exec",
+        "evaluate_forward_ref",
         "exit",
+        "f_back",
+        "f_builtins",
+        "f_globals",
+        "f_locals",
         "get_type_hints",
         "getattr",
+        "gi_frame",
         "globals",
         "help",
         "input",
@@ -73,6 +83,7 @@ _NEVER = frozenset(
         "quit",
         "setattr",
         "sys",
+        "tb_frame",
         "vars",
         "DataSource",
         "core",
@@ -81,6 +92,7 @@ _NEVER = frozenset(
         "distutils",
         "dump",
         "dumps",
+        "extras",
         "f2py",
         "fromfile",
         "fromregex",
@@ -91,6 +103,8 @@ _NEVER = frozenset(
         "loadtxt",
         "memmap",
         "open_memmap",
+        "polyutils",
+        "pu",
         "random",
         "rec",
         "save",
@@ -199,13 +213,24 @@ def problems(source: bytes) -> Iterator[tuple[int, str]]:
                         yield line, f"it imports {item.name} as a whole, which no package may; see docs/new-program.md"
             case ast.ImportFrom():
                 yield from ((line, why) for why in _imported(node))
-            case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name):
+            case ast.Name(id=name) | ast.arg(arg=name):
                 if name in _NEVER or name.startswith("__"):
                     yield line, f"it uses {name}"
+            case ast.Attribute(attr=name, ctx=ast.Store() | ast.Del()):  # a module's are everybody's in this process
+                yield line, f"it changes the attribute {name}"
+            case ast.Attribute(attr=name):
+                yield from ((line, f"it uses {name}") for name in _hidden([name]))
+            case ast.MatchClass(kwd_attrs=names):  # reads attributes as well
+                yield from ((line, f"it uses {name}") for name in _hidden(names))
             case ast.Global() | ast.Nonlocal():
                 yield line, "it keeps state between calls"
             case _:
                 pass
+
+
+def _hidden(attributes: Sequence[str]) -> Iterator[str]:
+    """Those of these attributes that no module reads of another's objects."""
+    return (name for name in attributes if name in _NEVER or name.startswith("_"))
 
 
 def _imported(node: ast.ImportFrom) -> Iterator[str]:
@@ -219,7 +244,7 @@ def _imported(node: ast.ImportFrom) -> Iterator[str]:
             continue
         if module not in IMPORTS:
             yield f"it imports {whole}, which no package may; see docs/new-program.md"
-        elif item.name == "*" or item.name in _NEVER or item.name.startswith("__"):
+        elif item.name == "*" or [*_hidden([item.name])]:
             yield f"it imports {item.name} from {module}"
         elif isinstance(getattr(importlib.import_module(module), item.name, None), ModuleType):
             yield f"it imports the module {item.name} by way of {module}"

@@ -46,6 +46,10 @@ def check_terms(draft: Contract, dataset: Dataset) -> None:
     if not set(terms.roles) & set(draft.requester_roles):
         text = f"{dataset.name} does not answer about one person in the requester's role"
         raise refused(dataset, "requester_roles", text, f"It answers: {', '.join(terms.roles)}")
+    if set(asked.link_on) != set(dataset.key_columns):
+        # By fewer columns many people are one: it would be found whether somebody has this day of birth.
+        text = f"{dataset.name} recognises one person by {', '.join(dataset.key_columns)} together"
+        raise refused(dataset, "link_on", text, "Name all of these in link_on, and no others")
     if asked.sources[0].dataset == dataset.name:
         if hit.case_column(asked) != terms.case:
             text = f"nobody of {dataset.name} is asked about by {hit.case_column(asked)}"

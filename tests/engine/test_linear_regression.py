@@ -214,6 +214,45 @@ def test_an_outcome_that_the_columns_say_is_not_told() -> None:
     assert not any(revealed(execute(CROSSED, rows, [60], SHAPES[0], program=linear_regression), 1))
 
 
+def valued(*values: int) -> dict[str, Any]:
+    return {"name": "value", "codes": list(map(str, values)), "values": list(values)}
+
+
+@pytest.mark.parametrize(
+    ("values", "counts", "told"),
+    [
+        ((0, 100), {(0,): 1200, (1,): 1}, 0),  # that one's outcome would be the sum of both coefficients
+        ((0, 100), {(0,): 60, (1,): 2}, 0),
+        ((0, 100), {(0,): 60, (1,): 11}, 1),
+        ((100, 0), {(0,): 60, (1,): 2}, 0),  # in whatever order they stand
+        ((0, 1, 2), {(0,): 60, (1,): 2, (2,): 60}, 0),  # three counts follow from three numbers
+        ((0, 1, 2), {(0,): 60, (1,): 0, (2,): 60}, 1),  # nobody is no secret person
+        ((0, 1, 2, 3), {(0,): 600, (3,): 4}, 0),  # whoever is not at one end
+        ((0, 1, 2, 3), {(0,): 4, (3,): 600}, 0),
+        ((0, 1, 2, 3), {(0,): 600, (1,): 4, (3,): 60}, 1),
+    ],
+)
+def test_values_tell_of_few_people_no_more_than_codes_do(
+    values: tuple[int, ...], counts: dict[tuple[int, ...], int], told: int
+) -> None:
+    """A column with values has its sum and sum of squares in X'X: of few values, that is how many have each."""
+    parameters = CROSSED | {"columns": [valued(*values)], "minimum_cell": 11}
+    rows = tabled(parameters, counts)
+    expected = linear_regression.clear(parameters, rows)
+    assert expected[-1] == told
+    opened = revealed(execute(parameters, rows, [len(rows[0].keys)], SHAPES[0], program=linear_regression), 1)
+    alike(opened, expected, parameters)
+
+
+@pytest.mark.parametrize(("counts", "told"), [({}, 1), ({(1, 1): 3}, 0), ({(1, 1): 0}, 1)])
+def test_values_and_codes_together_tell_of_few_people_no_more_than_two_codes_do(
+    counts: dict[tuple[int, ...], int], told: int
+) -> None:
+    parameters = CROSSED | {"columns": [TWO, valued(0, 1)], "minimum_cell": 11}
+    rows = tabled(parameters, {(sex, value): 30 for sex in (0, 1) for value in (0, 1)} | counts)
+    assert linear_regression.clear(parameters, rows)[-1] == told
+
+
 @pytest.mark.parametrize(("between", "told"), [(3, 0), (60, 1)])
 def test_values_that_nearly_follow_from_codes_are_not_told(between: int, told: int) -> None:
     """No code is of few people, but what is left to tell the columns apart is less than one person's whole range."""

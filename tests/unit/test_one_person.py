@@ -106,6 +106,11 @@ def test_each_of_an_owners_terms_refuses(part: OwnPart, field: str) -> None:
     assert (problem.reason, problem.field) == (Reason.POLICY_REFUSED, field)
 
 
+def test_one_person_is_recognised_by_all_that_identifies_one() -> None:
+    """By the day of birth alone, the answer would be whether anybody has it."""
+    assert refusal(contract(asked(link_on=("born",)))).field == "link_on"
+
+
 def test_who_has_no_role_is_refused_though_the_dataset_answers_everybody_else() -> None:
     assert refusal(contract(requester_roles=())).field == "requester_roles"
 

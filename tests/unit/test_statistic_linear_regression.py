@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from rich.console import Console
 
 from connectors.engine.programs import linear_regression as program
 from connectors.engine.rows import InputRows
+from connectors.holdings import Holding, read_rows
 from connectors.sources.linking import link_locally
+from connectors.sources.tables import DatasetSource, SourceConfig
 from gateway.cli.render_regressions import linear_regression_table
 from gateway.domain.contract import Contract, Limits
 from gateway.domain.dataset import Code, Column, ColumnType
@@ -107,6 +110,25 @@ def test_what_owners_share_and_the_program_puts_out_becomes_what_statsmodels_say
         "r_squared": pytest.approx(expected.rsquared, abs=1e-4),
     }
     assert table_from(table_to(made)) == made
+
+
+def test_where_all_codes_are_taken_each_row_has_the_one_that_the_terms_are_called_by(tmp_path: Path) -> None:
+    """The terms' order is the alphabet's, and the owner's list has another one."""
+    made, key = contract(replace(WANTED, covariates=(Covariate("form"),))), bytes(32)
+    provider = made.providers[0]
+    dataset = examples.dataset(provider.entity)
+    people = {"Ana": ("LABOUR", 30), "Bo": ("SEXUAL", 31), "Cai": ("OTHER", 32)}
+    rows = [f"{name},1990-01-02,{age},,,2013,{form}" for name, (form, age) in people.items()]
+    (tmp_path / "list.csv").write_text("\n".join(["name,born,age,seen,note,year,form", *rows, ""]))
+    source = DatasetSource(SourceConfig(tmp_path, "list.csv", dataset.columns, dataset.key_columns))
+    pinned = source.check(key).pinned or ""
+    held = replace(dataset, edition=replace(dataset.edition, snapshot=pinned))
+    agreed = replace(made, providers=(replace(provider, inputs=(replace(provider.inputs[0], snapshot=pinned),)),))
+    read = read_rows(agreed, provider.entity, {dataset.name: Holding(held, source, ("*",), key)})
+    assert isinstance(read, InputRows)
+    listed = statistics.code_lists(made.program.parameters)["form"]
+    assert listed == ("LABOUR", "OTHER", "SEXUAL")
+    assert {(listed[code], age) for (code,), (age,) in zip(read.codes, read.values, strict=True)} == {*people.values()}
 
 
 def test_what_is_not_told_has_no_numbers_and_is_shown_as_such() -> None:

@@ -8,6 +8,10 @@ of whoever has references and least values.
 What of the design counts people is limited: everybody, each code, and each pair of codes of two columns, which are the
 numbers in X'X. Each code has the minimum; each pair nobody or the minimum; and for every provider what is left without
 that provider's people does (limits.py). Otherwise somebody who solves for X'X would get the people of a small cell.
+X'X has of a column with values the people, the sum and the sum of squares: of up to three values these say how many
+people have each, so each is limited. Of more, they are about few people where nearly all have one end of the range, so
+those above the least value are limited, and those below the greatest. Each of these is nobody or the minimum, and so it
+is together with a code, or a class of values, of another column.
 """
 
 from dataclasses import dataclass, replace
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_COVARIATES = 12
 MAX_COEFFICIENTS = 32
+MAX_TOLD = 3  # values whose counts follow from people, sum and sum of squares
 MAX_RANGE = 1 << 16  # of a column's values, in their greatest common step
 Counts = npt.NDArray[np.object_]
 
@@ -98,16 +103,26 @@ class Design:
 
     @cached_property
     def margins(self) -> tuple[npt.NDArray[np.uint64], int]:
-        """[G, C]: which cells make everybody, each code, and each pair of codes; and how many of the G are pairs."""
-        grid = np.array(list(self.numbers), dtype=np.int64)
-        each = [
-            [grid[:, column] == code for code in codes]
-            for column, (codes, values) in enumerate(zip(self.taken, self.values, strict=True))
-            if values is None
+        """[G, C]: which cells make everybody, each code, each class of values (`_classes`), and each pair of these of
+        two columns; and how many of the G may be nobody: all but everybody and codes."""
+        each = list(map(self._classes, range(len(self.taken))))
+        codes = [own for column, values in zip(each, self.values, strict=True) if values is None for own in column]
+        classes = [
+            own for column, values in zip(each, self.values, strict=True) if values is not None for own in column
         ]
-        ones = [np.ones(self.cells, dtype=bool), *(code for column in each for code in column)]
         pairs = [one & other for left, right in combinations(each, 2) for one in left for other in right]
-        return np.stack([*ones, *pairs]).astype(np.uint64), len(pairs)
+        everybody = np.ones(self.cells, dtype=bool)
+        return np.stack([everybody, *codes, *classes, *pairs]).astype(np.uint64), len(classes) + len(pairs)
+
+    def _classes(self, column: int) -> list[npt.NDArray[np.bool_]]:
+        """Of each class of people whom a fit tells of, which cells are theirs: those with each code, or with each of up
+        to MAX_TOLD values; of more values, those above the least one, and those below the greatest."""
+        own = np.array(list(self.numbers), dtype=np.int64)[:, column]
+        values = self.values[column]
+        if values is None or len(self.taken[column]) <= MAX_TOLD:
+            return [own == code for code in self.taken[column]]
+        order = sorted(self.taken[column], key=lambda code: values[code] or 0)
+        return [own != order[0], own != order[-1]]
 
     def check(self, rows: InputRows) -> None:
         """That each row has a code of each column, or the number after its last. Raises InputRejected."""
@@ -152,18 +167,18 @@ def _values(given: object, name: str, size: int) -> tuple[int | None, ...]:
 async def margins_kept(rt: "Engine", design: Design, people: Array, rows: int, limits: Limits) -> Array:
     """Planes [S, G, 1], of each margin whether it is kept, in its first row; for people [1 + P, C] and, where it
     matters, of each of P parts that somebody may take away."""
-    which, pairs = design.margins
+    which, others = design.margins
     totals = inner_products(people, which)  # [1 + P, G]
     strict = _strict(limits)
-    met, _ = await kept(rt, totals.T[:, :, None], rows, strict, lenient=0 if limits.zero_is_small else pairs)
+    met, _ = await kept(rt, totals.T[:, :, None], rows, strict, lenient=0 if limits.zero_is_small else others)
     return met
 
 
 def margins_kept_clear(design: Design, people: Counts, limits: Limits) -> bool:
     """Clear-text twin of `margins_kept`: whether all are."""
-    which, pairs = design.margins
+    which, others = design.margins
     totals = people @ which.T.astype(object)
-    ends = {False: slice(0, len(which) - pairs), True: slice(len(which) - pairs, None)}
+    ends = {False: slice(0, len(which) - others), True: slice(len(which) - others, None)}
     return all(
         all(kept_clear(totals[0, own].tolist(), totals[1:, own].tolist(), _strict(limits), lenient=lenient))
         and (lenient or all(totals[0, own]))

@@ -71,9 +71,10 @@ MAX_OUTCOME_BITS = 18  # squares of 2^22 people's outcomes fit
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn the coefficients, what their standard errors are made of, the residual and the total variance, "
-    "to 16 binary digits, and the number of people; or that it is not told, which says that some code or pair of codes "
-    "has few people, or few without one provider's own, that the columns go together too closely, that there are too "
-    "few people, or that the columns say the outcome exactly. With few terms, who solves for it gets people and sums "
+    "to 16 binary digits, and the number of people; or that it is not told, which says that some code, pair of codes, "
+    "one of few values or an end of a range has few people, or few without one provider's own, that the columns go "
+    "together too closely, that there are too few people, or that the columns say the outcome exactly. With few terms, "
+    "who solves for it gets people and sums "
     "by code and people by pair of codes, none of which is of few people; of a single column of codes, all of these."
 )
 ABOUT = About(

@@ -72,10 +72,11 @@ DEVIANCE_BITS = 30  # the deviance is in units of 2^-30
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn the coefficients, what their standard errors are made of, and the deviance, to 16 binary digits, "
-    "the number of people, and of those with the outcome; or that it is not told, which says that some code or pair of "
-    "codes has few people with the outcome, or without it, or few without one provider's own, that the columns go "
-    "together too closely, or that they separate those with the outcome from those without. With few terms, who solves "
-    "for it gets people with and without the outcome by code and by pair of codes, none of which are few."
+    "the number of people, and of those with the outcome; or that it is not told, which says that some code, pair of "
+    "codes, one of few values or an end of a range has few people with the outcome, or without it, or few without one "
+    "provider's own, that the columns go together too closely, or that they separate those with the outcome from those "
+    "without. With few terms, who solves for it gets people with and without the outcome by code and by pair of codes, "
+    "none of which are few."
 )
 ABOUT = About(
     title="Logistic regression of an outcome on columns with few values",
