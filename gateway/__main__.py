@@ -9,7 +9,7 @@ import sys
 
 from gateway.domain.errors import IsthmusError
 from gateway.edges.forks import leave_forks_alone
-from gateway.edges.memory import collect_seldom, keep_what_is_freed
+from gateway.edges.memory import collect_seldom, keep_what_is_freed, leave_as_it_is
 from gateway.edges.polling import poll_in_place
 
 
@@ -45,6 +45,8 @@ def main() -> int:
             text = told().rstrip(".")
             say(f"{text}{'' if text.endswith('?') else '.'} See `{path} --help`")
         return USAGE
+    finally:
+        leave_as_it_is()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ parties with it. What is said on the socket: forking.py.
 """
 
 import contextlib
-import gc
 import importlib
 import os
 import random
@@ -23,12 +22,14 @@ from typing import Any, NoReturn
 from connectors.engine import confinement, kernelcache
 from connectors.engine.forking import MAX_DATAGRAM, PartySettings, Said, datagram, datagram_text, read
 from gateway.domain.errors import IsthmusError
+from gateway.edges.memory import collect_seldom, set_aside
 from gateway.edges.secrecy import keep_to_itself
 
 PARTY = "isthmus-party"  # in process lists
 
 
 def main() -> NoReturn:
+    collect_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the agent, who closes the socket
     control = _control()
     settings = PartySettings.from_text(sys.argv[-1])
@@ -44,8 +45,7 @@ def main() -> NoReturn:
         control.send(datagram_text(Said.REFUSED, str(problem)))
         sys.exit(str(problem))
     random.seed()
-    gc.collect()
-    gc.freeze()  # what lies here is shared with the parties for as long as nobody writes to it
+    set_aside()  # what lies here is shared with the parties for as long as nobody writes to it
     with contextlib.suppress(ConnectionError):  # the agent is gone, and the kernel sees to the parties
         control.send(datagram_text(Said.READY, {"seconds": round(time.perf_counter() - started, 3)}))
         _serve(control, settings, [confinement.NETWORK] if alone else [])

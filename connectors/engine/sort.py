@@ -238,6 +238,7 @@ def _parts(rows: float, splitters: int) -> tuple[Floats, Floats]:
     return x, splitters / (rows + splitters) * np.concatenate([np.ones(1), np.cumprod(steps)])
 
 
+@lru_cache(maxsize=256)  # an offer asks for the same few sorts for every program
 def sort_cost(shape: Shape, columns: int, n: int, bits: int) -> Cost:
     """Of n rows of `columns` words. Rounds are exact; elements are what is expected, and exact where there is no phase;
     `largest` is a cap.

@@ -5,7 +5,9 @@ back as soon as it is free; every page is then cleared by the kernel and faulted
 for an instant at each of its copies: the kernel's part of what it takes to carry a MiB was 1.8 ms, and is 1.4.
 
 Python looks for garbage in cycles at every 700 new objects, and now and then among all that there are. What a start
-makes stays: looking there was a sixth of what it took, and would stop a session for 60 ms later.
+makes stays: looking there was a sixth of what it took, and would stop a session for 60 ms later. So a start is not
+looked through at its end either: finding some 1500 that are garbage took 0.1 s of every process of a space. Nor is what
+a program leaves when it ends, which took another 0.2 s of a server.
 """
 
 from __future__ import annotations
@@ -35,8 +37,12 @@ def collect_seldom() -> None:
     gc.set_threshold(STARTING)
 
 
+def leave_as_it_is() -> None:
+    """At a program's end: what it has goes with the process, and no garbage is looked for in it."""
+    gc.freeze()
+
+
 def set_aside() -> None:
     """For what serves on: all that the start made is never looked at again, what comes is as often as Python does."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*_AS_PYTHON_COMES)

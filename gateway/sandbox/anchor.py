@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.anchor.app import opened
 from gateway.domain.identity import EntityId
 from gateway.edges import certificates, keys
 from gateway.edges.certificates import Credentials
@@ -58,6 +57,9 @@ def lay_out_anchor(folder: Path, port: int, now: int) -> keys.SigningKey:
 
 async def enrol(config: Path, configurations: Mapping[EntityId, str]) -> dict[EntityId, str]:
     """Make these entities members with the configurations that they signed; the statements about them."""
+    # Its database and its port: half of what a command on a sandbox that runs would load, and it needs neither.
+    from gateway.anchor.app import opened
+
     statements = {}
     async with opened(config) as office:
         for entity, configuration in configurations.items():

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
@@ -35,10 +35,9 @@ UA, UNAVAILABLE = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A sandbox of this module alone: keys that were revoked do not come back."""
-    with Shell.with_sandbox(tmp_path_factory.mktemp("revoked")) as shell:
-        yield shell
+def own(apart: Shell) -> Shell:
+    """Apart: keys that were revoked do not come back."""
+    return apart
 
 
 def revoke(shell: Shell, space: str, kind: str, id: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,9 @@ from tests.e2e.shell import Shell
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A sandbox of its own: attacks with stolen keys leave newer statements behind than their spaces have."""
-    with Shell.with_sandbox(tmp_path_factory.mktemp("doctor")) as shell:
-        yield shell
+def shell(apart: Shell) -> Shell:
+    """Apart: attacks with stolen keys leave newer statements behind than their spaces have."""
+    return apart
 
 
 def profile(shell: Shell, client: str = "operator") -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,10 +27,9 @@ def digest(shell: Shell) -> str:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A sandbox of its own, for agents read their configuration when they start."""
-    with Shell.with_sandbox(tmp_path_factory.mktemp("programs")) as shell:
-        yield shell
+def shell(apart: Shell) -> Shell:
+    """Apart, for agents read their configuration when they start."""
+    return apart
 
 
 def install(shell: Shell, digest: str, *spaces: str) -> None:

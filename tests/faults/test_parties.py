@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -27,10 +27,9 @@ async def party(shell: Shell, space: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A sandbox that has no hundreds of computations behind it: here seconds count."""
-    with Shell.with_sandbox(tmp_path_factory.mktemp("parties")) as shell:
-        yield shell
+def shell(apart: Shell) -> Shell:
+    """One that has no hundreds of computations behind it: here seconds count."""
+    return apart
 
 
 async def parties(shell: Shell, wanted: Callable[[dict[str, list[int]]], bool]) -> dict[str, list[int]]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from gateway.domain.computation import State
 from gateway.domain.query import Filter, Source
@@ -22,18 +18,11 @@ TOLD_WITHIN = 2.0
 LA, PFNCA = "spaces/care.example/datasets/la", "spaces/police.example/datasets/pfnca"
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Shell]:
-    """A sandbox of this test alone, because it does not survive it."""
-    with Shell.with_sandbox(tmp_path) as shell:
-        yield shell
-
-
-async def test_processes_that_vanish_are_named_and_a_sandbox_leaves_nothing_behind(own: Shell) -> None:
+async def test_processes_that_vanish_are_named_and_a_sandbox_leaves_nothing_behind(apart: Shell) -> None:
     # A gateway dies in mid-session, and its agent with it.
-    held = own.warm_party("neutral")
-    (gateway,) = own.sandbox.process_ids()["gateway"]["registry"]
-    async with in_mid_session(own, ("care", "police", "neutral")) as (_, _, ends):
+    held = apart.warm_party("neutral")
+    (gateway,) = apart.sandbox.process_ids()["gateway"]["registry"]
+    async with in_mid_session(apart, ("care", "police", "neutral")) as (_, _, ends):
         os.kill(held, signal.SIGSTOP)
         began = time.monotonic()
         os.kill(gateway, signal.SIGKILL)
@@ -41,20 +30,20 @@ async def test_processes_that_vanish_are_named_and_a_sandbox_leaves_nothing_behi
     told = {(State.FAILED, "PEER_UNREACHABLE", "https://registry.example")}
     assert {account.told for account in accounts} == told
     assert max(account.at for account in accounts) - began < TOLD_WITHIN
-    assert not is_open(own.sandbox.addresses["registry"])
+    assert not is_open(apart.sandbox.addresses["registry"])
 
     # Who asks what needs that space is told whom to call.
-    refused = own("run", QUERIES / "form_year.yaml")
+    refused = apart("run", QUERIES / "form_year.yaml")
     assert (refused.code, refused.is_one_line()) == (5, True), refused
     assert "https://registry.example" in refused.err
 
     # An agent dies in mid-session: its gateway, which embeds it, tells everybody and stops.
-    held = own.warm_party("neutral")
-    (agent,) = own.sandbox.process_ids()["agent"]["police"]
+    held = apart.warm_party("neutral")
+    (agent,) = apart.sandbox.process_ids()["agent"]["police"]
     # Of fewer sources, so of other rows: else the ledgers would object.
     late = (Filter(YEAR, one_of=("2013", "2014")),)
     query = replace(QUERY, sources=(Source(LA, late), Source(PFNCA, late)))
-    async with in_mid_session(own, ("care", "neutral"), query) as (_, _, ends):
+    async with in_mid_session(apart, ("care", "neutral"), query) as (_, _, ends):
         os.kill(held, signal.SIGSTOP)
         began = time.monotonic()
         os.kill(agent, signal.SIGKILL)
@@ -64,15 +53,15 @@ async def test_processes_that_vanish_are_named_and_a_sandbox_leaves_nothing_behi
     assert max(account.at for account in accounts) - began < TOLD_WITHIN
 
     # What is left of the sandbox goes down, and nothing of it stays: process, port, file.
-    addresses, supervisor = dict(own.sandbox.addresses), own.sandbox.supervisor
-    started = processes_in(own.folder)
+    addresses, supervisor = dict(apart.sandbox.addresses), apart.sandbox.supervisor
+    started = processes_in(apart.folder)
     assert supervisor in started
-    down = own("sandbox", "down", "--json")
+    down = apart("sandbox", "down", "--json")
     assert down.code == 0, down.err
     alive = {process.id for process in processes.table()}
     assert not started & alive
-    assert not processes_in(own.folder)
+    assert not processes_in(apart.folder)
     assert not any(is_open(address) for address in addresses.values())
-    assert not own.folder.exists()
-    again = own("sandbox", "ps")
+    assert not apart.folder.exists()
+    again = apart("sandbox", "ps")
     assert (again.code, again.is_one_line()) == (2, True)

@@ -33,6 +33,15 @@ set_aside()
 print(young, full, gc.get_freeze_count(), gc.get_threshold() == came)
 """
 
+# A command, up to the last that runs before the interpreter takes itself apart.
+ENDS = """
+import atexit, gc, sys
+atexit.register(lambda: print(gc.get_freeze_count()))
+sys.argv = ["isthmus", "--help"]
+from gateway.__main__ import main
+main()
+"""
+
 
 def test_messages_of_half_a_mib_fault_no_pages_in_again() -> None:
     told = subprocess.run([sys.executable, "-c", CARRIES], check=True, capture_output=True, text=True)
@@ -44,3 +53,8 @@ def test_a_start_is_not_looked_through_for_garbage_and_what_follows_is() -> None
     young, full, set_aside, as_before = told.stdout.split()
     assert int(young) < 40 and full == "0"  # as Python comes: 250, and all of it twice
     assert int(set_aside) > 50_000 and as_before == "True"
+
+
+def test_what_a_command_leaves_is_not_looked_through_for_garbage() -> None:
+    told = subprocess.run([sys.executable, "-c", ENDS], check=True, capture_output=True, text=True)
+    assert int(told.stdout.splitlines()[-1]) > 10_000

@@ -74,12 +74,14 @@ def engine_digest() -> bytes:
 
 @cache
 def _built_in_digest(name: str) -> str:
-    state = _shared()
+    state = _shared().copy()
     _update(state, Path(str(BUILT_IN[name].__file__)))
     return state.hexdigest()
 
 
+@cache
 def _shared() -> "hashlib._Hash":
+    """Of what all programs share; not to be updated but in a copy."""
     here = Path(__file__).parent
     alone = {Path(str(program.__file__)) for program in BUILT_IN.values()}
     shared = (path for path in sorted(here.glob("*.py")) if path not in alone)
