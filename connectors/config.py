@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from connectors.engine.confinement import DEFAULT_MEMORY_MIB
+from connectors.vocabularies.linkage import RULES, TRANSLITERATE, check_library
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
 from gateway.rules import noise
@@ -59,6 +60,12 @@ def _answered(codes: tuple[str, ...]) -> tuple[str, ...]:
 
 def _statistics(names: tuple[str, ...]) -> tuple[str, ...]:
     return _known(names, STATISTICS)
+
+
+def _rules(names: tuple[str, ...]) -> tuple[str, ...]:
+    if TRANSLITERATE in _known(names, RULES):
+        check_library()
+    return names
 
 
 def _epsilon(amount: str) -> str:
@@ -167,6 +174,13 @@ class ColumnConfig(Strict):
     codes: tuple[CodeConfig, ...] = ()
     least: int | str | None = None
     most: int | str | None = None
+    normalise: Annotated[tuple[str, ...], AfterValidator(_rules)] = ()
+
+    @model_validator(mode="after")
+    def _text(self) -> ColumnConfig:
+        if self.normalise and self.type is not ColumnType.TEXT:
+            raise ValueError(f"{self.name}: normalise is for text")
+        return self
 
 
 class DerivedConfig(Strict):
@@ -292,3 +306,10 @@ class DatasetConfig(Strict):
     derived: tuple[DerivedConfig, ...] = ()
     edition: EditionConfig
     policy: Beside
+
+    @model_validator(mode="after")
+    def _of_keys(self) -> DatasetConfig:
+        for column in self.columns:
+            if column.normalise and column.name not in self.key_columns:
+                raise ValueError(f"{column.name}: normalise is for key_columns, whose texts are compared")
+        return self

@@ -20,15 +20,13 @@ from typing import Any
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Opened, Row, SourceFile
 from connectors.sources.filters import check_filters, predicates
+from connectors.sources.key_texts import FIRST_LINES, KeyTexts
 from connectors.sources.pooling import Adding, Persons, Places, grouped, persons
 from connectors.sources.snapshot import Identities, Snapshot, identities_of
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
 from gateway.rules.dates import is_day
-
-# How many line numbers a report names per rule.
-FIRST_LINES = 5
 
 _PATTERNS = {
     ColumnType.DATE: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
@@ -106,6 +104,11 @@ class DatasetSource:
         self._derived = {derived.column: derived.date for derived in config.derived}
         # What the file has, and a digest is of.
         self._stored = [name for name in self._columns if name not in self._derived]
+        self._text_keys = [
+            one for one in config.columns if one.name in config.key_columns and one.type is ColumnType.TEXT
+        ]
+        # The number of the first row: a CSV's header is its line 1.
+        self._first = 2 if config.path.endswith(".csv") else 1
         if len(self._columns) != len(config.columns):
             raise ValueError("two columns have one name")
         for name in (*config.key_columns, *self._derived, *self._derived.values()):
@@ -148,16 +151,22 @@ class DatasetSource:
             missing = tuple(Problem("missing column", name, 0) for name in self._stored if name not in table)
             present = [column for column in self._columns.values() if self._physical(column.name) in table]
             rows, broken, snapshot, names = 0, False, Snapshot(key), [name for name in self._stored if name in table]
+            nameless = [KeyTexts(names.index(key.name), key) for key in self._text_keys if key.name in table]
             hashes: list[bytes] = []
             # One statement: what is pinned is what was checked.
             for batch in opened.rows(opened.engine.compile(self._checking(table, present))):
                 rows += len(batch)
                 broken = broken or any(row[-1] for row in batch)
+                for one in nameless:
+                    one.look(batch, rows - len(batch) + self._first)
                 hashes += snapshot.add(self._typed([row[:-1] for row in batch], names))
             problems = self._problems(opened, present) if broken else []
             if broken and not problems:
                 raise self._file.unreadable("it changes while it is read")
-            if missing or broken:
+            problems += [
+                Problem("nothing left of a key", one.name, one.rows, one.lines) for one in nameless if one.rows
+            ]
+            if missing or problems:
                 return Report(rows, (*missing, *problems), None)
             self._checked = _Checked(opened.content, snapshot.digest(), identities_of(hashes))
             return Report(rows, (), self._checked.pinned)
@@ -358,13 +367,12 @@ class DatasetSource:
         if not broken:
             return []
         counts = opened.fetch(table.aggregate(**{f"b{i}": bad.sum() for i, (_, _, bad) in enumerate(broken)}))[0]
-        first = 2 if self._config.path.endswith(".csv") else 1
         problems: list[Problem] = []
         for (rule, name, bad), count in zip(broken, counts, strict=True):
             if count:
                 import ibis
 
-                numbered = table.mutate(isthmus_line=ibis.row_number() + first, isthmus_bad=bad)
+                numbered = table.mutate(isthmus_line=ibis.row_number() + self._first, isthmus_bad=bad)
                 found = numbered.filter(numbered.isthmus_bad).select("isthmus_line")
                 lines = opened.fetch(found.order_by("isthmus_line").limit(FIRST_LINES))
                 problems.append(Problem(rule, name, int(count), tuple(int(line or 0) for (line,) in lines)))
