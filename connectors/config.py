@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from connectors.engine.confinement import DEFAULT_MEMORY_MIB
+from connectors.vocabularies.days import FORMATS, ambiguous
 from connectors.vocabularies.linkage import RULES, TRANSLITERATE, check_library
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
@@ -65,6 +66,12 @@ def _statistics(names: tuple[str, ...]) -> tuple[str, ...]:
 def _rules(names: tuple[str, ...]) -> tuple[str, ...]:
     if TRANSLITERATE in _known(names, RULES):
         check_library()
+    return names
+
+
+def _formats(names: tuple[str, ...]) -> tuple[str, ...]:
+    if ambiguous(_known(names, FORMATS)):
+        raise ValueError("a day is read day first or month first, and both are named: 03/05 could be two days")
     return names
 
 
@@ -175,11 +182,14 @@ class ColumnConfig(Strict):
     least: int | str | None = None
     most: int | str | None = None
     normalise: Annotated[tuple[str, ...], AfterValidator(_rules)] = ()
+    dates: Annotated[tuple[str, ...], AfterValidator(_formats)] = ()
 
     @model_validator(mode="after")
-    def _text(self) -> ColumnConfig:
+    def _of_type(self) -> ColumnConfig:
         if self.normalise and self.type is not ColumnType.TEXT:
             raise ValueError(f"{self.name}: normalise is for text")
+        if self.dates and self.type is not ColumnType.DATE:
+            raise ValueError(f"{self.name}: dates is for dates")
         return self
 
 

@@ -9,9 +9,9 @@ keeping them off an event loop is the caller's affair.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import and_, or_
 from pathlib import Path
@@ -23,6 +23,7 @@ from connectors.sources.filters import check_filters, predicates
 from connectors.sources.key_texts import FIRST_LINES, KeyTexts
 from connectors.sources.pooling import Adding, Persons, Places, grouped, persons
 from connectors.sources.snapshot import Identities, Snapshot, identities_of
+from connectors.vocabularies.days import FORMATS, ambiguous
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
@@ -50,13 +51,17 @@ class YearOf:
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """`path` is relative to `folder`. `columns` describes the file's columns and the derived ones."""
+    """`path` is relative to `folder`. `columns` describes the file's columns and the derived ones; `dates` says in
+    which formats days stand in a column, beside the ISO form (vocabularies/days.py). Of the columns `by_digits` no more
+    is read than which digits they have, without zeros and in order: the same of a day in every format."""
 
     folder: Path
     path: str
     columns: tuple[Column, ...]
     key_columns: tuple[str, ...] = ()
     derived: tuple[YearOf, ...] = ()
+    dates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_digits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,9 @@ class DatasetSource:
         for date in self._derived.values():
             if self._columns[date].type is not ColumnType.DATE or date in self._derived:
                 raise ValueError(f"{date} is no date column of the file")
+        for name, formats in config.dates.items():
+            if name not in self._stored or self._columns[name].type is not ColumnType.DATE or ambiguous(formats):
+                raise ValueError(f"{name}: formats belong to a date column of the file, day first or month first")
         for column in config.columns:
             if (column.type is ColumnType.CODE) != bool(column.codes):
                 raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
@@ -127,9 +135,12 @@ class DatasetSource:
         return DatasetSource(replace(self._config, folder=folder, path=path))
 
     def plain(self, names: Sequence[str]) -> DatasetSource:
-        """These columns of the same file as mere text, of which no rule can be broken."""
+        """These columns of the same file as mere text, of which no rule can be broken; days by their digits alone,
+        since another file may have them in another format."""
         columns = tuple(Column(name, ColumnType.TEXT) for name in sorted(names))
-        return DatasetSource(replace(self._config, columns=columns, key_columns=(), derived=()))
+        days = frozenset(name for name in names if self._columns[name].type is ColumnType.DATE)
+        made = replace(self._config, columns=columns, key_columns=(), derived=(), dates={}, by_digits=days)
+        return DatasetSource(made)
 
     def present(self) -> list[str]:
         """Which of the described columns the file has. Raises SourceError."""
@@ -317,10 +328,13 @@ class DatasetSource:
         return self._derived.get(name, name)
 
     def _text(self, table: Any, name: str) -> Any:
-        """A column as text, blank taken as empty; a derived column from a bad date is empty."""
+        """A column as text, blank taken as empty, a day in its ISO form; a derived column from a bad date is empty."""
         if name not in self._derived:
-            text = table[name].cast("string")
-            return text.nullif("")
+            text = table[name].cast("string").nullif("")
+            for written in self._config.dates.get(name, ()):
+                for pattern, iso in FORMATS[written]:
+                    text = text.re_replace(pattern, iso)
+            return text.re_replace("[^1-9]", "").split("").sort().join("") if name in self._config.by_digits else text
         date = self._derived[name]
         return self._valid(table, self._columns[date]).ifelse(self._text(table, date).left(4), None)
 
@@ -354,7 +368,8 @@ class DatasetSource:
                 broken.append(("empty code", column.name, text.isnull()))
             if column.type is not ColumnType.TEXT:
                 valid = self._valid(table, column)
-                broken.append((_RULES[column.type], column.name, text.notnull() & ~valid))
+                rule = "not a date of its formats" if column.name in self._config.dates else _RULES[column.type]
+                broken.append((rule, column.name, text.notnull() & ~valid))
                 if column.least is not None:
                     between = self._value(table, column.name).between(column.least, column.most)
                     broken.append(("out of bounds", column.name, text.notnull() & valid & ~between))
