@@ -25,7 +25,7 @@ from gateway.rules.queries import read_query
 from gateway.sandbox.data import FORM, REFERRED, Person
 from gateway.sandbox.federation import running
 from tests.e2e.shell import QUERIES
-from tests.e2e.test_changed_row import _is, _rows, _write
+from tests.e2e.test_changed_row import is_row_of, rows_of, write_rows
 from tests.e2e.truth import Cell, everyone, form_by_year
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -44,18 +44,18 @@ def recoded() -> list[Person]:
 
 def change(lists: Path) -> None:
     letters = str.maketrans(LATIN, CYRILLIC)
-    police = _rows(lists / "PFNCA.csv")
+    police = rows_of(lists / "PFNCA.csv")
     assert any("é" in row["prs_FirstName"] or "ç" in row["prs_SecondName"] for row in police)
     for row in police:
         row.update({name: row[name].translate(letters) for name in NAMES})
         for day in ("prs_Birthdate", REFERRED):
             row[day] = ".".join(reversed(row[day].split("-")))
-    _write(lists / "PFNCA.csv", police)
-    government, others = _rows(lists / "GO.csv"), recoded()
+    write_rows(lists / "PFNCA.csv", police)
+    government, others = rows_of(lists / "GO.csv"), recoded()
     for row in government:
-        if any(_is(row, person) for person in others):
+        if any(is_row_of(row, person) for person in others):
             row[FORM] = ELSEWHERE
-    _write(lists / "GO.csv", government)
+    write_rows(lists / "GO.csv", government)
 
 
 def describe(folder: Path) -> None:

@@ -106,7 +106,8 @@ async def test_the_same_rows_linked_by_other_rules_wait_for_another_edition(
     await answered(book, asked(), holding)
     problem = await refused(book, asked(), holding, key_rules=(KeyRule("name", ("case",)),))
     assert problem.reason is Reason.NOT_RELEASABLE
-    assert await reasons(database) == [f"{holding.dataset.name}: an earlier answer shows the same rows in another table"]
+    (reason,) = await reasons(database)
+    assert reason.endswith("an earlier answer shows the same rows in another table")
     await answered(book, asked(), holding)
 
 
