@@ -1,8 +1,9 @@
 """By which rules the texts of key columns are compared when people are linked. Pure.
 
-Invariants: all owners of a question compare a column by the same rules, or the same person would have different keys;
-the contract says which, so that a link by other rules is another question and another table. What a rule does is
-declared at the owners (connectors/vocabularies/linkage.py): here rules are names, and the usual ones are left out.
+Invariants: all owners of a question compare a column as one type and by the same rules, or the same person would have
+different keys; the contract says by which, so that a link by others is another question and another table. What a rule
+does is declared at the owners (connectors/vocabularies/linkage.py): here rules are names, and the usual ones are left
+out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.domain.contract import Contract, KeyRule
-from gateway.domain.dataset import Dataset
+from gateway.domain.dataset import Column, ColumnType, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
 
@@ -36,19 +37,20 @@ def settle(asked: Query, datasets: Sequence[Dataset]) -> tuple[KeyRule, ...] | N
     what each source declares."""
     found = []
     for number, name in enumerate(asked.link_on):
-        declared = [(dataset, _of(dataset, name)) for dataset in datasets]
-        other = next((dataset for dataset, rules in declared if rules != declared[0][1]), None)
-        if other is not None:
-            said = "; ".join(f"{dataset.name} by {said_of(rules)}" for dataset, rules in declared)
+        declared = [(dataset, column) for dataset in datasets if (column := dataset.column(name)) is not None]
+        how = [(column.type, column.normalise) for _, column in declared]
+        if len(set(how)) > 1:
+            other = next(dataset for dataset, column in declared if (column.type, column.normalise) != how[0])
+            said = "; ".join(f"{dataset.name} as {_compared(column)}" for dataset, column in declared)
             raise IsthmusError(
                 Reason.UNKNOWN_COLUMN,
-                f"the sources compare {name} by different rules, and would not find the same person: {said}",
+                f"the sources compare {name} in different ways, and would not find the same person: {said}",
                 field=f"link_on[{number}]",
                 space=f"https://{other.space_host}",
-                advice="Their owners declare the same normalise for it; until then, leave a source or the column out",
+                advice="Their owners declare one type and the same normalise; until then, leave a source out",
             )
-        if declared and declared[0][1] is not None:
-            found.append(KeyRule(name, declared[0][1]))
+        if how and how[0][1] is not None:
+            found.append(KeyRule(name, how[0][1]))
     return tuple(found) or None
 
 
@@ -72,6 +74,5 @@ def said_of(rules: Sequence[str] | None) -> str:
     return ", ".join(USUAL if rules is None else rules)
 
 
-def _of(dataset: Dataset, name: str) -> tuple[str, ...] | None:
-    column = dataset.column(name)
-    return None if column is None else column.normalise
+def _compared(column: Column) -> str:
+    return f"text by {said_of(column.normalise)}" if column.type is ColumnType.TEXT else column.type.value

@@ -133,5 +133,5 @@ async def test_a_list_that_compares_names_by_other_rules_is_not_linked(client: A
     with pytest.raises(IsthmusError) as caught:
         await client.plan(question("la", "pfnca", "gp"))
     assert (caught.value.reason, caught.value.space) == (Reason.UNKNOWN_COLUMN, "https://registry.example")
-    assert "registry.example/datasets/gp by accents, case" in caught.value.public
-    assert f"police.example/datasets/pfnca by {', '.join(RULES)}" in caught.value.public
+    assert "registry.example/datasets/gp as text by accents, case" in caught.value.public
+    assert f"police.example/datasets/pfnca as text by {', '.join(RULES)}" in caught.value.public

@@ -66,9 +66,24 @@ def test_owners_who_compare_by_different_rules_are_not_linked_and_each_is_named(
         for short in ("home", "police", "care"):
             dataset = known[f"https://{short}.example"].offer.datasets[0]
             declared = dataset.columns[0].normalise or key_rules.USUAL
-            assert f"{dataset.name} by {', '.join(declared)}" in problem.public
+            assert f"{dataset.name} as text by {', '.join(declared)}" in problem.public
         assert "normalise" in problem.advice
     assert examples.contract(examples.question((HOME, POLICE)), declaring(care=PLAIN)).key_rules is None
+
+
+def test_a_day_is_not_linked_with_a_text() -> None:
+    """Their keys would all differ, and nobody would be found."""
+    known, dataset = examples.spaces(), examples.dataset(CARE)
+    columns = tuple(
+        replace(column, type=ColumnType.TEXT) if column.name == "born" else column for column in dataset.columns
+    )
+    offer = replace(known[CARE].offer, datasets=(replace(dataset, columns=columns),))
+    known[CARE] = replace(known[CARE], offer=offer)
+    with pytest.raises(IsthmusError) as caught:
+        examples.contract(known=known)
+    assert (caught.value.field, caught.value.space) == ("link_on[1]", CARE)
+    assert "police.example/datasets/list as date; " in caught.value.public
+    assert "care.example/datasets/list as text by accents, case" in caught.value.public
 
 
 def test_a_link_by_other_rules_is_another_question_and_another_table() -> None:
