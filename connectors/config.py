@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from connectors.engine.confinement import DEFAULT_MEMORY_MIB
+from connectors.vocabularies.days import FORMATS, ambiguous
+from connectors.vocabularies.linkage import RULES, TRANSLITERATE, check_library
 from gateway.config import AnchorConfig, Beside, Entity, LogConfig, RevocationConfig, Strict
 from gateway.domain.dataset import ColumnType
 from gateway.rules import noise
@@ -60,6 +62,18 @@ def _answered(codes: tuple[str, ...]) -> tuple[str, ...]:
 
 def _statistics(names: tuple[str, ...]) -> tuple[str, ...]:
     return _known(names, STATISTICS)
+
+
+def _rules(names: tuple[str, ...]) -> tuple[str, ...]:
+    if TRANSLITERATE in _known(names, RULES):
+        check_library()
+    return names
+
+
+def _formats(names: tuple[str, ...]) -> tuple[str, ...]:
+    if ambiguous(_known(names, FORMATS)):
+        raise ValueError("a day is read day first or month first, and both are named: 03/05 could be two days")
+    return names
 
 
 def _epsilon(amount: str) -> str:
@@ -178,6 +192,16 @@ class ColumnConfig(Strict):
     codes: tuple[CodeConfig, ...] = ()
     least: int | str | None = None
     most: int | str | None = None
+    normalise: Annotated[tuple[str, ...], AfterValidator(_rules)] = ()
+    dates: Annotated[tuple[str, ...], AfterValidator(_formats)] = ()
+
+    @model_validator(mode="after")
+    def _of_type(self) -> ColumnConfig:
+        if self.normalise and self.type is not ColumnType.TEXT:
+            raise ValueError(f"{self.name}: normalise is for text")
+        if self.dates and self.type is not ColumnType.DATE:
+            raise ValueError(f"{self.name}: dates is for dates")
+        return self
 
 
 class DerivedConfig(Strict):
@@ -329,3 +353,10 @@ class DatasetConfig(Strict):
     derived: tuple[DerivedConfig, ...] = ()
     edition: EditionConfig
     policy: Beside
+
+    @model_validator(mode="after")
+    def _of_keys(self) -> DatasetConfig:
+        for column in self.columns:
+            if column.normalise and column.name not in self.key_columns:
+                raise ValueError(f"{column.name}: normalise is for key_columns, whose texts are compared")
+        return self

@@ -305,7 +305,8 @@ def described_by(entity: EntityId, settings: DatasetConfig, policy: PolicyConfig
     """The dataset over its live file, of which nothing has been read yet: the edition has no snapshot."""
     dataset = described(host_of(entity), settings, policy)
     derived = tuple(YearOf(item.column, item.year_of) for item in settings.derived)
-    config = SourceConfig(settings.folder, settings.file, dataset.columns, settings.key_columns, derived)
+    dates = {column.name: column.dates for column in settings.columns if column.dates}
+    config = SourceConfig(settings.folder, settings.file, dataset.columns, settings.key_columns, derived, dates)
     try:
         source = DatasetSource(config)
     except ValueError as wrong:

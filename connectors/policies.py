@@ -11,6 +11,7 @@ from typing import Any
 
 from connectors.config import ApprovalConfig, DatasetConfig, OnePersonConfig, PolicyConfig, PrivacyConfig
 from connectors.rules.columns import ColumnRule
+from connectors.vocabularies.linkage import compared
 from gateway.domain.dataset import Code, Column, Dataset, Edition, OnePerson, Privacy, Terms
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules import noise
@@ -29,6 +30,7 @@ def described(host: str, settings: DatasetConfig, policy: PolicyConfig) -> Datas
             tuple(Code(code.value, code.label or code.value) for code in column.codes),
             column.least,
             column.most,
+            compared(column.normalise),
         )
         for column in settings.columns
     )

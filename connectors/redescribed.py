@@ -2,8 +2,8 @@
 
 Invariants: it reads frozen copies and the source, and writes nothing. Rows are known by a keyed hash of all described
 cells, so under another description, or key, none of them is known again and everybody would seem to have changed. So
-the cells that both files have are compared as text: whoever is the same in them is not counted as changed, which can
-only let an edition wait. Plain blocking calls.
+the cells that both files have are compared as text, days by their digits, since the format may have changed too:
+whoever is the same in them is not counted as changed, which can only let an edition wait. Plain blocking calls.
 """
 
 from __future__ import annotations

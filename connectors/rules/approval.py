@@ -15,7 +15,7 @@ from gateway.domain.dataset import ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer, Operator
-from gateway.rules import common_codes, packages, planning, plans, policy, statistics
+from gateway.rules import common_codes, key_rules, packages, planning, plans, policy, statistics
 from gateway.rules.contract import check_contract, check_parameters, check_parties, check_whole, invalid
 from gateway.rules.roles import check_roles
 
@@ -67,6 +67,8 @@ def check_draft(draft: Contract, own: OwnPart, operators: Mapping[str, Operator]
         if (named := own.dataset(source.dataset)) is not None:
             planning.check_source(draft.query, index, named)
     planning.check_lists(draft.query, datasets)
+    if datasets and key_rules.settle(draft.query, datasets) != draft.key_rules:
+        raise invalid("its people would be linked by other rules than this space declares", field="key_rules")
     for dataset in datasets:
         check_roles(draft, dataset, own.roles.get(dataset.name, {}))
         check_columns(draft, dataset, own.columns.get(dataset.name, ()))

@@ -270,7 +270,7 @@ def _asked(
         edition=next(
             (item.edition for provider in body.providers for item in provider.inputs if item.dataset == name), ""
         ),
-        statistic=wording.statistic(asked, terms.dataset),
+        statistic=wording.statistic(asked, terms.dataset, body.key_rules),
         filters=tuple(
             wording.filtered(item, terms.dataset)
             for index, source in enumerate(asked.sources)

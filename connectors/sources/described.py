@@ -15,6 +15,7 @@ from typing import Any
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Row
 from connectors.sources.filters import predicates
+from connectors.vocabularies.days import FORMATS, ambiguous
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
@@ -30,15 +31,23 @@ _RULES = {
     ColumnType.INTEGER: "not an integer",
     ColumnType.CODE: "code not in list",
 }
+_AS_THEY_ARE: Mapping[str, Sequence[str]] = {}
 
 
 class Described:
     """The columns by name, the derived ones with the day that each is the year of, and what the file has of them.
-    Raises ValueError for a description that cannot be."""
+    `dates` and `by_digits` are those of `tables.SourceConfig`. Raises ValueError for a description that cannot be."""
 
-    def __init__(self, columns: Sequence[Column], key_columns: Sequence[str], derived: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        key_columns: Sequence[str],
+        derived: Mapping[str, str],
+        dates: Mapping[str, Sequence[str]] = _AS_THEY_ARE,
+        by_digits: frozenset[str] = frozenset(),
+    ) -> None:
         self.columns = {column.name: column for column in columns}
-        self.derived, self._keys = derived, key_columns
+        self.derived, self._keys, self._dates, self._by_digits = derived, key_columns, dates, by_digits
         # What the file has, and a digest is of.
         self.stored = [name for name in self.columns if name not in self.derived]
         if len(self.columns) != len(columns):
@@ -49,6 +58,9 @@ class Described:
         for date in self.derived.values():
             if self.columns[date].type is not ColumnType.DATE or date in self.derived:
                 raise ValueError(f"{date} is no date column of the file")
+        for name, formats in dates.items():
+            if name not in self.stored or self.columns[name].type is not ColumnType.DATE or ambiguous(formats):
+                raise ValueError(f"{name}: formats belong to a date column of the file, day first or month first")
         for column in columns:
             if (column.type is ColumnType.CODE) != bool(column.codes):
                 raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
@@ -84,10 +96,13 @@ class Described:
         return self.derived.get(name, name)
 
     def text(self, table: Any, name: str) -> Any:
-        """A column as text, blank taken as empty; a derived column from a bad date is empty."""
+        """A column as text, blank taken as empty, a day in its ISO form; a derived column from a bad date is empty."""
         if name not in self.derived:
-            text = table[name].cast("string")
-            return text.nullif("")
+            text = table[name].cast("string").nullif("")
+            for written in self._dates.get(name, ()):
+                for pattern, iso in FORMATS[written]:
+                    text = text.re_replace(pattern, iso)
+            return text.re_replace("[^1-9]", "").split("").sort().join("") if name in self._by_digits else text
         date = self.derived[name]
         return self.valid(table, self.columns[date]).ifelse(self.text(table, date).left(4), None)
 
@@ -121,7 +136,8 @@ class Described:
                 broken.append(("empty code", column.name, text.isnull()))
             if column.type is not ColumnType.TEXT:
                 valid = self.valid(table, column)
-                broken.append((_RULES[column.type], column.name, text.notnull() & ~valid))
+                rule = "not a date of its formats" if column.name in self._dates else _RULES[column.type]
+                broken.append((rule, column.name, text.notnull() & ~valid))
                 if column.least is not None:
                     between = self.value(table, column.name).between(column.least, column.most)
                     broken.append(("out of bounds", column.name, text.notnull() & valid & ~between))

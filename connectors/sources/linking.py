@@ -103,7 +103,7 @@ def link_locally(
 def normal(cell: str | int | None, column: Column) -> bytes:
     """A key cell as linkage takes it. Raises SourceError for one that cannot be normalised."""
     try:
-        return part(normalise("" if cell is None else str(cell), column.type))
+        return part(normalise("" if cell is None else str(cell), column.type, column.normalise))
     except ValueError as wrong:
         raise _broken(column.name, str(wrong)) from None
 

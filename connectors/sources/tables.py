@@ -8,9 +8,9 @@ keeping them off an event loop is the caller's affair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -20,14 +20,12 @@ from connectors.sources.described import Described
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Opened, Row, SourceFile
 from connectors.sources.filters import check_filters
+from connectors.sources.key_texts import FIRST_LINES, KeyTexts
 from connectors.sources.pooling import Adding, Persons, Places, grouped, persons
 from connectors.sources.snapshot import Identities, Snapshot, identities_of
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
-
-# How many line numbers a report names per rule.
-FIRST_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +38,17 @@ class YearOf:
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """`path` is relative to `folder`. `columns` describes the file's columns and the derived ones."""
+    """`path` is relative to `folder`. `columns` describes the file's columns and the derived ones; `dates` says in
+    which formats days stand in a column, beside the ISO form (vocabularies/days.py). Of the columns `by_digits` no more
+    is read than which digits they have, without zeros and in order: the same of a day in every format."""
 
     folder: Path
     path: str
     columns: tuple[Column, ...]
     key_columns: tuple[str, ...] = ()
     derived: tuple[YearOf, ...] = ()
+    dates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_digits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +92,25 @@ class DatasetSource:
         # approval read.
         self._people: tuple[bytes, Persons] | None = None
         self._chosen: tuple[bytes, tuple[Filter, ...], Places] | None = None
+        self._text_keys = [
+            one for one in config.columns if one.name in config.key_columns and one.type is ColumnType.TEXT
+        ]
+        # The number of the first row: a CSV's header is its line 1.
+        self._first = 2 if config.path.endswith(".csv") else 1
         derived = {item.column: item.date for item in config.derived}
-        self._about = Described(config.columns, config.key_columns, derived)
+        self._about = Described(config.columns, config.key_columns, derived, config.dates, config.by_digits)
 
     def at(self, folder: Path, path: str) -> DatasetSource:
         """The same description over another file."""
         return DatasetSource(replace(self._config, folder=folder, path=path))
 
     def plain(self, names: Sequence[str]) -> DatasetSource:
-        """These columns of the same file as mere text, of which no rule can be broken."""
+        """These columns of the same file as mere text, of which no rule can be broken; days by their digits alone,
+        since another file may have them in another format."""
         columns = tuple(Column(name, ColumnType.TEXT) for name in sorted(names))
-        return DatasetSource(replace(self._config, columns=columns, key_columns=(), derived=()))
+        days = frozenset(name for name in names if self._about.columns[name].type is ColumnType.DATE)
+        made = replace(self._config, columns=columns, key_columns=(), derived=(), dates={}, by_digits=days)
+        return DatasetSource(made)
 
     def present(self) -> list[str]:
         """Which of the described columns the file has. Raises SourceError."""
@@ -121,22 +131,24 @@ class DatasetSource:
             table = opened.table
             missing = tuple(Problem("missing column", name, 0) for name in self._about.stored if name not in table)
             present = [column for column in self._about.columns.values() if self._about.physical(column.name) in table]
-            rows, broken, snapshot, names = (
-                0,
-                False,
-                Snapshot(key),
-                [name for name in self._about.stored if name in table],
-            )
+            names = [name for name in self._about.stored if name in table]
+            nameless = [KeyTexts(names.index(key.name), key) for key in self._text_keys if key.name in table]
+            rows, broken, snapshot = 0, False, Snapshot(key)
             hashes: list[bytes] = []
             # One statement: what is pinned is what was checked.
             for batch in opened.rows(opened.engine.compile(self._checking(table, present))):
                 rows += len(batch)
                 broken = broken or any(row[-1] for row in batch)
+                for one in nameless:
+                    one.look(batch, rows - len(batch) + self._first)
                 hashes += snapshot.add(self._about.typed([row[:-1] for row in batch], names))
             problems = self._problems(opened, present) if broken else []
             if broken and not problems:
                 raise self._file.unreadable("it changes while it is read")
-            if missing or broken:
+            problems += [
+                Problem("nothing left of a key", one.name, one.rows, one.lines) for one in nameless if one.rows
+            ]
+            if missing or problems:
                 return Report(rows, (*missing, *problems), None)
             self._checked = _Checked(opened.content, snapshot.digest(), identities_of(hashes))
             return Report(rows, (), self._checked.pinned)
@@ -266,13 +278,12 @@ class DatasetSource:
         if not broken:
             return []
         counts = opened.fetch(table.aggregate(**{f"b{i}": bad.sum() for i, (_, _, bad) in enumerate(broken)}))[0]
-        first = 2 if self._config.path.endswith(".csv") else 1
         problems: list[Problem] = []
         for (rule, name, bad), count in zip(broken, counts, strict=True):
             if count:
                 import ibis
 
-                numbered = table.mutate(isthmus_line=ibis.row_number() + first, isthmus_bad=bad)
+                numbered = table.mutate(isthmus_line=ibis.row_number() + self._first, isthmus_bad=bad)
                 found = numbered.filter(numbered.isthmus_bad).select("isthmus_line")
                 lines = opened.fetch(found.order_by("isthmus_line").limit(FIRST_LINES))
                 problems.append(Problem(rule, name, int(count), tuple(int(line or 0) for (line,) in lines)))

@@ -1,8 +1,9 @@
 """Linkage keys: how two lists recognise the same person without showing who it is.
 
-Invariants: the normalisation is declared here and is the same at every owner, so that equal people get
-equal keys; the salt is the session's, so that keys of two sessions cannot be matched; it is no secret, and a key
-leaves its owner in shares alone; an empty or malformed key value raises rather than linking strangers.
+Invariants: what a rule does is declared here and is the same at every owner, and owners who link declare the same rules
+(gateway/rules/key_rules.py), so that equal people get equal keys; the salt is the session's, so that keys of two
+sessions cannot be matched; it is no secret, and a key leaves its owner in shares alone; an empty or malformed key value
+raises rather than linking strangers.
 
 Two of n people collide with probability below n^2 / 2^61: 10^-8 for 10^5 people.
 """
@@ -13,10 +14,12 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
+from importlib.metadata import PackageNotFoundError, version
 
 from gateway.domain.dataset import ColumnType
+from gateway.rules.key_rules import USUAL
 
 # Below the field's prime 2^61 - 1, with room for a flag bit.
 KEY_BITS = 60
@@ -28,11 +31,38 @@ _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
-def normalise(value: str, type: ColumnType) -> str:
+ACCENTS, CASE, PUNCTUATION = "accents", "case", "punctuation"
+# Writes every script in Latin letters (anyascii, ISC licence). The version is part of the rule: another one may choose
+# other letters, and then the same person has another key.
+ANYASCII = "0.3.3"
+TRANSLITERATE = f"transliterate-anyascii-{ANYASCII}"
+RULES = (ACCENTS, CASE, PUNCTUATION, TRANSLITERATE)
+# Letters that are written for an apostrophe: in Ukrainian, in Hawaiian.
+_APOSTROPHES = "\u02bb\u02bc"
+
+
+def check_library() -> None:
+    """Raises ValueError where the library here is not the one that the rule names."""
+    try:
+        found = version("anyascii")
+    except PackageNotFoundError:
+        found = "none"
+    if found != ANYASCII:
+        raise ValueError(f"{TRANSLITERATE} needs anyascii {ANYASCII}, and here is {found}; install what the lock names")
+
+
+def compared(declared: Sequence[str]) -> tuple[str, ...] | None:
+    """Declared rules in the one way to write what comes of them: sorted, without accents where nothing has any after
+    transliteration; None for the usual ones, which hold where nothing is declared."""
+    told = set(declared) - ({ACCENTS} if TRANSLITERATE in declared else set())
+    return None if not told or told == set(USUAL) else tuple(sorted(told))
+
+
+def normalise(value: str, type: ColumnType, rules: Sequence[str] | None = None) -> str:
     """One key value in its declared form; raises ValueError, without the value, if it has none.
 
-    Text: compatibility decomposition, case folded, accents dropped, white space collapsed. Dates: ISO
-    8601 days that exist. Integers: no leading zeros or plus. Codes: as they are.
+    Text: by its rules (None: case and accents do not count), in compatibility decomposition, white space collapsed.
+    Dates: ISO 8601 days that exist. Integers: no leading zeros or plus. Codes: as they are.
     """
     if type is ColumnType.DATE:
         normal = parse_day(value).isoformat()
@@ -40,14 +70,38 @@ def normalise(value: str, type: ColumnType) -> str:
         normal = str(int(value))
     elif type is ColumnType.CODE:
         normal = value
-    elif value.isascii():  # nothing to decompose, no accents, and folding is lower case
+    elif rules is None and value.isascii():  # nothing to decompose, no accents, and folding is lower case
         normal = " ".join(value.lower().split())
     else:
-        folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", value).casefold())
-        normal = " ".join(_ACCENTS.sub("", folded).split())
+        normal = _text(value, USUAL if rules is None else rules)
     if not normal:
         raise ValueError("a key value is empty")
     return normal
+
+
+def _text(value: str, rules: Sequence[str]) -> str:
+    if TRANSLITERATE in rules:
+        from anyascii import anyascii
+
+        # Of composed letters: Й is a letter of its own, and no И with a sign.
+        value = anyascii(unicodedata.normalize("NFKC", value))
+    value = unicodedata.normalize("NFKD", value)
+    if CASE in rules:
+        value = unicodedata.normalize("NFKD", value.casefold())
+    if ACCENTS in rules:
+        value = _ACCENTS.sub("", value)
+    if PUNCTUATION in rules:
+        value = "".join(map(_plain, value))
+    # Once more: marks that something stood between may be in another order now.
+    return " ".join(unicodedata.normalize("NFKD", value).split())
+
+
+def _plain(letter: str) -> str:
+    """A dash or low line is a space, other punctuation, symbols and what is not seen are nothing."""
+    kind = unicodedata.category(letter)
+    if kind in ("Pd", "Pc"):
+        return " "
+    return "" if kind[0] in "PS" or kind == "Cf" or letter in _APOSTROPHES else letter
 
 
 def parse_day(value: str) -> date:

@@ -111,7 +111,7 @@ def told(found: Page) -> list[tuple[str, str]]:
     where = f", {asker.jurisdiction}" if asker.jurisdiction else ""
     signature = "" if found.shown.verified else "; its signature cannot be verified now, the agent did when it came"
     said = [
-        ("Asked", wording.statistic(asked)),
+        ("Asked", wording.statistic(asked, rules=body.key_rules)),
         ("By", f"{body.requester} at {host(body.initiator)} ({asker.name}{where}){signature}"),
         ("For", f"{asked.purpose} ({wording.purpose(asked.purpose) or 'declared by a policy'})"),
         ("On the basis of", f"{asked.legal_basis} ({wording.legal_basis(asked.legal_basis) or 'national law'})"),

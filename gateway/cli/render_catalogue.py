@@ -14,6 +14,7 @@ from rich.text import Text
 
 from gateway.cli.typeset import age, day, host, hours, lines, number, table, words
 from gateway.cli.typeset import now as clock
+from gateway.rules import key_rules
 from gateway.rules.statistics import STATISTICS
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("People", _people(terms)),
         ("Policy", f"version {terms.version}" + (f", expires {terms.expires}" if terms.expires else "")),
         ("People linked on", ", ".join(item.key_columns)),
+        ("Compared", "; ".join(_compared(item))),
     )
     for name, value in rows:
         if str(value):
@@ -98,6 +100,11 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
             codes = f"{column.least} to {column.most}"
         columns.add_row(words(column.name), column.type.value, words(column.label), words(codes))
     return Group(words(item.title, "bold"), "", facts, "", columns)
+
+
+def _compared(item: Dataset) -> list[str]:
+    """By which rules key texts are, where these are not the usual ones."""
+    return [f"{one.name} by {key_rules.said_of(one.normalise)}" for one in item.columns if one.normalise is not None]
 
 
 def _limits(terms: Terms) -> str:

@@ -127,7 +127,8 @@ def _column(message: cat.Column) -> dataset.Column:
         raise newer("a type of column")
     kind, codes = _COLUMN_TYPES[message.type], tuple(dataset.Code(code.value, code.label) for code in message.codes)
     least, most = (_bound(getattr(message, end), kind) if message.HasField(end) else None for end in ("least", "most"))
-    return dataset.Column(message.name, kind, message.label, message.standard, codes, least, most)
+    rules = tuple(message.normalise) or None
+    return dataset.Column(message.name, kind, message.label, message.standard, codes, least, most, rules)
 
 
 def _bound(text: str, kind: dataset.ColumnType) -> str | int:

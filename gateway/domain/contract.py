@@ -58,6 +58,14 @@ class Recipient:
 
 
 @record
+class KeyRule:
+    """By which rules texts of a key column are compared, where they are not the usual ones; sorted."""
+
+    column: str
+    normalise: tuple[str, ...]
+
+
+@record
 class Limits:
     """`dominance` is the percentage of a shown cell that one provider may have, `rounding` what counts are multiples
     of; None where they limit nothing. With `epsilon` (a decimal, as text) noise is added to every count, under MPC, and
@@ -102,6 +110,8 @@ class Contract:
     expires: int
     # As what the requester asks: the word of the initiator's gateway, in order.
     requester_roles: tuple[str, ...] = ()
+    # By column of `link_on`; None where all are compared by the usual rules.
+    key_rules: tuple[KeyRule, ...] | None = None
 
     def entities(self) -> tuple[str, ...]:
         """Every space that must approve, in a fixed order: seats by pid, then providers."""

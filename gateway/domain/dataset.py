@@ -26,7 +26,8 @@ class Code:
 @record
 class Column:
     """One column; `codes` is its code list (only for type `code`), `standard` the field of the vocabulary. Numbers and
-    days may have bounds, both or none, which are public and never crossed: only such a column is added up."""
+    days may have bounds, both or none, which are public and never crossed: only such a column is added up. `normalise`
+    are the rules by which a key column's texts are compared, sorted; None for the usual ones (rules/key_rules.py)."""
 
     name: str
     type: ColumnType
@@ -35,6 +36,7 @@ class Column:
     codes: tuple[Code, ...] = ()
     least: str | int | None = None
     most: str | int | None = None
+    normalise: tuple[str, ...] | None = None
 
 
 @record

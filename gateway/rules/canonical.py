@@ -51,7 +51,13 @@ def _counted(contract: Contract) -> dict[str, Any]:
         **statistics.of(asked).canonical(asked),
         "link_on": sorted(asked.link_on),
         "limits": to_plain(contract.limits),
+        **_rules(contract),
     }
+
+
+def _rules(contract: Contract) -> dict[str, Any]:
+    """The rules of key columns that are not the usual ones: by others, other people are linked."""
+    return {} if contract.key_rules is None else {"rules": {one.column: one.normalise for one in contract.key_rules}}
 
 
 def _chosen(contract: Contract) -> dict[str, Any]:

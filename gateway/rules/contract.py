@@ -16,7 +16,7 @@ from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
-from gateway.rules import one_person, policy, privacy, queries, roles, seats, statistics
+from gateway.rules import key_rules, one_person, policy, privacy, queries, roles, seats, statistics
 from gateway.rules.jose import MAX_INTEGER, TokenProblem, parse_compact
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
@@ -105,6 +105,8 @@ def check_whole(read: Contract) -> None:
     seats.check_sizes(read.m, read.t)
     if not roles.are_roles(read.requester_roles):
         raise invalid("the requester's roles are not of the list, in order, each once", field="requester_roles")
+    if not key_rules.are_of(read):
+        raise invalid("the rules of key columns are not such, each of a column of link_on, in order", field="key_rules")
     _check_wishes(read)
     _check_providers(read)
     _check_recipients(read)

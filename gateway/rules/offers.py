@@ -10,6 +10,7 @@ from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer, ProgramOffer
 from gateway.rules import descriptors, one_person
 from gateway.rules.codelists import ANYWHERE, ROLES
+from gateway.rules.key_rules import well_formed
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import dominance_in_range, rounding_in_range
 from gateway.rules.privacy import terms_hold
@@ -38,6 +39,8 @@ def check_offer(offer: Offer, entity: str) -> Offer:
         if len(set(columns)) < len(columns) or not all(COLUMN_NAME.fullmatch(name) for name in columns):
             raise _refused(f"describes a column of {dataset.name} twice or by no name", "datasets.columns", entity)
         for column in dataset.columns:
+            if not well_formed(column.normalise):
+                raise _refused(f"gives {dataset.name} {column.name} rules that are none", "datasets.columns", entity)
             values = [code.value for code in column.codes]
             if len(set(values)) < len(values):
                 raise _refused(f"lists a code of {dataset.name} {column.name} twice", "datasets.columns", entity)

@@ -17,7 +17,7 @@ from gateway.domain.dataset import Column, ColumnType, Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Space
 from gateway.domain.plan import Decision, Forecast, Learns, Persons, Plan, Verdict
-from gateway.rules import common_codes, dates, noise, packages, plans, policy, privacy, seats, statistics
+from gateway.rules import common_codes, dates, key_rules, noise, packages, plans, policy, privacy, seats, statistics
 from gateway.rules.sharing import P
 from gateway.rules.text import nearest
 
@@ -54,7 +54,7 @@ def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Req
     datasets = [dataset for _, dataset in owners]
     for index, dataset in enumerate(datasets):
         check_source(asked, index, dataset)
-    codes = common_codes.settle(asked, datasets)
+    codes, rules = common_codes.settle(asked, datasets), key_rules.settle(asked, datasets)
     by_owner: dict[str, list[Dataset]] = {}
     for entity, dataset in owners:
         by_owner.setdefault(entity, []).append(dataset)
@@ -92,6 +92,7 @@ def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Req
         not_before=request.now,
         expires=request.now + STARTS_WITHIN,
         requester_roles=request.roles,
+        key_rules=rules,
     )
 
 
@@ -213,15 +214,16 @@ def check_lists(asked: query.Query, datasets: Sequence[Dataset]) -> None:
         if _keys(other) != _keys(first):
             raise IsthmusError(
                 Reason.UNKNOWN_COLUMN,
-                f"{first.name} and {other.name} tell people apart by different columns, and are one owner's",
+                f"{first.name} and {other.name} tell people apart by different columns or rules, and are one owner's",
                 field="link_on",
                 space=f"https://{other.space_host}",
                 advice="Name in link_on what identifies a person in both, or leave one of them out",
             )
 
 
-def _keys(dataset: Dataset) -> list[tuple[str, ColumnType]]:
-    return [(name, column.type) for name in dataset.key_columns if (column := dataset.column(name)) is not None]
+def _keys(dataset: Dataset) -> list[tuple[str, ColumnType, tuple[str, ...] | None]]:
+    columns = [column for name in dataset.key_columns if (column := dataset.column(name)) is not None]
+    return [(column.name, column.type, column.normalise) for column in columns]
 
 
 def _check_filter(item: query.Filter, dataset: Dataset, field: str) -> None:
@@ -346,6 +348,7 @@ def _outcome(draft: contract.Contract) -> str:
     what = statistics.of(draft.query).said(draft.query, str)
     if draft.query.common_codes:
         what = f"{what}; of codes that all sources have, people with others left out"
+    what = f"{what}{key_rules.told(draft.key_rules)}"
     if draft.limits.epsilon is not None:
         what = f"{what}, each off by at most {privacy.off_by(draft.limits)} with 95 % (ε = {draft.limits.epsilon})"
     if draft.limits.minimum_cell > 1:

@@ -193,7 +193,7 @@ def _asked(body: Contract, operators: Mapping[str, Operator]) -> Asked:
         purpose_means=wording.purpose(asked.purpose),
         legal_basis=asked.legal_basis,
         legal_basis_means=wording.legal_basis(asked.legal_basis),
-        statistic=wording.statistic(asked),
+        statistic=wording.statistic(asked, rules=body.key_rules),
         columns=tuple(dict.fromkeys([*asked.link_on, *used, *(item.column for _, item in filters)])),
         filters=tuple(map(_filter, filters)),
         controllers=tuple(

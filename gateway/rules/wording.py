@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.domain import contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.query import Filter, Query
-from gateway.rules import statistics
+from gateway.rules import key_rules, statistics
 from gateway.rules.codelists import LEGAL_BASES, MEMBER_STATES, PURPOSES
 
 # The other states of the Agreement on the European Economic Area, where the GDPR applies (Joint Committee 154/2018).
@@ -25,15 +27,15 @@ def coded(code: str, means: str) -> str:
     return f"{means} ({code})" if means else code
 
 
-def statistic(asked: Query, described: Dataset | None = None) -> str:
-    """What is counted; columns by their labels where the dataset is known."""
+def statistic(asked: Query, described: Dataset | None = None, rules: Sequence[contract.KeyRule] | None = None) -> str:
+    """What is counted; columns by their labels where the dataset is known. `rules` are the contract's key rules."""
     said = statistics.of(asked).said(asked, lambda name: _column(name, described))
     if not asked.link_on:
         return f"{said}; each owner counts its own people once, and shares its totals alone"
     linked = ", ".join(_column(name, described) for name in asked.link_on)
     if asked.common_codes:
         said = f"{said}; of codes that all sources have, people with others left out"
-    return f"{said}; people are told apart by {linked}, compared under MPC"
+    return f"{said}; people are told apart by {linked}, compared under MPC{key_rules.told(rules)}"
 
 
 def filtered(item: Filter, described: Dataset | None = None) -> str:

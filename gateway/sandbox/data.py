@@ -154,7 +154,7 @@ def columns() -> tuple[Column, ...]:
     citizenships = tuple(Code(origin.citizenship, origin.label) for origin in _origins())
 
     def htcds(name: str, type: ColumnType, label: str, codes: Iterable[Code] = (), **bounds: str) -> Column:
-        return Column(name, type, label, f"HTCDS v2 {name}", tuple(codes), **bounds)
+        return Column(name, type, label, f"HTCDS v2 {name}", tuple(codes), bounds.get("least"), bounds.get("most"))
 
     def coded(name: str, label: str, codes: Mapping[str, str]) -> Column:
         return Column(name, ColumnType.CODE, label, "", tuple(Code(value, label) for value, label in codes.items()))

@@ -38,17 +38,17 @@ def _edit(moved: Person, joined: Person) -> Callable[[Path], None]:
     """Another form for the one, and a row on police's list for the other."""
 
     def edit(folder: Path) -> None:
-        rows = _rows(folder / "GP.csv")
-        (row,) = (row for row in rows if _is(row, moved))
+        rows = rows_of(folder / "GP.csv")
+        (row,) = (row for row in rows if is_row_of(row, moved))
         row[FORM] = TO
-        _write(folder / "GP.csv", rows)
-        (copied,) = (row for row in _rows(folder / "NG.csv") if _is(row, joined))
-        _write(folder / "PFNCA.csv", [*_rows(folder / "PFNCA.csv"), copied])
+        write_rows(folder / "GP.csv", rows)
+        (copied,) = (row for row in rows_of(folder / "NG.csv") if is_row_of(row, joined))
+        write_rows(folder / "PFNCA.csv", [*rows_of(folder / "PFNCA.csv"), copied])
 
     return edit
 
 
-def _is(row: Mapping[str, str], person: Person) -> bool:
+def is_row_of(row: Mapping[str, str], person: Person) -> bool:
     from connectors.vocabularies.linkage import normalise
     from gateway.domain.dataset import ColumnType
 
@@ -57,12 +57,12 @@ def _is(row: Mapping[str, str], person: Person) -> bool:
     return same and row["prs_Birthdate"] == person.birthdate.isoformat()
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
+def rows_of(file: Path) -> list[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as opened:
         return list(csv.DictReader(opened))
 
 
-def _write(file: Path, rows: list[dict[str, str]]) -> None:
+def write_rows(file: Path, rows: list[dict[str, str]]) -> None:
     with file.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.DictWriter(opened, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -143,7 +143,7 @@ async def test_a_published_edition_is_asked_of_while_everybody_runs_and_the_live
     """Three newcomers wait, eighteen are an edition, and the same question counts them."""
     home = federation.sandbox.folder / "spaces" / "care"
     file, agent, dataset = home / "data" / "la.csv", home / "agent.toml", home / "datasets" / "la.toml"
-    first = _rows(file)
+    first = rows_of(file)
 
     async def published(count: int) -> Done:
         new = [
@@ -157,7 +157,7 @@ async def test_a_published_edition_is_asked_of_while_everybody_runs_and_the_live
             }
             for person in _newcomers(count)
         ]
-        _write(file, [*first, *new])
+        write_rows(file, [*first, *new])
         told = "--agent", agent, "--id", f"with-{count}", "--json"
         return await asyncio.to_thread(Shell(tmp_path), "datasets", "publish", dataset, *told)
 

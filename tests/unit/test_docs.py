@@ -84,7 +84,8 @@ def parts(annotation: Any) -> Iterator[Any]:
 
 
 def is_array(annotation: Any) -> bool:
-    return typing.get_origin(annotation) is tuple
+    """Whether it is one, or one that may be left out."""
+    return any(typing.get_origin(kind) is tuple for kind in (annotation, *typing.get_args(annotation)))
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -111,7 +112,10 @@ def record_fields(kind: type, prefix: str = "") -> Iterator[str]:
         if inner is None:
             yield prefix + field.name
         else:
-            yield from record_fields(inner, f"{prefix}{field.name}{'[]' if is_array(annotation) else ''}.")
+            yield from record_fields(
+                inner,
+                f"{prefix}{field.name}{'[]' if is_array(annotation) else ''}.",
+            )
 
 
 @pytest.mark.parametrize("title", MODELS)

@@ -16,6 +16,7 @@ from connectors.ledgers import LEEWAY, REFUSALS_A_DAY, REFUSED_AFTER, Ledgers, i
 from connectors.rules.budgets import Left
 from connectors.rules.ledger import Objection
 from gateway.domain.approval import SignedContract
+from gateway.domain.contract import KeyRule
 from gateway.domain.dataset import Privacy
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Between, ChiSquare, CodedColumn, Filter, Limits, Query, Source, Statistic
@@ -110,6 +111,19 @@ async def test_people_of_codes_that_were_compared_are_not_counted_by_a_filter_on
 async def test_what_was_answered_is_remembered_by_another_process(database: Database, holding: Holding) -> None:
     await answered(ledgers(database, holding), asked(), holding)
     assert (await refused(ledgers(database, holding), asked(older(3)), holding)).reason is Reason.NOT_RELEASABLE
+
+
+async def test_the_same_rows_linked_by_other_rules_wait_for_another_edition(
+    database: Database, holding: Holding
+) -> None:
+    """The two tables together would tell how many people only one of them recognised."""
+    book = ledgers(database, holding)
+    await answered(book, asked(), holding)
+    problem = await refused(book, asked(), holding, key_rules=(KeyRule("name", ("case",)),))
+    assert problem.reason is Reason.NOT_RELEASABLE
+    (reason,) = await reasons(database)
+    assert reason.endswith("an earlier answer shows the same rows in another table")
+    await answered(book, asked(), holding)
 
 
 async def test_what_another_process_answered_in_between_counts_too(database: Database, holding: Holding) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Sequence
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from connectors.sources.errors import SourceError
 from connectors.sources.linking import link_locally
-from connectors.vocabularies.linkage import Linkage, normalise, part
+from connectors.vocabularies.linkage import RULES, TRANSLITERATE, Linkage, normalise, part
 from gateway.domain.dataset import Code, Column, ColumnType
 from gateway.domain.errors import Reason
 
@@ -67,6 +68,75 @@ def test_a_plain_name_is_normalised_like_any_other(name: str) -> None:
         assert beside == "e"
     else:
         assert beside == f"{normal} e"
+
+
+CLEAN = ("case", "punctuation", TRANSLITERATE)
+EVERY_CHOICE = [rules for size in range(1, len(RULES) + 1) for rules in combinations(RULES, size)]
+# What meets in names, and what is odd in Unicode: marks in any order, joiners, ligatures, folding that makes letters.
+LETTERS = st.one_of(
+    st.characters(),
+    st.sampled_from("aAéßİıΆςЙйёЬъЩ'’ʼ-_.·ﬁ\u0301\u0315\u0323\u0334\u034f\u0345\u05b0\u200d\u00ad\u00a0محمد李さ"),
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Анна", "Anna"),
+        ("Татьяна", "Tatyana"),
+        ("ЮЛИЯ", "Yuliya"),
+        ("Наталʼя", "Natalya"),
+        ("Андрій", "Andriy"),
+        ("Άννα Μαρία", "anna maria"),
+        ("Łukasz", "LUKASZ"),
+        ("Ø'Brien", "obrien"),
+        ("Jean-Pierre", "jean pierre"),
+        ("Nguyễn, Thị", "nguyen thi"),
+        ("محمد", "MHMD"),
+        ("И\u0306", "Й"),
+    ],
+)
+def test_by_transliteration_a_name_in_another_script_is_the_same(one: str, other: str) -> None:
+    assert normalise(one, ColumnType.TEXT, CLEAN) == normalise(other, ColumnType.TEXT, CLEAN)
+
+
+def test_each_rule_does_what_it_says_and_nothing_else() -> None:
+    name = " d’Élan-Ķ  "
+    assert {rule: normalise(name, ColumnType.TEXT, (rule,)) for rule in RULES} == {
+        "accents": "d’Elan-K",
+        "case": "d’e\u0301lan-k\u0327",
+        "punctuation": "dE\u0301lan K\u0327",
+        TRANSLITERATE: "d'Elan-K",
+    }
+
+
+@pytest.mark.parametrize(("one", "other"), [("Анна", "Ана"), ("Иван", "Yvan"), ("O Brien", "OBrien")])
+def test_names_that_differ_after_transliteration_stay_different(one: str, other: str) -> None:
+    assert normalise(one, ColumnType.TEXT, CLEAN) != normalise(other, ColumnType.TEXT, CLEAN)
+
+
+@pytest.mark.parametrize("rules", EVERY_CHOICE)
+@given(name=st.text(LETTERS, max_size=12))
+def test_by_any_rules_a_normalised_name_is_normal_and_never_empty(rules: tuple[str, ...], name: str) -> None:
+    try:
+        normal = normalise(name, ColumnType.TEXT, rules)
+    except ValueError as refusal:
+        assert str(refusal) == "a key value is empty"
+        return
+    assert normal and normalise(normal, ColumnType.TEXT, rules) == normal
+    if TRANSLITERATE in rules:
+        assert normal.isascii()
+
+
+@given(st.text(LETTERS, max_size=12))
+def test_the_usual_rules_are_case_and_accents(name: str) -> None:
+    try:
+        usual = normalise(name, ColumnType.TEXT)
+    except ValueError:
+        with pytest.raises(ValueError, match="empty"):
+            normalise(name, ColumnType.TEXT, ("accents", "case"))
+    else:
+        assert normalise(name, ColumnType.TEXT, ("accents", "case")) == usual
 
 
 @pytest.mark.parametrize("day", ["2013-2-01", "01-02-2013", "2013-02-30", "20130201", "2013-02-01 ", "", "٢٠١٣-02-01"])

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from gateway.domain import query as queries
-from gateway.domain.contract import Contract, Limits, Recipient
+from gateway.domain.contract import Contract, KeyRule, Limits, Recipient
 from gateway.domain.dataset import Terms
 from gateway.domain.decision import Need
 from gateway.domain.errors import IsthmusError, Reason
@@ -56,6 +56,7 @@ DECIDED_ON: dict[str, Change] = {
         body, recipients=(replace(body.recipients[0], key="BBBB"),)
     ),
     "looser limits": lambda body: replace(body, limits=Limits(1, False, False)),
+    "another way to compare names": lambda body: replace(body, key_rules=(KeyRule("name", ("case",)),)),
     "other deadlines": lambda body: replace(body, deadlines=replace(body.deadlines, total=60)),
     "a look into a receive buffer": lambda body: replace(body, demo_view=True),
 }  # fmt: skip
@@ -135,7 +136,9 @@ def everything(standing: int) -> Contract:
     )
     made = contract(question(standing=standing))
     limits = replace(made.limits, dominance=80, rounding=5, epsilon="0.5")
-    return replace(made, query=asked, limits=limits, requester_roles=("analyst",))
+    return replace(
+        made, query=asked, limits=limits, requester_roles=("analyst",), key_rules=(KeyRule("name", ("case",)),)
+    )
 
 
 def changed(value: Any) -> Iterator[tuple[str, Any]]:

@@ -391,6 +391,29 @@ def test_few_changes_wait_under_another_description_too(owner: Owner, more: int)
     assert outcome(owner.publish("--id", "2026-06")) == (0, "published", "2026-06")
 
 
+@pytest.mark.parametrize("more", [1, 10])
+def test_few_changes_wait_though_the_description_and_how_days_are_written_change_with_them(
+    owner: Owner, more: int
+) -> None:
+    """No row is known by its hash, and no day by its text."""
+    published(owner, people(range(40)), "2026-04")
+    redescribed(owner, "note")
+    born = 'name = "born"\ntype = "date"'
+    text = owner.dataset.read_text()
+    assert born in text
+    owner.dataset.write_text(text.replace(born, f'{born}\ndates = ["DD.MM.YYYY"]'))
+    owner.write(line.replace("1990-01-02", "02.01.1990") for line in people(range(more, 40)))
+    waits = owner.publish("--id", "2026-05")
+    assert outcome(waits) == (3, "waits", "2026-04")
+    assert (waits.plain["come"], waits.plain["gone"]) == (0, more)
+    # And back again: what was written with points is compared with what is not.
+    owner.write(line.replace("1990-01-02", "02.01.1990") for line in people(range(60)))
+    assert outcome(owner.publish("--id", "2026-05")) == (0, "published", "2026-05")
+    owner.dataset.write_text("[[columns]]".join(part for part in text.split("[[columns]]") if '"age"' not in part))
+    owner.write(people(range(more, 60)))
+    assert outcome(owner.publish("--id", "2026-06")) == (3, "waits", "2026-05")
+
+
 def test_a_folder_among_the_copies_does_not_make_a_publication_seem_to_have_failed(owner: Owner) -> None:
     (owner.copies / "lost+found").mkdir(parents=True)
     owner.copies.parent.chmod(0o700)

@@ -14,7 +14,7 @@ import pytest
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Row
 from connectors.sources.snapshot import Snapshot
-from connectors.sources.tables import DatasetSource, Problem, SourceConfig, YearOf
+from connectors.sources.tables import DatasetSource, Problem, Report, SourceConfig, YearOf
 from gateway.domain.dataset import Code, Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Between, Filter
@@ -171,6 +171,20 @@ def test_check_counts_each_broken_rule_and_names_its_first_lines(tmp_path: Path)
         Problem("empty code", "year", 1, (4,)),
         Problem("not an ISO date", "referred", 1, (4,)),
     }
+
+
+@pytest.mark.parametrize(("rules", "lines"), [(None, (4,)), (("case", "punctuation"), (2, 3)), (("case",), ())])
+def test_check_counts_keys_of_which_their_rules_leave_nothing(
+    tmp_path: Path, rules: tuple[str, ...] | None, lines: tuple[int, ...]
+) -> None:
+    (tmp_path / "people.csv").write_text("name\n?\n - \n\u0301\n'a'\n  \n")
+    column = Column("name", ColumnType.TEXT, normalise=rules)
+    report = DatasetSource(SourceConfig(tmp_path, "people.csv", (column,), ("name",))).check(KEY)
+    nothing = [Problem("nothing left of a key", "name", len(lines), lines)] if lines else []
+    assert report.problems == (Problem("empty key", "name", 1, (6,)), *nothing)
+    (tmp_path / "people.csv").write_text("name\n" + "Ana\n" * 9000 + "\u00a0\n")
+    report = DatasetSource(SourceConfig(tmp_path, "people.csv", (column,), ("name",))).check(KEY)
+    assert report == Report(9001, (Problem("nothing left of a key", "name", 1, (9002,)),), None)
 
 
 def test_check_counts_what_lies_beyond_public_bounds(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
                 codes=[cat.Code(value=code.value, label=code.label) for code in column.codes],
                 least=None if column.least is None else str(column.least),
                 most=None if column.most is None else str(column.most),
+                normalise=column.normalise,
             )
             for column in item.columns
         ],

@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from gateway.api.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%gateway/api/client/v1/catalogue.proto\x12\x11isthmus.client.v1\x1a\x1b\x62uf/validate/validate.proto\"R\n\x13ListDatasetsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"r\n\x14ListDatasetsResponse\x12,\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1a.isthmus.client.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\"-\n\x11GetDatasetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90\x03\"A\n\x12GetDatasetResponse\x12+\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1a.isthmus.client.v1.Dataset\"\x13\n\x11ListSpacesRequest\">\n\x12ListSpacesResponse\x12(\n\x06spaces\x18\x01 \x03(\x0b\x32\x18.isthmus.client.v1.Space\"\x8b\x02\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nvocabulary\x18\x04 \x01(\t\x12*\n\x07\x63olumns\x18\x05 \x03(\x0b\x32\x19.isthmus.client.v1.Column\x12\x13\n\x0bkey_columns\x18\x06 \x03(\t\x12\x10\n\x08\x63overage\x18\x07 \x01(\t\x12\'\n\x05terms\x18\x08 \x01(\x0b\x32\x18.isthmus.client.v1.Terms\x12+\n\x07\x65\x64ition\x18\t \x01(\x0b\x32\x1a.isthmus.client.v1.Edition\x12\x11\n\tseen_time\x18\n \x01(\x03\"\xc6\x01\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.isthmus.client.v1.ColumnType\x12\r\n\x05label\x18\x03 \x01(\t\x12\x10\n\x08standard\x18\x04 \x01(\t\x12&\n\x05\x63odes\x18\x05 \x03(\x0b\x32\x17.isthmus.client.v1.Code\x12\x12\n\x05least\x18\x32 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04most\x18\x33 \x01(\tH\x01\x88\x01\x01\x42\x08\n\x06_leastB\x07\n\x05_most\"$\n\x04\x43ode\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"\xab\x04\n\x05Terms\x12\x10\n\x08purposes\x18\x01 \x03(\t\x12\x13\n\x0blegal_bases\x18\x02 \x03(\t\x12\x12\n\nstatistics\x18\x03 \x03(\t\x12\x14\n\x0cminimum_cell\x18\x04 \x01(\x05\x12\x18\n\x10\x65xact_statistics\x18\x05 \x03(\t\x12\x15\n\rzero_is_small\x18\x06 \x01(\x08\x12\x15\n\rminimum_seats\x18\x07 \x01(\x05\x12\x11\n\tdemo_view\x18\x08 \x01(\x08\x12\x0f\n\x07version\x18\t \x01(\x05\x12\x0f\n\x07\x65xpires\x18\n \x01(\t\x12\x11\n\tminimum_t\x18\x0b \x01(\x05\x12\x10\n\x08transfer\x18\x0c \x03(\t\x12\x10\n\x08programs\x18\r \x03(\t\x12\x10\n\x08packages\x18T \x03(\t\x12\x16\n\tdominance\x18\x0e \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08rounding\x18\x0f \x01(\x05H\x01\x88\x01\x01\x12+\n\x07privacy\x18( \x01(\x0b\x32\x1a.isthmus.client.v1.Privacy\x12\r\n\x05roles\x18< \x03(\t\x12\x0f\n\x07persons\x18\x14 \x01(\x05\x12\x15\n\rdecide_within\x18\x15 \x01(\x05\x12\x19\n\x11person_statistics\x18\x16 \x03(\t\x12\x10\n\x08standing\x18\x17 \x01(\x05\x12\x30\n\none_person\x18R \x01(\x0b\x32\x1c.isthmus.client.v1.OnePersonB\x0c\n\n_dominanceB\x0b\n\t_rounding\"\x80\x01\n\tOnePerson\x12\x13\n\x0blegal_bases\x18\x01 \x03(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x12\n\nleast_list\x18\x03 \x01(\x05\x12\x16\n\x0equota_per_case\x18\x04 \x01(\x05\x12\x15\n\rquota_per_day\x18\x05 \x01(\x05\x12\x0c\n\x04\x63\x61se\x18\x06 \x01(\t\"K\n\x07Privacy\x12\x0f\n\x07\x65psilon\x18\x01 \x01(\t\x12\x0e\n\x06\x62udget\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\"O\n\x07\x45\x64ition\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x63reate_time\x18\x02 \x01(\x03\x12\x10\n\x08snapshot\x18\x03 \x01(\t\x12\x11\n\trow_bound\x18\x04 \x01(\x03\"\x98\x02\n\x05Space\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12\x12\n\naffiliates\x18\x04 \x03(\t\x12\x14\n\x0cjurisdiction\x18\x05 \x01(\t\x12\r\n\x05seats\x18\x06 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12,\n\x08programs\x18\x08 \x03(\x0b\x32\x1a.isthmus.client.v1.Program\x12\x11\n\tseen_time\x18\t \x01(\x03\x12\x11\n\treachable\x18\n \x01(\x08\x12\x10\n\x08rulebook\x18< \x01(\x03\x12/\n\tobjection\x18= \x01(\x0b\x32\x1c.isthmus.client.v1.Objection\"9\n\tObjection\x12\x0e\n\x06reason\x18< \x01(\t\x12\x0c\n\x04text\x18= \x01(\t\x12\x0e\n\x06\x61\x64vice\x18> \x01(\t\"\x97\x02\n\x07Program\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07leakage\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0e\n\x06inputs\x18\x06 \x01(\t\x12\x0f\n\x07outputs\x18\x07 \x01(\t\x12\r\n\x05takes\x18\x08 \x01(\t\x12)\n\x05opens\x18\t \x03(\x0b\x32\x1a.isthmus.client.v1.Opening\x12\x0f\n\x07\x66ormula\x18\n \x01(\t\x12\x0e\n\x06sample\x18\x0b \x01(\t\x12-\n\x05\x63osts\x18\x0c \x03(\x0b\x32\x1e.isthmus.client.v1.ProgramCost\x12\x12\n\ndescriptor\x18T \x01(\t\"$\n\x07Opening\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\"b\n\x0bProgramCost\x12\t\n\x01m\x18\x01 \x01(\x05\x12\x11\n\tproviders\x18\x02 \x01(\x05\x12\x0c\n\x04rows\x18\x03 \x01(\x03\x12\x0e\n\x06rounds\x18\x04 \x01(\x05\x12\x17\n\x0f\x62ytes_per_party\x18\x05 \x01(\x03\"\x15\n\x13ListProgramsRequest\"J\n\x14ListProgramsResponse\x12\x32\n\x08programs\x18\x01 \x03(\x0b\x32 .isthmus.client.v1.ListedProgram\"`\n\rListedProgram\x12+\n\x07program\x18\x01 \x01(\x0b\x32\x1a.isthmus.client.v1.Program\x12\x0e\n\x06spaces\x18\x02 \x03(\t\x12\x12\n\nstatistics\x18\x03 \x03(\t*\x84\x01\n\nColumnType\x12\x1b\n\x17\x43OLUMN_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OLUMN_TYPE_TEXT\x10\x01\x12\x14\n\x10\x43OLUMN_TYPE_DATE\x10\x02\x12\x17\n\x13\x43OLUMN_TYPE_INTEGER\x10\x03\x12\x14\n\x10\x43OLUMN_TYPE_CODE\x10\x04\x32\x8a\x03\n\x10\x43\x61talogueService\x12_\n\x0cListDatasets\x12&.isthmus.client.v1.ListDatasetsRequest\x1a\'.isthmus.client.v1.ListDatasetsResponse\x12Y\n\nGetDataset\x12$.isthmus.client.v1.GetDatasetRequest\x1a%.isthmus.client.v1.GetDatasetResponse\x12Y\n\nListSpaces\x12$.isthmus.client.v1.ListSpacesRequest\x1a%.isthmus.client.v1.ListSpacesResponse\x12_\n\x0cListPrograms\x12&.isthmus.client.v1.ListProgramsRequest\x1a\'.isthmus.client.v1.ListProgramsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%gateway/api/client/v1/catalogue.proto\x12\x11isthmus.client.v1\x1a\x1b\x62uf/validate/validate.proto\"R\n\x13ListDatasetsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"r\n\x14ListDatasetsResponse\x12,\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x1a.isthmus.client.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0bunreachable\x18\x03 \x03(\t\"-\n\x11GetDatasetRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90\x03\"A\n\x12GetDatasetResponse\x12+\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x1a.isthmus.client.v1.Dataset\"\x13\n\x11ListSpacesRequest\">\n\x12ListSpacesResponse\x12(\n\x06spaces\x18\x01 \x03(\x0b\x32\x18.isthmus.client.v1.Space\"\x8b\x02\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nvocabulary\x18\x04 \x01(\t\x12*\n\x07\x63olumns\x18\x05 \x03(\x0b\x32\x19.isthmus.client.v1.Column\x12\x13\n\x0bkey_columns\x18\x06 \x03(\t\x12\x10\n\x08\x63overage\x18\x07 \x01(\t\x12\'\n\x05terms\x18\x08 \x01(\x0b\x32\x18.isthmus.client.v1.Terms\x12+\n\x07\x65\x64ition\x18\t \x01(\x0b\x32\x1a.isthmus.client.v1.Edition\x12\x11\n\tseen_time\x18\n \x01(\x03\"\xd9\x01\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.isthmus.client.v1.ColumnType\x12\r\n\x05label\x18\x03 \x01(\t\x12\x10\n\x08standard\x18\x04 \x01(\t\x12&\n\x05\x63odes\x18\x05 \x03(\x0b\x32\x17.isthmus.client.v1.Code\x12\x12\n\x05least\x18\x32 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04most\x18\x33 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tnormalise\x18\x34 \x03(\tB\x08\n\x06_leastB\x07\n\x05_most\"$\n\x04\x43ode\x12\r\n\x05value\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"\xab\x04\n\x05Terms\x12\x10\n\x08purposes\x18\x01 \x03(\t\x12\x13\n\x0blegal_bases\x18\x02 \x03(\t\x12\x12\n\nstatistics\x18\x03 \x03(\t\x12\x14\n\x0cminimum_cell\x18\x04 \x01(\x05\x12\x18\n\x10\x65xact_statistics\x18\x05 \x03(\t\x12\x15\n\rzero_is_small\x18\x06 \x01(\x08\x12\x15\n\rminimum_seats\x18\x07 \x01(\x05\x12\x11\n\tdemo_view\x18\x08 \x01(\x08\x12\x0f\n\x07version\x18\t \x01(\x05\x12\x0f\n\x07\x65xpires\x18\n \x01(\t\x12\x11\n\tminimum_t\x18\x0b \x01(\x05\x12\x10\n\x08transfer\x18\x0c \x03(\t\x12\x10\n\x08programs\x18\r \x03(\t\x12\x10\n\x08packages\x18T \x03(\t\x12\x16\n\tdominance\x18\x0e \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08rounding\x18\x0f \x01(\x05H\x01\x88\x01\x01\x12+\n\x07privacy\x18( \x01(\x0b\x32\x1a.isthmus.client.v1.Privacy\x12\r\n\x05roles\x18< \x03(\t\x12\x0f\n\x07persons\x18\x14 \x01(\x05\x12\x15\n\rdecide_within\x18\x15 \x01(\x05\x12\x19\n\x11person_statistics\x18\x16 \x03(\t\x12\x10\n\x08standing\x18\x17 \x01(\x05\x12\x30\n\none_person\x18R \x01(\x0b\x32\x1c.isthmus.client.v1.OnePersonB\x0c\n\n_dominanceB\x0b\n\t_rounding\"\x80\x01\n\tOnePerson\x12\x13\n\x0blegal_bases\x18\x01 \x03(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x12\n\nleast_list\x18\x03 \x01(\x05\x12\x16\n\x0equota_per_case\x18\x04 \x01(\x05\x12\x15\n\rquota_per_day\x18\x05 \x01(\x05\x12\x0c\n\x04\x63\x61se\x18\x06 \x01(\t\"K\n\x07Privacy\x12\x0f\n\x07\x65psilon\x18\x01 \x01(\t\x12\x0e\n\x06\x62udget\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\t\x12\x10\n\x08required\x18\x04 \x01(\x08\"O\n\x07\x45\x64ition\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x63reate_time\x18\x02 \x01(\x03\x12\x10\n\x08snapshot\x18\x03 \x01(\t\x12\x11\n\trow_bound\x18\x04 \x01(\x03\"\x98\x02\n\x05Space\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12\x12\n\naffiliates\x18\x04 \x03(\t\x12\x14\n\x0cjurisdiction\x18\x05 \x01(\t\x12\r\n\x05seats\x18\x06 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12,\n\x08programs\x18\x08 \x03(\x0b\x32\x1a.isthmus.client.v1.Program\x12\x11\n\tseen_time\x18\t \x01(\x03\x12\x11\n\treachable\x18\n \x01(\x08\x12\x10\n\x08rulebook\x18< \x01(\x03\x12/\n\tobjection\x18= \x01(\x0b\x32\x1c.isthmus.client.v1.Objection\"9\n\tObjection\x12\x0e\n\x06reason\x18< \x01(\t\x12\x0c\n\x04text\x18= \x01(\t\x12\x0e\n\x06\x61\x64vice\x18> \x01(\t\"\x97\x02\n\x07Program\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07leakage\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0e\n\x06inputs\x18\x06 \x01(\t\x12\x0f\n\x07outputs\x18\x07 \x01(\t\x12\r\n\x05takes\x18\x08 \x01(\t\x12)\n\x05opens\x18\t \x03(\x0b\x32\x1a.isthmus.client.v1.Opening\x12\x0f\n\x07\x66ormula\x18\n \x01(\t\x12\x0e\n\x06sample\x18\x0b \x01(\t\x12-\n\x05\x63osts\x18\x0c \x03(\x0b\x32\x1e.isthmus.client.v1.ProgramCost\x12\x12\n\ndescriptor\x18T \x01(\t\"$\n\x07Opening\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\"b\n\x0bProgramCost\x12\t\n\x01m\x18\x01 \x01(\x05\x12\x11\n\tproviders\x18\x02 \x01(\x05\x12\x0c\n\x04rows\x18\x03 \x01(\x03\x12\x0e\n\x06rounds\x18\x04 \x01(\x05\x12\x17\n\x0f\x62ytes_per_party\x18\x05 \x01(\x03\"\x15\n\x13ListProgramsRequest\"J\n\x14ListProgramsResponse\x12\x32\n\x08programs\x18\x01 \x03(\x0b\x32 .isthmus.client.v1.ListedProgram\"`\n\rListedProgram\x12+\n\x07program\x18\x01 \x01(\x0b\x32\x1a.isthmus.client.v1.Program\x12\x0e\n\x06spaces\x18\x02 \x03(\t\x12\x12\n\nstatistics\x18\x03 \x03(\t*\x84\x01\n\nColumnType\x12\x1b\n\x17\x43OLUMN_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OLUMN_TYPE_TEXT\x10\x01\x12\x14\n\x10\x43OLUMN_TYPE_DATE\x10\x02\x12\x17\n\x13\x43OLUMN_TYPE_INTEGER\x10\x03\x12\x14\n\x10\x43OLUMN_TYPE_CODE\x10\x04\x32\x8a\x03\n\x10\x43\x61talogueService\x12_\n\x0cListDatasets\x12&.isthmus.client.v1.ListDatasetsRequest\x1a\'.isthmus.client.v1.ListDatasetsResponse\x12Y\n\nGetDataset\x12$.isthmus.client.v1.GetDatasetRequest\x1a%.isthmus.client.v1.GetDatasetResponse\x12Y\n\nListSpaces\x12$.isthmus.client.v1.ListSpacesRequest\x1a%.isthmus.client.v1.ListSpacesResponse\x12_\n\x0cListPrograms\x12&.isthmus.client.v1.ListProgramsRequest\x1a\'.isthmus.client.v1.ListProgramsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDATASETSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_GETDATASETREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETDATASETREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\220\003'
-  _globals['_COLUMNTYPE']._serialized_start=2804
-  _globals['_COLUMNTYPE']._serialized_end=2936
+  _globals['_COLUMNTYPE']._serialized_start=2823
+  _globals['_COLUMNTYPE']._serialized_end=2955
   _globals['_LISTDATASETSREQUEST']._serialized_start=89
   _globals['_LISTDATASETSREQUEST']._serialized_end=171
   _globals['_LISTDATASETSRESPONSE']._serialized_start=173
@@ -56,33 +56,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASET']._serialized_start=489
   _globals['_DATASET']._serialized_end=756
   _globals['_COLUMN']._serialized_start=759
-  _globals['_COLUMN']._serialized_end=957
-  _globals['_CODE']._serialized_start=959
-  _globals['_CODE']._serialized_end=995
-  _globals['_TERMS']._serialized_start=998
-  _globals['_TERMS']._serialized_end=1553
-  _globals['_ONEPERSON']._serialized_start=1556
-  _globals['_ONEPERSON']._serialized_end=1684
-  _globals['_PRIVACY']._serialized_start=1686
-  _globals['_PRIVACY']._serialized_end=1761
-  _globals['_EDITION']._serialized_start=1763
-  _globals['_EDITION']._serialized_end=1842
-  _globals['_SPACE']._serialized_start=1845
-  _globals['_SPACE']._serialized_end=2125
-  _globals['_OBJECTION']._serialized_start=2127
-  _globals['_OBJECTION']._serialized_end=2184
-  _globals['_PROGRAM']._serialized_start=2187
-  _globals['_PROGRAM']._serialized_end=2466
-  _globals['_OPENING']._serialized_start=2468
-  _globals['_OPENING']._serialized_end=2504
-  _globals['_PROGRAMCOST']._serialized_start=2506
-  _globals['_PROGRAMCOST']._serialized_end=2604
-  _globals['_LISTPROGRAMSREQUEST']._serialized_start=2606
-  _globals['_LISTPROGRAMSREQUEST']._serialized_end=2627
-  _globals['_LISTPROGRAMSRESPONSE']._serialized_start=2629
-  _globals['_LISTPROGRAMSRESPONSE']._serialized_end=2703
-  _globals['_LISTEDPROGRAM']._serialized_start=2705
-  _globals['_LISTEDPROGRAM']._serialized_end=2801
-  _globals['_CATALOGUESERVICE']._serialized_start=2939
-  _globals['_CATALOGUESERVICE']._serialized_end=3333
+  _globals['_COLUMN']._serialized_end=976
+  _globals['_CODE']._serialized_start=978
+  _globals['_CODE']._serialized_end=1014
+  _globals['_TERMS']._serialized_start=1017
+  _globals['_TERMS']._serialized_end=1572
+  _globals['_ONEPERSON']._serialized_start=1575
+  _globals['_ONEPERSON']._serialized_end=1703
+  _globals['_PRIVACY']._serialized_start=1705
+  _globals['_PRIVACY']._serialized_end=1780
+  _globals['_EDITION']._serialized_start=1782
+  _globals['_EDITION']._serialized_end=1861
+  _globals['_SPACE']._serialized_start=1864
+  _globals['_SPACE']._serialized_end=2144
+  _globals['_OBJECTION']._serialized_start=2146
+  _globals['_OBJECTION']._serialized_end=2203
+  _globals['_PROGRAM']._serialized_start=2206
+  _globals['_PROGRAM']._serialized_end=2485
+  _globals['_OPENING']._serialized_start=2487
+  _globals['_OPENING']._serialized_end=2523
+  _globals['_PROGRAMCOST']._serialized_start=2525
+  _globals['_PROGRAMCOST']._serialized_end=2623
+  _globals['_LISTPROGRAMSREQUEST']._serialized_start=2625
+  _globals['_LISTPROGRAMSREQUEST']._serialized_end=2646
+  _globals['_LISTPROGRAMSRESPONSE']._serialized_start=2648
+  _globals['_LISTPROGRAMSRESPONSE']._serialized_end=2722
+  _globals['_LISTEDPROGRAM']._serialized_start=2724
+  _globals['_LISTEDPROGRAM']._serialized_end=2820
+  _globals['_CATALOGUESERVICE']._serialized_start=2958
+  _globals['_CATALOGUESERVICE']._serialized_end=3352
 # @@protoc_insertion_point(module_scope)

@@ -87,7 +87,7 @@ class Dataset(_message.Message):
     def __init__(self, name: _Optional[str] = ..., title: _Optional[str] = ..., description: _Optional[str] = ..., vocabulary: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Column, _Mapping]]] = ..., key_columns: _Optional[_Iterable[str]] = ..., coverage: _Optional[str] = ..., terms: _Optional[_Union[Terms, _Mapping]] = ..., edition: _Optional[_Union[Edition, _Mapping]] = ..., seen_time: _Optional[int] = ...) -> None: ...
 
 class Column(_message.Message):
-    __slots__ = ("name", "type", "label", "standard", "codes", "least", "most")
+    __slots__ = ("name", "type", "label", "standard", "codes", "least", "most", "normalise")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,7 @@ class Column(_message.Message):
     CODES_FIELD_NUMBER: _ClassVar[int]
     LEAST_FIELD_NUMBER: _ClassVar[int]
     MOST_FIELD_NUMBER: _ClassVar[int]
+    NORMALISE_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: ColumnType
     label: str
@@ -102,7 +103,8 @@ class Column(_message.Message):
     codes: _containers.RepeatedCompositeFieldContainer[Code]
     least: str
     most: str
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[ColumnType, str]] = ..., label: _Optional[str] = ..., standard: _Optional[str] = ..., codes: _Optional[_Iterable[_Union[Code, _Mapping]]] = ..., least: _Optional[str] = ..., most: _Optional[str] = ...) -> None: ...
+    normalise: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[ColumnType, str]] = ..., label: _Optional[str] = ..., standard: _Optional[str] = ..., codes: _Optional[_Iterable[_Union[Code, _Mapping]]] = ..., least: _Optional[str] = ..., most: _Optional[str] = ..., normalise: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Code(_message.Message):
     __slots__ = ("value", "label")
