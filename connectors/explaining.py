@@ -125,7 +125,8 @@ def _one_person(given: OnePersonConfig | None) -> str:
     return (
         f"{asked}; on the basis of {', '.join(given.legal_bases)}, in the role of {' or '.join(given.roles)}, where "
         f"each list that is searched has {given.least_list} people or more; {answers} about a case and "
-        f"{given.quota_per_day} a day for one asking space; two different stewards, or more, decide on each"
+        f"{given.quota_per_day} a day for one operator with its affiliates; two different stewards, or more, decide on "
+        "each"
     )
 
 

@@ -102,7 +102,7 @@ class Ledgers:
                 Reason.RESOURCE_EXHAUSTED,
                 f"{body.initiator} asked {REFUSALS_A_DAY} questions within a day that are not answered here",
                 space=self._entity,
-                advice="Ask again tomorrow, for coarser groups",
+                advice="Ask again tomorrow",
             )
         if about_one_person(body.query):
             await self._hold_one_person(contract)
@@ -175,7 +175,7 @@ class Ledgers:
         """Nothing is set aside: what a quota has left is looked for again where it is spent."""
         if self._one_person is None:
             raise not_releasable(self._entity)
-        if (objection := await self._one_person.objection(contract.body)) is not None:
+        if (objection := await self._one_person.objection(contract.body, await self._together())) is not None:
             await self._refuse(contract, *objection)
         async with self._turn:
             self._held[contract.digest] = _Held(contract.body.expires + LEEWAY, {})
@@ -183,7 +183,9 @@ class Ledgers:
     async def _answer_one_person(self, contract: SignedContract) -> None:
         if self._one_person is None:
             raise not_releasable(self._entity)
-        if (objection := await self._one_person.answer(contract)) is not None:
+        together = await self._together()
+        hands = self._in_hands(contract.body.initiator, together)
+        if (objection := await self._one_person.answer(contract, together, hands)) is not None:
             await self._refuse(contract, *objection)
 
     async def left(self, dataset: str, asker: str) -> Left | None:
@@ -266,12 +268,13 @@ class Ledgers:
 
 
 def not_releasable(entity: str) -> IsthmusError:
-    """The one refusal that depends on rows: it says nothing of them, nor of what was asked before."""
+    """The one refusal that depends on rows or on what was answered before, of questions about many and about one: it
+    says nothing of either."""
     return IsthmusError(
         Reason.NOT_RELEASABLE,
-        "this question is not answered here, because of what its answer would tell about few people",
+        "this question is not answered here, because of what its answer would tell about few people or one",
         space=entity,
-        advice="Ask for coarser groups, or with other filters",
+        advice="Ask for coarser groups or with other filters; about one person, ask the space's stewards",
     )
 
 

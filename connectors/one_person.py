@@ -3,13 +3,16 @@
 Invariants: what depends on rows or on what was answered before is one refusal, in the words and the time of the
 ledger's (connectors/ledgers.py); an answer is written down, for good, in the transaction that finds its quota not
 spent, before an input leaves; each asking spends, a repeat too. Row sets, which the ledger compares, are no measure
-here: the asker's is one person by intention, and the others' are whole lists.
+here: the asker's is one person by intention, and the others' are whole lists. Quotas are of an operator, with all
+spaces in its hands; a case is kept as what the dataset's key makes of it, which says nothing without that key.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,7 +23,8 @@ from gateway.domain.audit import Fact
 from gateway.domain.contract import Contract
 from gateway.domain.dataset import OnePerson
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.edges.store.person_answers import StoredPersonAnswers
+from gateway.domain.offer import Operator
+from gateway.edges.store.person_answers import Asking, StoredPersonAnswers
 from gateway.ports import Clock
 from gateway.rules.statistics import hit
 
@@ -33,8 +37,8 @@ class Objection(StrEnum):
     POLICY = "the policy has no terms for answers about one person"
     NOT_ONE = "the case does not stand for exactly one person"
     SHORT = "the list has fewer people than the policy or the question says"
-    CASE = "the asking space has had as many answers about this case as the policy allows"
-    TODAY = "the asking space has had as many answers within a day as the policy allows"
+    CASE = "the asking operator has had as many answers about this case as the policy allows"
+    TODAY = "the asking operator has had as many answers within a day as the policy allows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,11 @@ class OnePersonLimits:
     store: StoredPersonAnswers
     clock: Clock
 
-    async def objection(self, contract: Contract) -> tuple[str, Objection] | None:
-        """The dataset that does not answer, and why not, before anything is shared. Raises what reading rows does."""
+    async def objection(self, contract: Contract, together: Mapping[str, str]) -> tuple[str, Objection] | None:
+        """The dataset that does not answer, and why not, before anything is shared; `together` says who is in whose
+        hands. Raises what reading rows does."""
         people = await asyncio.to_thread(self._people, contract)
+        asking = self._asking(contract, together)
         for index, source in enumerate(contract.query.sources):
             if (count := people.get(source.dataset)) is None:
                 continue
@@ -59,14 +65,16 @@ class OnePersonLimits:
                 return source.dataset, Objection.NOT_ONE
             if index and count < max(terms.least_list, hit.least_list(contract.query)):
                 return source.dataset, Objection.SHORT
-            case, asker = hit.reference(contract.query), contract.initiator
-            spent = await self.store.spent(source.dataset, asker, case, self.clock.now() - DAY)
+            spent = await self.store.spent(source.dataset, self._case(source.dataset, contract), asking)
             if (problem := _over(terms, *spent)) is not None:
                 return source.dataset, problem
         return None
 
-    async def answer(self, contract: SignedContract) -> tuple[str, Objection] | None:
-        """Spend of the quota of every dataset of this space, for good; else nothing is written, and this says why."""
+    async def answer(
+        self, contract: SignedContract, together: Mapping[str, str], hands: Sequence[Operator]
+    ) -> tuple[str, Objection] | None:
+        """Spend of the quota of every dataset of this space, for good; else nothing is written, and this says why.
+        `hands` are those who share it, as they are believed now."""
         body, now = contract.body, self.clock.now()
         provider = body.provider_of(self.entity)
         names = [] if provider is None else [item.dataset for item in provider.inputs]
@@ -80,13 +88,23 @@ class OnePersonLimits:
                 raise IsthmusError(Reason.NOT_RELEASABLE, "a quota is spent")  # undoes the transaction
 
         fact = Fact(now, "person.answered", body.initiator, contract.digest, f"datasets {' '.join(names)}"[:1000])
-        case = hit.reference(body.query)
+        cases = {name: self._case(name, body) for name in names}
         try:
-            await self.store.answer(names, body.initiator, case, contract.digest, now, now - DAY, fact, check)
+            await self.store.answer(cases, self._asking(body, together), contract.digest, fact, check, hands)
         except IsthmusError:
             if not found:
                 raise
         return found[0] if found else None
+
+    def _asking(self, contract: Contract, together: Mapping[str, str]) -> Asking:
+        asker, since = contract.initiator, self.clock.now() - DAY
+        own = together.get(asker)
+        theirs = (entity for entity, hands in together.items() if hands == own)
+        return Asking(asker, frozenset((asker, *theirs)), since)
+
+    def _case(self, dataset: str, contract: Contract) -> str:
+        said = f"isthmus case\0{hit.reference(contract.query)}".encode()
+        return hmac.digest(self.holdings[dataset].snapshot_key, said, hashlib.sha256).hex()
 
     def _people(self, contract: Contract) -> dict[str, int]:
         """How many people the contract takes of each dataset of this space."""

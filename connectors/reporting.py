@@ -15,7 +15,7 @@ from connectors.config import AgentConfig, DatasetConfig, PolicyConfig
 from connectors.explaining import explained
 from connectors.policies import described
 from connectors.rules.inference import Taken
-from connectors.rules.reporting import SIGNED, DatasetReport, Known, Terms, columns_of, report
+from connectors.rules.reporting import SIGNED, AboutPerson, DatasetReport, Known, Terms, columns_of, report
 from gateway.config import load
 from gateway.domain.approval import Approved
 from gateway.domain.audit import Fact, TreeHead
@@ -25,6 +25,7 @@ from gateway.domain.identity import host_of
 from gateway.domain.offer import Operator
 from gateway.edges.federation import Federation, operator_of
 from gateway.edges.store.database import Database
+from gateway.edges.store.person_answers import PersonAnswer
 from gateway.edges.store.reports import GivenAnswer
 from gateway.ports import Clock
 from gateway.rules.codelists import LEGAL_BASES
@@ -96,6 +97,7 @@ async def report_under(
         heads={position: await _signed_over(database, position) for position in completed},
         operators=operators,
         spenders=await database.ledger.spenders(),
+        about_persons=[_about_person(answer) for answer in await database.person_answers.given(full)],
         head=head,
     )
     return report(terms, known, since, until, clock.now())
@@ -140,6 +142,10 @@ def _taken(answer: GivenAnswer, dataset: str) -> Taken:
     if not answer.signed:
         return taken
     return columns_of(taken, stored_contract(answer.signed, answer.contract), dataset)
+
+
+def _about_person(answer: PersonAnswer) -> AboutPerson:
+    return AboutPerson(answer.contract, answer.asker, answer.case, answer.at)
 
 
 async def _operators(database: Database, settings: AgentConfig, clock: Clock) -> Mapping[str, Operator]:

@@ -62,6 +62,7 @@ def _head(made: DatasetReport) -> Facts:
             ),
             ("Refused", f"{len(made.refused_by_rows)} by the ledger, {len(made.refused_by_policy)} by the policy"),
             ("Answers in the ledger", f"{made.answers}, since the dataset exists"),
+            ("Answers about one person", f"{made.person_answers}, since the dataset exists"),
         ),
     )
 
@@ -205,6 +206,7 @@ def _kept(made: DatasetReport) -> Facts:
             ("Contracts", f"{made.contracts_days} days, so those of before {_first_day(made)} are gone"),
             ("Output shares that answer repeats", f"{made.kept_days} days, at agents with seats, sealed to themselves"),
             ("Ledger", "for ever: without an answer in it, a question that differs by one person would pass"),
+            ("Answers about one person", "for ever, the case as a keyed hash: a quota of a case has no end"),
             ("Digests of contracts that were run", "for ever: so that none runs twice"),
             ("Audit log", "for ever: it would not verify with a hole in it"),
         ),

@@ -27,6 +27,7 @@ from gateway.rules.seats import hands
 
 # The records over which a receipt is signed.
 SIGNED = ("session.completed", "redelivery.completed")
+DAY = 24 * 60 * 60
 MAX_APPROVAL = 64 * 1024  # bytes, as when it was signed
 
 
@@ -143,6 +144,18 @@ class DatasetReport:
     kept_days: int
     log_size: int
     log_root: str
+    # Answers about one person, since the dataset exists; they stand in no ledger of rows.
+    person_answers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AboutPerson:
+    """An answer about one person; `case` is a keyed digest of how the asking space names it."""
+
+    contract: str
+    asker: str
+    case: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +184,8 @@ class Known:
     head: TreeHead
     # Who has spent of privacy budgets, and those in the same hands, as they were believed then.
     spenders: Sequence[Operator] = ()
+    # What this dataset has answered about one person, ever.
+    about_persons: Sequence[AboutPerson] = ()
 
 
 def report(terms: Terms, known: Known, since: int, until: int, now: int) -> DatasetReport:
@@ -181,10 +196,11 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
         by_contract.setdefault(fact.about, []).append((position, fact))
     first = {answer.question: answer.contract for answer in known.taken}
     mine = [(kept, body) for kept, body in known.approved if body is not None and _names(body, name)]
-    answered = {answer.contract for answer in known.taken}
+    answered = {answer.contract for answer in known.taken} | {answer.contract for answer in known.about_persons}
     forgotten = [kept for kept, body in known.approved if body is None and kept.digest in answered]
     rows = _refused_by_rows(name, known.facts, since, until)
     budget = _questions(terms, known.taken)
+    operators = [*known.operators.values(), *known.spenders]
     return DatasetReport(
         dataset=name,
         title=terms.dataset.title,
@@ -211,12 +227,13 @@ def report(terms: Terms, known: Known, since: int, until: int, now: int) -> Data
             if fact.kind == "contract.refused" and _says(fact.detail, name) and since <= fact.at < until
         ),
         answers=len(known.taken),
-        budgets=(budget, *_epsilon(terms, known.taken, [*known.operators.values(), *known.spenders])),
+        budgets=(budget, *_epsilon(terms, known.taken, operators), *_persons(terms, known, operators, now)),
         inferences=inferences(known.taken, max(2, terms.dataset.terms.minimum_cell), budget.left),
         contracts_days=terms.contracts_days,
         kept_days=terms.kept_days,
         log_size=known.head.size,
         log_root=known.head.root,
+        person_answers=len(known.about_persons),
     )
 
 
@@ -280,7 +297,7 @@ def _asked(
         sources=tuple(source.dataset for source in asked.sources),
         # Recipients are the initiator's own (gateway/rules/contract.py): where it is, the result goes.
         recipients=tuple(RecipientAt(item.name, item.kind, where) for item in body.recipients),
-        limits=wording.limits(body.limits),
+        limits=wording.limits(body),
         noise=wording.noise(body.limits),
         outcome=outcome.value,
         why=why,
@@ -351,6 +368,24 @@ def _epsilon(terms: Terms, taken: Sequence[Taken], operators: Sequence[Operator]
 
     by_operator = (of(f"operator of {asker}", spent.of(asker, together), each) for asker in askers.values())
     return (of("everybody", spent.total, total), *by_operator)
+
+
+def _persons(terms: Terms, known: Known, operators: Sequence[Operator], now: int) -> tuple[Budget, ...]:
+    """Of each operator that has had answers about one person: those of a day, and the cases that they were ever of."""
+    together = hands(operators)
+    by: dict[str, list[AboutPerson]] = {}
+    for answer in known.about_persons:
+        by.setdefault(together.get(answer.asker, answer.asker), []).append(answer)
+    allowed = terms.dataset.terms.one_person
+    most = 0 if allowed is None else allowed.quota_per_day
+    found: list[Budget] = []
+    for theirs in by.values():
+        whose, today = f"operator of {theirs[0].asker}", sum(answer.at > now - DAY for answer in theirs)
+        found += [
+            Budget(f"answers about one person within a day, {whose}", today, most, max(0, most - today)),
+            Budget(f"cases asked about, {whose}", len({answer.case for answer in theirs}), None, None),
+        ]
+    return tuple(found)
 
 
 def _questions(terms: Terms, taken: Sequence[Taken]) -> Budget:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from connectors.rules.approval import OwnPart, check_draft
 from connectors.rules.columns import ColumnRule
 from gateway.domain.contract import Recipient
-from gateway.domain.dataset import Code, Column, ColumnType, Dataset, Privacy, Terms
+from gateway.domain.dataset import Code, Column, ColumnType, Dataset, OnePerson, Privacy, Terms
 from gateway.domain.offer import Offer, Operator, ProgramOffer, Space
 from gateway.domain.query import Query
 from gateway.rules import noise, planning, statistics
+from gateway.rules.codelists import ROLES
 from gateway.rules.roles import in_order
 from gateway.rules.seats import SIZES
+from gateway.rules.statistics import hit
 
 ENGINE, CODEC = "trial", 1
 ANY = (Code("any", "any"),)  # the codes of a column that is not known here
@@ -44,11 +46,16 @@ def try_question(asked: Query, tried: Tried, initiator: Operator, now: int, role
     """Raises IsthmusError as the owner's agent, or a planner before it, would refuse the question of `initiator` for
     somebody in these roles."""
     known = _federation(asked, tried, initiator, now)
-    # What the other owners filter is their affair, on columns that are not known here.
+    one_person = statistics.about_one_person(asked)
+    # What the other owners filter is their affair, on columns that are not known here; but for a case, which says who
+    # it is about.
     sources = [
-        source if source.dataset == tried.dataset.name else replace(source, filters=()) for source in asked.sources
+        source if one_person or source.dataset == tried.dataset.name else replace(source, filters=())
+        for source in asked.sources
     ]
-    recipient = Recipient(f"gateway {initiator.entity}", "gateway", base64.b64encode(b"\x09" + bytes(31)).decode())
+    # As both are asked in earnest: an answer about one person goes to nobody's gateway.
+    kind, name = ("client", "somebody") if one_person else ("gateway", initiator.entity)
+    recipient = Recipient(f"{kind} {name}", kind, base64.b64encode(b"\x09" + bytes(31)).decode())
     request = planning.Request(initiator.entity, "somebody", recipient, "0" * 32, now, in_order(roles))
     draft = planning.draft_contract(replace(asked, sources=tuple(sources)), known, request)
     offer = known[tried.owner].offer
@@ -83,9 +90,10 @@ def _alike(dataset: Dataset, name: str, asked: Query, packages: tuple[str, ...])
     """Another owner's dataset: the same columns, and those that it alone is asked to tell."""
     statistic = asked.statistic.name
     noise_of_any = Privacy(noise.text(noise.MOST), noise.text(noise.MOST_BUDGET), required=False)
+    one_person = _about_anybody(dataset, asked) if statistics.about_one_person(asked) else None
     terms = Terms(
         (asked.purpose,), (asked.legal_basis,), (statistic,), 0, (statistic,),
-        demo_view=True, privacy=noise_of_any, packages=packages,
+        demo_view=True, privacy=noise_of_any, packages=packages, one_person=one_person,
     )  # fmt: skip
     index = next(number for number, source in enumerate(asked.sources) if source.dataset == name)
     own = tuple(
@@ -93,4 +101,22 @@ def _alike(dataset: Dataset, name: str, asked: Query, packages: tuple[str, ...])
         for used in statistics.of(asked).uses(asked)
         if used.taken_from(index) and dataset.column(used.column) is None
     )
-    return replace(dataset, name=name, terms=terms, columns=(*dataset.columns, *own))
+    columns = (*dataset.columns, *own)
+    if one_person is not None and one_person.case not in dataset.key_columns:
+        columns = (*(column for column in columns if column.name != one_person.case), _of_cases(asked))
+    return replace(dataset, name=name, terms=terms, columns=columns)
+
+
+def _about_anybody(dataset: Dataset, asked: Query) -> OnePerson:
+    """Another owner's terms: those in whose roles the tried dataset answers, else any."""
+    own = dataset.terms.one_person
+    roles = tuple(ROLES) if own is None else own.roles
+    return OnePerson((asked.legal_basis,), roles, 1, 1, 1, hit.case_column(asked))
+
+
+def _of_cases(asked: Query) -> Column:
+    """The column of the asking space's list that has the case."""
+    case = hit.reference(asked)
+    if isinstance(asked.sources[0].filters[0].equals, int):
+        return Column(hit.case_column(asked), ColumnType.INTEGER)
+    return Column(hit.case_column(asked), ColumnType.CODE, codes=(Code(case, case),))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gateway.client.profile import Profile
     from gateway.domain.errors import IsthmusError
+    from gateway.domain.identity import EntityId
     from gateway.domain.policy_text import Proposed
     from gateway.domain.query import Query
 
@@ -66,6 +67,9 @@ def test(
         list[Path],
         typer.Option(metavar="DIR", help="A package that spaces would have installed. May be given several times."),
     ] = [],  # noqa: B006
+    at: Annotated[
+        str, typer.Option(metavar="ENTITY", help="Whose dataset it is, where a question names several of its name.")
+    ] = "",
     json: AsJson = False,
 ) -> None:
     """Hold example questions against a dataset's policy, by the rule of its agent; exit 3 if one is refused."""
@@ -89,6 +93,7 @@ def test(
         settings = load(DatasetConfig, dataset)
         policy = load(PolicyConfig, settings.policy)
         entity = checked_entity(asker, "--from")
+        owner = checked_entity(at, "--at") if at else None
         _check_jurisdiction(jurisdiction)
         roles = _roles(role)
         initiator = Operator(entity, entity, entity, jurisdiction=jurisdiction)
@@ -97,7 +102,7 @@ def test(
         verdicts: list[tuple[Path, IsthmusError | None]] = []
         for path in queries:
             asked = load_query(path).query
-            known = described(_host(asked, settings.id, path), settings, policy)
+            known = described(_host(asked, settings.id, path, owner), settings, policy)
             tried = Tried(known, policy.spaces, columns_of(policy, known.columns), programs, roles_of(policy))
             try:
                 try_question(asked, tried, initiator, now, roles)
@@ -212,18 +217,23 @@ def _roles(roles: list[str]) -> tuple[str, ...]:
         raise IsthmusError(Reason.INVALID_ARGUMENT, text, field="--role", advice="For example analyst") from None
 
 
-def _host(asked: Query, id: str, path: Path) -> str:
+def _host(asked: Query, id: str, path: Path, owner: EntityId | None) -> str:
     """The space at which the question looks for the dataset: its own file does not say whose it is."""
     from gateway.domain.errors import IsthmusError, Reason
+    from gateway.domain.identity import host_of
 
     hosts = [source.dataset.split("/")[1] for source in asked.sources if source.dataset.rsplit("/", 1)[-1] == id]
+    if owner is not None:
+        hosts = [host for host in hosts if host == host_of(owner)]
     if len(hosts) == 1:
         return hosts[0]
     raise IsthmusError(
         Reason.INVALID_ARGUMENT,
         f"{path} asks {len(hosts)} datasets named {id}, and one is tried",
         field="QUERY",
-        advice=f"Name spaces/HOST/datasets/{id} among its sources, once",
+        advice="Say by --at https://HOST whose it is"
+        if len(hosts) > 1
+        else f"Name spaces/HOST/datasets/{id} among its sources, once",
     )
 
 

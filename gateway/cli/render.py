@@ -27,6 +27,7 @@ from gateway.cli.typeset import DIGEST_SHOWN, day, host, hours, lines, minute, n
 from gateway.client.estimates.result import SIDE_BY_SIDE
 from gateway.domain.plan import Decision
 from gateway.domain.session import PROVIDER_BASE, UNDETERMINED
+from gateway.rules.statistics import about_one_person
 from gateway.rules.statistics.base import whom
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def plan(made: Plan) -> RenderableType:
         f"    {group}",
         f"Cells under {limits.minimum_cell} are suppressed before anything is opened."
         if limits.minimum_cell > 1
+        else "The answer is about one person, and no limit on cells goes with it."
+        if about_one_person(draft.query)
         else f"Every cell is released{'' if limits.epsilon else ' exactly'}, the small ones too.",
         *([f"Counts come {noise}."] if (noise := noise_said(limits)) is not None else []),
         f"It should take about {forecast.seconds:.1f} s and {number(forecast.rounds)} rounds; "
@@ -155,6 +158,8 @@ def receipt(short: Summary) -> RenderableType:
     kept = [
         f"no cell under {limits.minimum_cell}"
         if limits.minimum_cell > 1
+        else "none on cells: about one person"
+        if about_one_person(short.contract.query)
         else "no cell is hidden"
         if limits.epsilon
         else "none: released exactly",

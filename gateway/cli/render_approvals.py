@@ -118,7 +118,7 @@ def told(found: Page) -> list[tuple[str, str]]:
         *(("Of", text) for text in _sources(found)),
         ("Editions", _editions(asked)),
         ("Noise", wording.noise(body.limits)),
-        ("Limits", wording.limits(body.limits)),
+        ("Limits", wording.limits(body)),
         *(("Learns", f"{learner.who}: {learner.what}") for learner in plan.learns),
         ("Would see everything", f"only together: {' + '.join(plan.smallest_group)}"),
         ("Decide by", f"{minute(row.deadline)}; {row.have} of {row.need} have approved"),

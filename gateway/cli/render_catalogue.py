@@ -85,6 +85,7 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("Limits", _limits(terms)),
         ("Results go to", "" if terms.transfer == ("*",) else ", ".join(terms.transfer) or "nobody else"),
         ("People", _people(terms)),
+        ("One person", _one_person(terms)),
         ("Policy", f"version {terms.version}" + (f", expires {terms.expires}" if terms.expires else "")),
         ("People linked on", ", ".join(item.key_columns)),
         ("Compared", "; ".join(_compared(item))),
@@ -126,6 +127,19 @@ def _people(terms: Terms) -> str:
     stewards = "1 steward approves" if terms.persons == 1 else f"{terms.persons} stewards approve"
     what = ", ".join(terms.person_statistics) or "every question"
     return f"{stewards} {what}, within {hours(terms.decide_within)}"
+
+
+def _one_person(terms: Terms) -> str:
+    """Empty where nothing is answered about one person."""
+    if (given := terms.one_person) is None:
+        return ""
+    whose = f"asks about its own people by {given.case}, and is searched" if given.case else "is searched for others'"
+    answers = "1 answer" if given.quota_per_case == 1 else f"{given.quota_per_case} answers"
+    return (
+        f"{whose}, among lists of {number(given.least_list)} people or more; on the basis of "
+        f"{', '.join(given.legal_bases)}, in the role of {' or '.join(given.roles)}; {answers} about a case and "
+        f"{given.quota_per_day} a day for one operator; two stewards or more decide on each"
+    )
 
 
 def spaces(found: Sequence[Space], now: int | None = None) -> RenderableType:

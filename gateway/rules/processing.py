@@ -215,7 +215,7 @@ def _asked(body: Contract, operators: Mapping[str, Operator]) -> Asked:
         m=body.m,
         t=body.t,
         smallest_group=seats.smallest_group(body.t, body.seats, hands),
-        limits=wording.limits(body.limits),
+        limits=wording.limits(body),
         noise=wording.noise(body.limits),
         demo_view=body.demo_view,
         program=f"{body.program.name} {body.program.version}",

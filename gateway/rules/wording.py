@@ -47,7 +47,10 @@ def filtered(item: Filter, described: Dataset | None = None) -> str:
     return f"{name} is {item.equals}"
 
 
-def limits(given: contract.Limits) -> str:
+def limits(body: contract.Contract) -> str:
+    given = body.limits
+    if statistics.about_one_person(body.query):
+        return "none on cells: the answer is about one person, and has none"
     if given.minimum_cell <= 1:
         return f"none: every count is released {'exactly' if given.epsilon is None else 'with its noise'}"
     said = [f"counts under {given.minimum_cell} are hidden"]

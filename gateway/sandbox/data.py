@@ -12,7 +12,7 @@ import csv
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from importlib.resources import files
@@ -180,22 +180,29 @@ def people(seed: int) -> list[Person]:
     """Everyone of the published table, made up from `seed`."""
     dice = random.Random(f"isthmus people {seed}")  # noqa: S311  # invention, no secret
     ways = random.Random(f"isthmus ways {seed}")  # noqa: S311  # of its own, so that people stay who they are
+    table = published()
+    patterns = {
+        tuple(name for i, name in enumerate(table.lists) if mask >> i & 1): count
+        for mask, count in enumerate(table.counts, start=1)
+    }
+    everyone = [_on_a_way(ways, person) for person in made_up(dice, patterns)]
+    ages = random.Random(f"isthmus ages {seed}")  # noqa: S311  # invention, no secret
+    everyone = [replace(person, age=None) if ages.random() < AGE_UNKNOWN else person for person in everyone]
+    begun = random.Random(f"isthmus beginnings {seed}")  # noqa: S311  # invention, no secret
+    return [_since(begun, person) for person in everyone]
+
+
+def made_up(dice: random.Random, patterns: Mapping[tuple[str, ...], int]) -> Iterator[Person]:
+    """So many people on exactly these lists, no two of whom linking takes for one."""
     origins = _origins()
     known: set[tuple[str, str, date]] = set()
-    everyone: list[Person] = []
-    table = published()
-    for mask, count in enumerate(table.counts, start=1):
-        on = tuple(name for i, name in enumerate(table.lists) if mask >> i & 1)
+    for on, count in patterns.items():
         for _ in range(count):
             person = _person(dice, origins, on)
             while _identity(person) in known:
                 person = _person(dice, origins, on)
             known.add(_identity(person))
-            everyone.append(_on_a_way(ways, person))
-    ages = random.Random(f"isthmus ages {seed}")  # noqa: S311  # invention, no secret
-    everyone = [replace(person, age=None) if ages.random() < AGE_UNKNOWN else person for person in everyone]
-    begun = random.Random(f"isthmus beginnings {seed}")  # noqa: S311  # invention, no secret
-    return [_since(begun, person) for person in everyone]
+            yield person
 
 
 def _person(dice: random.Random, origins: Sequence[_Origin], on: tuple[str, ...]) -> Person:
@@ -246,7 +253,6 @@ def _identity(person: Person) -> tuple[str, str, date]:
 def write_lists(folder: Path, seed: int) -> dict[str, Path]:
     """One CSV per list, named after it, each in an order and a spelling of its own."""
     everyone = people(seed)
-    header = [column.name for column in columns() if column.name != YEAR]
     written: dict[str, Path] = {}
     folder.mkdir(parents=True, exist_ok=True)
     for name in published().lists:
@@ -254,20 +260,22 @@ def write_lists(folder: Path, seed: int) -> dict[str, Path]:
         rows = [_record(dice, person) for person in everyone if name in person.lists]
         dice.shuffle(rows)
         written[name] = folder / f"{name}.csv"
-        with written[name].open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, header, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(written[name], [column for column in columns() if column.name != YEAR], rows)
     return written
+
+
+def write_rows(path: Path, columns: Iterable[Column], rows: Iterable[Mapping[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [column.name for column in columns], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _record(dice: random.Random, person: Person) -> dict[str, str]:
     first_day = date(person.year, 1, 1)
     days = (date(person.year + 1, 1, 1) - first_day).days
     return {
-        "prs_FirstName": _spelling(dice, person.first_name),
-        "prs_SecondName": _spelling(dice, person.second_name),
-        "prs_Birthdate": person.birthdate.isoformat(),
+        **identified(dice, person),
         "prs_Gender": person.gender,
         "prs_Citizenship": person.citizenship,
         FORM: person.form,
@@ -277,6 +285,15 @@ def _record(dice: random.Random, person: Person) -> dict[str, str]:
         BEGAN: "" if person.exploited_since is None else person.exploited_since.isoformat(),
         REFERRED: (first_day + timedelta(days=dice.randrange(days))).isoformat(),
         AGE: "" if person.age is None else str(person.age),
+    }
+
+
+def identified(dice: random.Random, person: Person) -> dict[str, str]:
+    """The key columns, as one clerk writes them."""
+    return {
+        "prs_FirstName": _spelling(dice, person.first_name),
+        "prs_SecondName": _spelling(dice, person.second_name),
+        "prs_Birthdate": person.birthdate.isoformat(),
     }
 
 

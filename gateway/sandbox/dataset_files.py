@@ -16,7 +16,7 @@ LEGAL_BASES = ("gdpr-6-1-e", "led-8")
 
 @dataclass(frozen=True, slots=True)
 class DatasetFile:
-    """`year_of` is (derived column, date column)."""
+    """`year_of` is (derived column, date column), where there is one; `policy` are the lines of its file."""
 
     id: str
     title: str
@@ -26,11 +26,30 @@ class DatasetFile:
     created: int
     columns: Sequence[Column]
     key_columns: Sequence[str]
-    year_of: tuple[str, str]
+    policy: Sequence[str]
+    year_of: tuple[str, str] | None = None
+
+
+def statistics_policy() -> list[str]:
+    """Every statistic for the founding uses, and nothing about one person."""
+    return [
+        "version = 1",
+        f"purposes = {_(list(PURPOSES))}",
+        f"legal_bases = {_(list(LEGAL_BASES))}",
+        # What is about one person takes a section of its own: docs/suspects.md.
+        f"statistics = {_([name for name in STATISTICS if name not in ABOUT_ONE_PERSON])}",
+        "minimum_cell = 11",
+        "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
+        'exact_statistics = ["overlap"]',
+        "# Noise for differential privacy where it is asked for: ε of a question, of an operator's questions, of all.",
+        'privacy = { epsilon = "2", budget = "8", total = "20", required = false }',
+        "minimum_seats = 3",
+        "# A demonstration may show a sample of one party's receive buffer; leave it out elsewhere.",
+        "demo_view = true",
+    ]
 
 
 def write_dataset(folder: Path, dataset: DatasetFile) -> None:
-    derived, date = dataset.year_of
     lines = [
         f"id = {_(dataset.id)}",
         f"title = {_(dataset.title)}",
@@ -48,11 +67,10 @@ def write_dataset(folder: Path, dataset: DatasetFile) -> None:
         f"created = {dataset.created}",
         "# Public: what the number of people is padded to.",
         f"row_bound = {dataset.row_bound}",
-        "",
-        "[[derived]]",
-        f"column = {_(derived)}",
-        f"year_of = {_(date)}",
     ]
+    if dataset.year_of is not None:
+        derived, date = dataset.year_of
+        lines += ["", "[[derived]]", f"column = {_(derived)}", f"year_of = {_(date)}"]
     for column in dataset.columns:
         lines += ["", "[[columns]]", f"name = {_(column.name)}", f"type = {_(column.type.value)}"]
         lines += [f"label = {_(column.label)}", f"standard = {_(column.standard)}"]
@@ -63,22 +81,7 @@ def write_dataset(folder: Path, dataset: DatasetFile) -> None:
             lines += [f"  {{ value = {_(code.value)}, label = {_(code.label)} }}," for code in column.codes]
             lines.append("]")
     _write(folder / f"{dataset.id}.toml", lines)
-    policy = [
-        "version = 1",
-        f"purposes = {_(list(PURPOSES))}",
-        f"legal_bases = {_(list(LEGAL_BASES))}",
-        # What is about one person takes a section of its own: docs/suspects.md.
-        f"statistics = {_([name for name in STATISTICS if name not in ABOUT_ONE_PERSON])}",
-        "minimum_cell = 11",
-        "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
-        'exact_statistics = ["overlap"]',
-        "# Noise for differential privacy where it is asked for: ε of a question, of an operator's questions, of all.",
-        'privacy = { epsilon = "2", budget = "8", total = "20", required = false }',
-        "minimum_seats = 3",
-        "# A demonstration may show a sample of one party's receive buffer; leave it out elsewhere.",
-        "demo_view = true",
-    ]
-    _write(folder / f"{dataset.id}.policy.toml", policy)
+    _write(folder / f"{dataset.id}.policy.toml", dataset.policy)
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:

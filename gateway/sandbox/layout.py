@@ -19,16 +19,15 @@ from gateway.edges.certificates import Credentials, Role
 from gateway.edges.federation import entity_configuration, subordinate_statement
 from gateway.rules.gateway_metadata import GatewayMetadata
 from gateway.rules.jwks import jwk_object, jwk_set
-from gateway.sandbox import anchor, data
+from gateway.sandbox import anchor, data, suspects
 from gateway.sandbox.anchor import ANCHOR, lay_out_anchor
-from gateway.sandbox.dataset_files import DatasetFile, write_dataset
+from gateway.sandbox.dataset_files import DatasetFile, statistics_policy, write_dataset
 from gateway.sandbox.toml import toml
 
 STATEMENT = "keys/anchor.statement.jwt"  # the anchor's, about a space
 EDITION_CREATED = 1_396_310_400  # 1 April 2014, when the table was about to be published
 STEWARDS = ("anna", "ben")
 CLIENTS = {"analyst": ("catalogue", "compute"), "operator": ("catalogue", "compute", "operate", "steward")}
-ROLES = ["analyst"]
 
 # Public sizes that people are padded to: what an owner would choose, a round number above the list's length.
 ROW_BOUNDS = {"LA": 128, "NG": 640, "PFNCA": 1280, "GO": 896, "GP": 384}
@@ -43,13 +42,19 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class SpaceSpec:
-    """One space of the sandbox: `lists` are the published table's lists that it holds."""
+    """One space of the sandbox: `lists` are the published table's lists that it holds, `roles` those of its users."""
 
     name: str
     operator: str
     seats: int
     lists: tuple[str, ...] = ()
     jurisdiction: str = "GB"
+    suspects: bool = False
+    roles: tuple[str, ...] = ("analyst",)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return (*(name.lower() for name in self.lists), *([suspects.ID] if self.suspects else []))
 
     @property
     def entity(self) -> EntityId:
@@ -59,8 +64,8 @@ class SpaceSpec:
 # The third data space holds no seat; the neutral operator holds one and has no data.
 SPACES = (
     SpaceSpec("care", "Care Alliance", 1, ("LA", "NG")),
-    SpaceSpec("police", "Police Cooperation", 1, ("PFNCA",)),
-    SpaceSpec("registry", "Victims Registry", 0, ("GO", "GP")),
+    SpaceSpec("police", "Police Cooperation", 1, ("PFNCA",), suspects=True, roles=("analyst", "investigator")),
+    SpaceSpec("registry", "Victims Registry", 0, ("GO", "GP"), suspects=True),
     SpaceSpec("neutral", "Neutral Compute Foundation", 1),
 )
 
@@ -90,7 +95,10 @@ def lay_out(
         home = folder / "spaces" / spec.name
         configurations[spec.entity] = _space(home, spec, ports[spec.name], anchor_key, now)
         for name in spec.lists:
-            _dataset(home, name, lists[name])
+            _list(home, name, lists[name])
+        if spec.suspects:
+            suspects.write_list(home / "data" / f"{suspects.ID}.csv", spec.name, seed)
+            _describe(home, suspects.described(spec.name, EDITION_CREATED))
     (folder / "lists").rmdir()
     for spec in spaces:
         home = folder / "spaces" / spec.name
@@ -144,24 +152,27 @@ def _space(home: Path, spec: SpaceSpec, port: int, vouching: keys.SigningKey, no
     return configuration
 
 
-def _dataset(home: Path, name: str, file: Path) -> None:
+def _list(home: Path, name: str, file: Path) -> None:
     """Move one list into its space and describe it."""
     file.rename(home / "data" / f"{name.lower()}.csv")
-    keys.write_secret(home / "datasets" / f"{name.lower()}.key", secrets.token_bytes(32))
-    write_dataset(
-        home / "datasets",
-        DatasetFile(
-            id=name.lower(),
-            title=TITLES[name],
-            description="Made-up people whose lists overlap as published for the United Kingdom in 2013",
-            coverage="United Kingdom, people referred 2009 to 2014",
-            row_bound=ROW_BOUNDS[name],
-            created=EDITION_CREATED,
-            columns=data.columns(),
-            key_columns=data.KEY_COLUMNS,
-            year_of=(data.YEAR, data.REFERRED),
-        ),
+    described = DatasetFile(
+        id=name.lower(),
+        title=TITLES[name],
+        description="Made-up people whose lists overlap as published for the United Kingdom in 2013",
+        coverage="United Kingdom, people referred 2009 to 2014",
+        row_bound=ROW_BOUNDS[name],
+        created=EDITION_CREATED,
+        columns=data.columns(),
+        key_columns=data.KEY_COLUMNS,
+        policy=statistics_policy(),
+        year_of=(data.YEAR, data.REFERRED),
     )
+    _describe(home, described)
+
+
+def _describe(home: Path, dataset: DatasetFile) -> None:
+    keys.write_secret(home / "datasets" / f"{dataset.id}.key", secrets.token_bytes(32))
+    write_dataset(home / "datasets", dataset)
 
 
 def _clients(users: Path, home: Path, spec: SpaceSpec, port: int, now: int) -> None:
@@ -250,7 +261,7 @@ def _gateway_toml(spec: SpaceSpec, ports: Mapping[str, int]) -> str:
         ),
         _anchors(ports[anchor.NAME]),
         *(
-            "[[clients]]\n" + toml({"id": client, "scopes": list(scopes), "roles": ROLES})
+            "[[clients]]\n" + toml({"id": client, "scopes": list(scopes), "roles": list(spec.roles)})
             for client, scopes in CLIENTS.items()
         ),
         "[agent]\n" + toml({"config": "agent.toml"}),
@@ -267,7 +278,7 @@ def _agent_toml(spec: SpaceSpec, port: int) -> str:
                 "gateway": f"127.0.0.1:{port}",
                 "database": "sqlite+aiosqlite:///agent.db",
                 "seats": spec.seats,
-                "datasets": [f"datasets/{name.lower()}.toml" for name in spec.lists],
+                "datasets": [f"datasets/{name}.toml" for name in spec.datasets],
             }
         ),
         *(

@@ -31,13 +31,14 @@ def overlapping(shell: Shell) -> Any:
 
 def test_the_joint_catalogue_is_asked_at_one_gateway(shell: Shell) -> None:
     listed = shell("datasets", "--json").json
-    assert {item["name"].rsplit("/", 1)[-1] for item in listed["datasets"]} == {"la", "ng", "pfnca", "go", "gp"}
+    names = ("la", "ng", "pfnca", "go", "gp", "suspects")
+    assert {item["name"].rsplit("/", 1)[-1] for item in listed["datasets"]} == set(names)
     assert {item["space"] for item in listed["datasets"]} == set(FOUR) - {"https://neutral.example"}
     assert listed["unreachable"] == []
     seen = shell("spaces", "--json").json["spaces"]
     assert sorted(space["entity"] for space in seen) == FOUR
     shown = shell("datasets").out
-    assert all(name in shown for name in ("la", "ng", "pfnca", "go", "gp", "registry.example"))
+    assert all(name in shown for name in ("la", "ng", "pfnca", "go", "gp", "suspects", "registry.example"))
 
 
 def test_the_plan_says_who_sits_where_and_what_every_space_says(shell: Shell) -> None:

@@ -1,130 +1,123 @@
-"""One person against another space's list, as an investigator asks it and stewards of both spaces decide on it."""
+"""Suspect lists, by the files and commands of docs/suspects.md: how many are on both, and whether one person is, as an
+investigator asks it and stewards of both spaces decide on it."""
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+import shutil
+from collections import Counter
+from functools import partial
+
+import pytest
 
 from gateway.cli import exits
+from gateway.client import load_query
 from tests.attacks.lone import until
-from tests.e2e.shell import Shell
-from tests.e2e.test_approvals import WITHIN, asking
-from tests.e2e.test_policy_changes import version
-from tests.e2e.truth import referred_alone
+from tests.e2e import truth
+from tests.e2e.shell import QUERIES, ROOT, WITHIN, Shell
+from tests.e2e.walk import Operator, Step, steps
 
-NG, GO = "spaces/care.example/datasets/ng", "spaces/registry.example/datasets/go"
-SPACES = {"care": NG, "registry": GO}
-TERMS = ["[one_person]", 'legal_bases = ["led-8"]', 'roles = ["analyst"]', "least_list = 100"]
-
-
-def file_of(shell: Shell, space: str, kind: str) -> Path:
-    name = SPACES[space].rsplit("/", 1)[-1]
-    folder = shell.folder / "spaces" / space
-    return folder / "datasets" / f"{name}.policy.toml" if kind == "policy" else folder / "data" / f"{name}.csv"
+PAGE = ROOT / "docs" / "suspects.md"
+SPACES = ("police", "registry")
+NAMES = tuple(f"{space}.example/suspects" for space in SPACES)
 
 
-def question(day: str, title: str, **changes: Any) -> str:
-    sources = [
-        {"dataset": NG, "filters": [{"column": "cas_IncomingReferralDate", "equals": day}]},
-        {"dataset": GO},
-    ]
-    asked = {
-        "title": title,
-        "purpose": "criminal-investigation",
-        "legal_basis": "led-8",
-        "sources": sources,
-        "link_on": ["prs_FirstName", "prs_SecondName", "prs_Birthdate"],
-        "statistic": {"hit": {"least_list": 100}},
-    }
-    return json.dumps(asked | changes)
+@pytest.fixture
+def investigator(shell: Shell) -> Operator:
+    for name in ("suspects_count", "hit"):
+        shutil.copy(QUERIES / f"{name}.yaml", shell.folder)
+    return Operator(shell)
 
 
-@contextmanager
-def answering(shell: Shell) -> Iterator[None]:
-    """Both policies have terms for it: NG's people are asked about by the day of their referral."""
-    first = {space: file_of(shell, space, "policy").read_text() for space in SPACES}
-    try:
-        for space, text in first.items():
-            more = re.sub(r"statistics = \[", 'statistics = ["hit", ', text, count=1)
-            more = more.replace("purposes = [", 'purposes = ["criminal-investigation", ')
-            case = ['case = "cas_IncomingReferralDate"'] if space == "care" else []
-            written = [more.replace("version = 1", "version = 2"), *TERMS, *case, ""]
-            file_of(shell, space, "policy").write_text("\n".join(written))
-        for name in SPACES.values():
-            assert until(lambda name=name: version(shell, "care", name) == 2, WITHIN)  # type: ignore[misc]
-        yield
-    finally:
-        for space, text in first.items():
-            file_of(shell, space, "policy").write_text(text)
-        for name in SPACES.values():
-            assert until(lambda name=name: version(shell, "care", name) == 1, WITHIN)  # type: ignore[misc]
+def is_on_both(shell: Shell) -> dict[int, bool]:
+    own, other = (shell.folder / "spaces" / space / "data" / "suspects.csv" for space in SPACES)
+    return truth.cases(own, other)
 
 
-def inbox(shell: Shell, space: str, *arguments: object) -> Any:
-    done = shell("approvals", *arguments, "--agent", shell.folder / "spaces" / space / "agent.toml", "--json")
-    assert done.code == 0, done
-    return done.json
+def commands() -> tuple[Step, Step, Step, list[Step]]:
+    """Counting, the plan, the question that waits, and what the people of both spaces do."""
+    count, plan, ask, *decide = (step for step in steps(PAGE, "In the sandbox") if step.kind == "sh")
+    assert ask.waits
+    return count, plan, ask, decide
 
 
-def approve(shell: Shell, space: str, title: str, *names: str) -> Any:
-    """What the last of these stewards hears."""
+def finds(investigator: Operator, listing: Step, case: int, found: list[str]) -> bool:
+    """Whether a plan about this case waits, and which."""
+    found[:] = re.findall(rf"^([0-9a-f]{{12}}) +Case {case} +new", investigator.run(listing).out, flags=re.M)
+    return bool(found)
+
+
+def asked(investigator: Operator, case: int) -> tuple[int, str, str]:
+    """How the question about this case ends, asked and decided on by the commands of the page."""
+    file = investigator.folder / "hit.yaml"
+    file.write_text((QUERIES / "hit.yaml").read_text().replace("4711", str(case)))
+    _, _, ask, decide = commands()
     found: list[str] = []
-    waiting = {(title, state) for state in ("DELIVERED", "SEEN")}
-
-    def is_there() -> bool:
-        listed = inbox(shell, space, "list")["plans"]
-        found.extend(plan["plan"] for plan in listed if (plan["title"], plan["state"]) in waiting)
-        return bool(found)
-
-    assert until(is_there, WITHIN)
-    said: Any = None
-    for name in names:
-        said = inbox(shell, space, "approve", found[0], "--key", shell.folder / "users" / f"{space}-{name}.jwk")
-    return said
-
-
-def answer(shell: Shell, day: str, title: str) -> tuple[int, str, str]:
-    """Code, output and errors of a question on which all four stewards have decided, the last of them at the end."""
-    with asking(shell, shell.file("hit.json", question(day, title))) as asked:
-        approve(shell, "care", title, "anna", "ben")
-        alone = approve(shell, "registry", title, "anna")
-        assert (alone["have"], alone["need"], alone["state"] != "APPROVED", asked.poll()) == (1, 2, True, None)
-        approve(shell, "registry", title, "ben")
-        out, err = finished(asked)
-    return asked.returncode, out, err
+    with investigator.start(ask) as waiting:
+        try:
+            for step in decide:
+                if "list" in step.text.split():
+                    assert until(partial(finds, investigator, step, case, found), WITHIN)
+                elif "show" in step.text.split():
+                    shown = investigator.run(step, PLAN=found[0]).out
+                    (digest,) = re.findall(r"Yousignplan([0-9a-f]{64})", "".join(shown.split()))
+                else:
+                    assert waiting.poll() is None
+                    investigator.run(step, DIGEST=digest)
+            out, err = waiting.communicate(timeout=WITHIN)
+        finally:
+            waiting.kill()
+    return waiting.returncode, out, err
 
 
-def finished(asked: subprocess.Popen[str]) -> tuple[str, str]:
-    return asked.communicate(timeout=WITHIN)
+def test_the_page_shows_the_question_of_its_file() -> None:
+    (shown,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.S)
+    kept = (QUERIES / "hit.yaml").read_text()
+    assert shown == "".join(line for line in kept.splitlines(keepends=True) if not line.startswith("#"))
+    assert load_query(QUERIES / "hit.yaml").query.statistic.name == "hit"
 
 
-def test_never_by_default(shell: Shell) -> None:
-    done = shell("plan", shell.file("never.json", question("2013-03-05", "Never by default")), "--json")
-    assert done.code == exits.REFUSED, done
-    said = {verdict["space"]: verdict["decision"] for verdict in done.json["verdicts"]}
-    assert [said[f"https://{space}.example"] for space in SPACES] == ["REFUSED", "REFUSED"]
+def test_how_many_are_on_both_lists(investigator: Operator) -> None:
+    ours = is_on_both(investigator.shell)
+    theirs = truth.cases(*(investigator.folder / "spaces" / s / "data" / "suspects.csv" for s in reversed(SPACES)))
+    there = Counter(ours.values())
+    count, *_ = commands()
+    out = investigator.run(count).out
+    rows = [line.split() for line in out.splitlines() if re.match(r" +[●·]", line)]
+    expected = {"●·": there[False], "·●": len(theirs) - there[True], "●●": there[True]}
+    assert {row[0] + row[1]: int(row[2]) for row in rows} == expected
+    assert all(line.rstrip() in PAGE.read_text() for line in out.splitlines() if re.match(r" +[●·]", line))
 
 
-def test_a_hit_a_miss_and_a_repeat_after_two_stewards_of_each_space_approved(shell: Shell) -> None:
-    days = referred_alone(file_of(shell, "care", "data"), file_of(shell, "registry", "data"))
-    on, off = (next(day for day, there in days.items() if there is wanted) for wanted in (True, False))
+@pytest.mark.timeout(600)
+def test_a_hit_a_miss_and_a_repeat_after_two_stewards_of_each_space_approved(investigator: Operator) -> None:
+    shell, cases = investigator.shell, is_on_both(investigator.shell)
+    assert cases[4711], "the page shows a hit"
+    said = " ".join(investigator.run(commands()[1]).out.split())
+    assert all(f"Needs 2 stewards at {space}.example" in said for space in SPACES)
+    missing = next(case for case, both in cases.items() if not both)
     kinds: list[list[str]] = []
-    with answering(shell):
-        for day, hit in ((on, 1), (off, 0)):
-            before = len(shell.facts("registry", database="agent.db"))
-            code, out, err = answer(shell, day, f"Case of {day}")
-            assert code == 0, err
-            (row,) = json.loads(out)["rows"]
-            assert (row["count"], row["suppressed"]) == (hit, [])
-            after = shell.facts("registry", start=before, database="agent.db")
-            kinds.append([fact.kind for fact in after])
-            assert not [fact for fact in after if day in fact.detail]
-        # What the other space has written down is the same, hit or miss.
-        assert kinds[0] == kinds[1] and "person.answered" in kinds[0] and "kept.stored" not in kinds[0]
-        code, _, err = answer(shell, on, f"Case of {on}")
-        assert code == exits.REFUSED and "is not answered here" in err, err
+    for case, shown in ((4711, "a hit"), (missing, "no hit")):
+        before = len(shell.facts("registry", database="agent.db"))
+        code, out, err = asked(investigator, case)
+        assert code == 0, err
+        assert f"registry.example/suspects: {shown}" in out
+        after = shell.facts("registry", start=before, database="agent.db")
+        kinds.append([fact.kind for fact in after])
+        assert not [fact for fact in after if str(case) in fact.detail]
+    # What the other space has written down is the same, hit or miss.
+    assert kinds[0] == kinds[1] and "person.answered" in kinds[0] and "kept.stored" not in kinds[0]
+    code, _, err = asked(investigator, missing)
+    assert code == exits.REFUSED and "is not answered here" in err, err
+
+
+def test_nobody_asks_by_default_nor_about_another_spaces_people(shell: Shell) -> None:
+    text = (QUERIES / "hit.yaml").read_text()
+    plain = text.replace("police.example/datasets/suspects", "police.example/datasets/pfnca")
+    other = text.replace("police.example", "x").replace("registry.example", "police.example")
+    for name, asking, profile in (
+        ("never.yaml", plain.replace("column: case, equals: 4711", "column: age, equals: 20"), "police-analyst"),
+        ("turned.yaml", other.replace("/x/", "/registry.example/"), "registry-analyst"),
+    ):
+        done = shell("plan", shell.file(name, asking), "--profile", shell.folder / "users" / f"{profile}.toml")
+        assert done.code == exits.REFUSED, done

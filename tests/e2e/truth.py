@@ -319,19 +319,15 @@ def times_to_referral(folder: Path) -> list[tuple[str, int, bool, set[str]]]:
     return list(found.values())
 
 
-def referred_alone(folder: Path, others: Path) -> dict[str, bool]:
-    """Of a list's file, the days on which one person was referred, and whether that person is on the other file too."""
+def cases(own: Path, other: Path) -> dict[int, bool]:
+    """Of one suspect list's file, whether the person of each case is on the other file too."""
 
-    def read(file: Path) -> list[tuple[str, tuple[str, ...]]]:
+    def read(file: Path) -> list[tuple[int, tuple[str, ...]]]:
         with file.open(encoding="utf-8", newline="") as lines:
             return [
-                (
-                    row["cas_IncomingReferralDate"],
-                    (_plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]),
-                )
+                (int(row["case"]), (_plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]))
                 for row in csv.DictReader(lines)
             ]
 
-    own, there = read(folder), {person for _, person in read(others)}
-    days = Counter(day for day, _ in own)
-    return {day: person in there for day, person in own if days[day] == 1}
+    there = {person for _, person in read(other)}
+    return {case: person in there for case, person in read(own)}

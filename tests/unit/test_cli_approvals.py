@@ -30,6 +30,7 @@ from gateway.rules.profiles import DAY
 from gateway.rules.records import from_bytes
 from gateway.sandbox.anchor import NAME
 from gateway.sandbox.layout import SPACES, lay_out
+from tests import examples
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = re.search(r"```json\n(.*?)```", (DOCS / "contract.md").read_text(), flags=re.S)
@@ -216,5 +217,6 @@ def test_a_key_pair_is_made_once(tmp_path: Path) -> None:
 def test_limits_say_that_counts_have_noise_and_call_none_exact_that_has_some() -> None:
     noised, exact = Limits(0, False, False, epsilon="10"), Limits(0, False, False)
     assert wording.noise(noised) == "counts have noise, for an epsilon of 10"
-    assert "exact" not in wording.limits(noised) and "exactly" in wording.limits(exact)
+    ours, theirs = (examples.contract(limits=limits) for limits in (noised, exact))
+    assert "exact" not in wording.limits(ours) and "exactly" in wording.limits(theirs)
     assert wording.noise(exact) == "none"

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from connectors.engine import packages, programs
 from gateway.cli.app import app
+from gateway.sandbox import suspects
+from gateway.sandbox.dataset_files import write_dataset
 
 ROOT = Path(__file__).parents[2]
 POLICE, CARE = "https://police.example", "https://care.example"
@@ -194,3 +196,56 @@ def test_a_package_is_tried_as_if_all_had_it_installed(files: Path, allowed: boo
     assert (code, verdict["allowed"]) == ((0, True) if allowed else (3, False)), verdict
     assert allowed or verdict["text"].startswith("shelters.example does not allow program dissimilarity@sha256:")
     assert "dissimilarity" not in programs.PROGRAMS  # it is tried, not installed
+
+
+# Its own list is searched, or its own people are asked about; the other is another space's.
+HIT = """\
+title: Case 4711
+purpose: criminal-investigation
+legal_basis: led-10-a
+sources:
+  - dataset: spaces/police.example/datasets/suspects
+    filters: [{column: case, equals: 4711}]
+  - dataset: spaces/registry.example/datasets/suspects
+link_on: [prs_FirstName, prs_SecondName, prs_Birthdate]
+statistic: {hit: {least_list: 200}}
+"""
+
+
+def tried_hit(folder: Path, space: str, text: str = HIT, asker: str = POLICE, role: str = "investigator") -> Any:
+    """Against the policy of this space's suspect list in a sandbox."""
+    write_dataset(folder, suspects.described(space, created=1))
+    (folder / "hit.yaml").write_text(text)
+    where = "--at", f"https://{space}.example", "--from", asker, f"--role={role}"
+    code, plain, _ = isthmus("policies", "test", folder / "suspects.toml", folder / "hit.yaml", *where)
+    (verdict,) = plain["queries"]
+    assert code == (0 if verdict["allowed"] else 3)
+    return verdict
+
+
+@pytest.mark.parametrize("space", ["police", "registry"])
+def test_a_question_about_one_person_is_tried_as_it_is_asked(tmp_path: Path, space: str) -> None:
+    assert tried_hit(tmp_path, space)["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("space", "changed", "asker", "role", "field"),
+    [
+        ("registry", ("led-10-a", "led-8"), POLICE, "investigator", "legal_basis"),
+        ("registry", ("least_list: 200", "least_list: 199"), POLICE, "investigator", "statistic.hit.least_list"),
+        ("registry", ("", ""), POLICE, "analyst", "requester_roles"),
+        ("registry", ("", ""), CARE, "investigator", "initiator"),
+        ("police", ("column: case", "column: cases"), POLICE, "investigator", "sources[0].filters[0].column"),
+    ],
+)
+def test_what_a_section_one_person_does_not_allow_is_refused_in_a_trial(
+    tmp_path: Path, space: str, changed: tuple[str, str], asker: str, role: str, field: str
+) -> None:
+    assert tried_hit(tmp_path, space, HIT.replace(*changed), asker, role)["field"] == field
+
+
+def test_of_two_datasets_of_a_name_the_trial_asks_whose_is_meant(tmp_path: Path) -> None:
+    write_dataset(tmp_path, suspects.described("police", created=1))
+    (tmp_path / "hit.yaml").write_text(HIT)
+    done = CliRunner().invoke(app, ["policies", "test", str(tmp_path / "suspects.toml"), str(tmp_path / "hit.yaml")])
+    assert done.exit_code == 2 and "--at" in done.stderr

@@ -15,7 +15,7 @@ from gateway.client.messages import Catalogue, Listed
 from gateway.client.summary import ApprovedBy, Summary
 from gateway.domain.computation import Computation, Ending, Receipt, Role, SpaceStatus, State, View
 from gateway.domain.contract import Contract, Deadlines, Limits, Program, Recipient, Seat
-from gateway.domain.dataset import Code, Column, ColumnType, Dataset, Edition, Terms
+from gateway.domain.dataset import Code, Column, ColumnType, Dataset, Edition, OnePerson, Terms
 from gateway.domain.plan import Decision, Forecast, Learns, Plan, Verdict
 from gateway.domain.query import CountBy, Overlap, Query, Source, Statistic
 from gateway.domain.result import Row, Table
@@ -268,3 +268,19 @@ def test_an_overlap_result_is_shown_as_rows() -> None:
     query = replace(QUERY, statistic=Statistic(overlap=Overlap()))
     summary = replace(SUMMARY, contract=replace(CONTRACT, query=query, limits=EXACT))
     assert "532 people" in shown(render.result(Answer(COMPUTATION, summary, LISTS)))
+
+
+def test_a_dataset_says_on_which_terms_it_answers_about_one_person() -> None:
+    terms = OnePerson(("led-10-a",), ("investigator",), 1000, 1, 10, "case")
+    words = {
+        case: " ".join(shown(render_catalogue.dataset(Listed(replace(DATASET, terms=with_terms), 100), 160)).split())
+        for case, with_terms in {
+            "": DATASET.terms,
+            "case": replace(DATASET.terms, one_person=terms),
+            "searched": replace(DATASET.terms, one_person=replace(terms, case="", quota_per_case=3)),
+        }.items()
+    }
+    assert "One person" not in words[""]
+    assert "asks about its own people by case" in words["case"] and "1 answer about a case" in words["case"]
+    assert "searched for others'" in words["searched"] and "3 answers about a case and 10 a day" in words["searched"]
+    assert all("1 000 people or more; on the basis of led-10-a" in words[name] for name in ("case", "searched"))

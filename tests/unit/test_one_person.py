@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,10 @@ from connectors.holdings import Holding
 from connectors.ledgers import Ledgers, not_releasable
 from connectors.one_person import DAY, OnePersonLimits
 from connectors.policies import terms_of
+from connectors.reporting import report_under
 from connectors.rules.approval import OwnPart, check_draft
+from connectors.rules.dataset_document import document
+from connectors.rules.reporting import Terms as ReportTerms
 from connectors.stewards import check_holding, rule_of
 from gateway.cli.render_tables import hit_said
 from gateway.config import load
@@ -25,7 +29,7 @@ from gateway.domain.approval import SignedContract
 from gateway.domain.contract import Contract, Recipient
 from gateway.domain.dataset import OnePerson
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import Offer, Space
+from gateway.domain.offer import Offer, Operator, Space
 from gateway.domain.query import Filter, Hit, Limits, Query, Source, Statistic
 from gateway.edges.grpc.convert import query_from, query_to
 from gateway.edges.store.database import Database
@@ -290,15 +294,19 @@ def holding(folder: Path, entity: str, terms: OnePerson = TERMS, numbers: int = 
     return replace(made, dataset=replace(made.dataset, terms=replace(made.dataset.terms, one_person=terms)))
 
 
-def book(database: Database, holding: Holding, clock: FakeClock) -> Ledgers:
+def book(
+    database: Database, holding: Holding, clock: FakeClock, operators: Mapping[str, Operator] | None = None
+) -> Ledgers:
     entity, holdings = f"https://{holding.dataset.space_host}", {holding.dataset.name: holding}
     limits = OnePersonLimits(entity, holdings, database.person_answers, cast(Clock, clock))
-    return Ledgers(entity, holdings, database.ledger, cast(Clock, clock), one_person=limits)
+    believed = operators or {}
+    return Ledgers(entity, holdings, database.ledger, cast(Clock, clock), lambda: believed, limits)
 
 
-def signed(holding: Holding, case: int = 7, number: int = 0) -> SignedContract:
+def signed(holding: Holding, case: int = 7, number: int = 0, asker: str = HOME) -> SignedContract:
     known = spaces(holding.dataset.terms.one_person, offered(holding))
-    body = contract(asked(case), known, session=f"{number:032x}")
+    owners = (asker, *(entity for entity in (HOME, POLICE, CARE) if entity != asker))
+    body = contract(asked(case, owners), known, session=f"{number:032x}", initiator=asker)
     return SignedContract(body, hashlib.sha256(to_bytes(body)).hexdigest(), "")
 
 
@@ -368,6 +376,33 @@ async def test_a_day_has_a_quota_over_all_cases(database: Database, tmp_path: Pa
     await answered(ledgers, signed(police, case=4, number=4))
 
 
+async def test_spaces_in_the_same_hands_have_one_quota(database: Database, tmp_path: Path) -> None:
+    """Else an operator asks about a case once at each of its spaces and affiliates."""
+    operators = {entity: examples.operator(entity) for entity in (HOME, POLICE, CARE)}
+    operators[CARE] = replace(operators[CARE], affiliates=(HOME,))
+    police = holding(tmp_path, POLICE, replace(TERMS, quota_per_day=2))
+    ledgers = book(database, police, FakeClock(), operators)
+    await answered(ledgers, signed(police, number=1))
+    await refused(ledgers, signed(police, number=2, asker=CARE))
+    await answered(ledgers, signed(police, case=8, number=3, asker=CARE))
+    for number, asker in enumerate((HOME, CARE), start=4):
+        await refused(ledgers, signed(police, case=9, number=number, asker=asker))
+    assert [reason.split("as many answers ")[1] for reason in await reasons(database)] == [
+        "about this case as the policy allows",
+        *["within a day as the policy allows"] * 2,
+    ]
+    apart = book(database, police, FakeClock(), {})  # nobody says any more whose affiliate HOME is
+    await refused(apart, signed(police, case=9, number=6))
+
+
+async def test_spaces_in_other_hands_have_quotas_of_their_own(database: Database, tmp_path: Path) -> None:
+    operators = {entity: examples.operator(entity) for entity in (HOME, POLICE, CARE)}
+    police = holding(tmp_path, POLICE)
+    ledgers = book(database, police, FakeClock(), operators)
+    for number, asker in enumerate((HOME, CARE)):
+        await answered(ledgers, signed(police, number=number, asker=asker))
+
+
 async def test_of_many_at_once_no_more_are_answered_than_the_quota_has(database: Database, tmp_path: Path) -> None:
     police = holding(tmp_path, POLICE)
     ledgers = book(database, police, FakeClock())
@@ -393,6 +428,41 @@ async def test_the_audit_log_of_an_owner_names_no_case(database: Database, tmp_p
     await answered(book(database, police, FakeClock()), signed(police, case=12))
     (fact,) = [f for f in await database.audit.read(start=0, limit=100) if f.kind == "person.answered"]
     assert fact.detail == f"datasets {police.dataset.name}"
+
+
+async def test_the_agents_database_has_no_case_but_a_keyed_hash(database: Database, tmp_path: Path) -> None:
+    """A reference may lead to somebody; its hash does not without the dataset's key."""
+    police = holding(tmp_path, POLICE)
+    other = replace(police, snapshot_key=b"another key".ljust(32))
+    for number, one in enumerate((police, other)):
+        await answered(book(database, one, FakeClock()), signed(one, case=987654, number=number))
+    kept = await database.person_answers.given(police.dataset.name)
+    assert len({answer.case for answer in kept}) == 2 and {answer.asker for answer in kept} == {HOME}
+    assert all(re.fullmatch("[0-9a-f]{64}", answer.case) and "987654" not in str(answer) for answer in kept)
+    unkeyed = hashlib.sha256(b"987654").hexdigest()
+    assert unkeyed not in {answer.case for answer in kept}
+
+
+async def test_the_owners_report_counts_answers_and_cases_by_operator(database: Database, tmp_path: Path) -> None:
+    operators = {entity: examples.operator(entity) for entity in (HOME, POLICE, CARE)}
+    operators[CARE] = replace(operators[CARE], affiliates=(HOME,))
+    clock, police = FakeClock(), holding(tmp_path, POLICE, replace(TERMS, quota_per_case=2, quota_per_day=3))
+    ledgers = book(database, police, clock, operators)
+    await answered(ledgers, signed(police, case=7, number=1))
+    clock.at += DAY
+    await answered(ledgers, signed(police, case=7, number=2, asker=CARE))
+    await answered(ledgers, signed(police, case=8, number=3))
+    await refused(ledgers, signed(police, case=7, number=4))
+    terms = ReportTerms(police.dataset, None, (), {}, 1826, 365)
+    made = await report_under(database, terms, operators, cast(Clock, clock), 0, clock.at + 1)
+    assert (made.answers, made.person_answers) == (0, 3)
+    assert [(budget.name, budget.spent, budget.allowed, budget.left) for budget in made.budgets[1:]] == [
+        (f"answers about one person within a day, operator of {HOME}", 2, 3, 1),
+        (f"cases asked about, operator of {HOME}", 2, None, None),
+    ]
+    (no,) = made.refused_by_rows
+    assert no.objection.startswith("the asking operator has had as many answers about this case")
+    assert "Answers about one person" in str(document(made))
 
 
 def test_an_agent_with_one_steward_has_no_policy_for_it(tmp_path: Path) -> None:

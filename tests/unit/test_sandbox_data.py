@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from connectors.sources.tables import DatasetSource, SourceConfig, YearOf
 from gateway.client.estimates import OverlapTable
 from gateway.client.estimates.reading import read_table
 from gateway.domain.dataset import Column
-from gateway.sandbox import data
+from gateway.sandbox import data, suspects
 
 SEED = 20130
 MSE = Path(__file__).parents[1] / "data" / "mse"
@@ -134,3 +134,19 @@ def test_code_lists_are_the_standard_s_and_every_weighted_code_is_in_them() -> N
     for table in tables.glob("*.csv"):
         assert table.read_text(encoding="utf-8").startswith("# "), f"{table.name} names no source"
     assert "CC BY 4.0" in (tables / "htcds_v2_codelists.csv").read_text(encoding="utf-8")
+
+
+def test_the_suspect_lists_have_the_people_they_should_in_common_and_a_case_for_each(tmp_path: Path) -> None:
+    on: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for space in suspects.TITLES:
+        suspects.write_list(tmp_path / f"{space}.csv", space, SEED)
+        suspects.write_list(tmp_path / "again.csv", space, SEED)
+        assert (tmp_path / "again.csv").read_bytes() == (tmp_path / f"{space}.csv").read_bytes()
+        found = rows(tmp_path, space)
+        for row in found:
+            key = as_a_clerk_reads(row["prs_FirstName"]), as_a_clerk_reads(row["prs_SecondName"])
+            on[(*key, row["prs_Birthdate"])].add(space)
+        cases = {int(row[suspects.CASE]) for row in found}
+        assert len(cases) == len(found) <= suspects.ROW_BOUND and max(cases) <= suspects.MOST_CASE
+        assert len(found) >= suspects.LEAST_LIST
+    assert Counter(tuple(sorted(lists)) for lists in on.values()) == suspects.PATTERNS

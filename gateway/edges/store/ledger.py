@@ -94,8 +94,8 @@ class StoredLedger:
         return await self._connections.read(work)
 
     async def spenders(self) -> Sequence[Operator]:
-        """Whoever has paid for noise, and those in the same hands, as they were believed then: of a space whose
-        statement has changed since, several."""
+        """Whoever has paid for noise or had an answer about one person, and those in the same hands, as they were
+        believed then: of a space whose statement has changed since, several."""
 
         async def work(connection: AsyncConnection) -> Sequence[Operator]:
             found = await connection.execute(select(spenders.c.operator).order_by(spenders.c.digest))
@@ -138,10 +138,7 @@ class StoredLedger:
                     "counted": one.counted,
                 }
                 await insert_new(connection, answers, row)
-            for operator in hands:
-                said = to_bytes(operator)
-                row = {"digest": hashlib.sha256(said).hexdigest(), "operator": said.decode()}
-                await insert_new(connection, spenders, row)
+            await remember(connection, hands)
 
         await self._connections.write(work)
 
@@ -181,3 +178,11 @@ async def _answers(connection: AsyncConnection, dataset: str, after: int) -> Seq
         )
         for row in found
     )
+
+
+async def remember(connection: AsyncConnection, hands: Sequence[Operator]) -> None:
+    """In whose hands a space is that spends something: that stays, whatever is believed later."""
+    for operator in hands:
+        said = to_bytes(operator)
+        row = {"digest": hashlib.sha256(said).hexdigest(), "operator": said.decode()}
+        await insert_new(connection, spenders, row)
