@@ -10,6 +10,7 @@ numbers in X'X. Each code has the minimum; each pair nobody or the minimum; and 
 that provider's people does (limits.py). Otherwise somebody who solves for X'X would get the people of a small cell.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, product
@@ -108,6 +109,10 @@ class Design:
         ones = [np.ones(self.cells, dtype=bool), *(code for column in each for code in column)]
         pairs = [one & other for left, right in combinations(each, 2) for one in left for other in right]
         return np.stack([*ones, *pairs]).astype(np.uint64), len(pairs)
+
+    def cell(self, codes: Sequence[int]) -> int | None:
+        """The number of the cell with these code indices; None for whoever is in none."""
+        return self.numbers.get(tuple(codes))
 
     def check(self, rows: InputRows) -> None:
         """That each row has a code of each column, or the number after its last. Raises InputRejected."""
