@@ -30,7 +30,7 @@ from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.edges.keys import read_secret
 from gateway.rules import common_codes, statistics
-from gateway.rules.statistics import Use
+from gateway.rules.statistics import Use, Used
 
 T = TypeVar("T")
 # What a statistic has owners work out of several columns (`statistics.placing`).
@@ -131,10 +131,7 @@ def read_rows(contract: Contract, entity: str, holdings: Mapping[str, Holding]) 
     groups = [used for used in uses if used.use is Use.GROUP]
     measures = [used.column for used in uses if used.use is Use.MEASURE]
     edges = {used.column: used.edges for used in uses if used.edges}
-    # The contract's list stands for the place of a code, in whatever order this owner has its codes; where common codes
-    # are taken, no row with another one is read.
-    listed = statistics.code_lists(contract.program.parameters)
-    chosen = {**listed, **{used.column: used.codes for used in uses if used.codes}}
+    chosen = _chosen(contract, groups)
     # A column that no source here tells has no codes here, and nobody's code of it is known.
     grouped = {used.column: Column(used.column, ColumnType.CODE) for used in groups}
     if (place := statistics.placing(contract.query)) is not None:
@@ -207,13 +204,20 @@ def _totals(contract: Contract, provider: Provider, holdings: Mapping[str, Holdi
         )
         for (_, dataset), filters, without in zip(sources, kept, again(everybody), strict=True)
     ]
-    columns = _columns(holdings[sources[0][1]].dataset, names)
-    sizes = [len(column["codes"]) for column in parameters["columns"]]
-    common = common_codes.told(contract)
-    chosen = [common.get(name, ()) for name in names]
-    made = totals(found, columns, [used.edges for used in groups], chosen, sizes, measured)
+    columns, chosen = _columns(holdings[sources[0][1]].dataset, names), _chosen(contract, groups)
+    codes = [chosen.get(name, ()) for name in names]
+    made = totals(found, columns, [used.edges for used in groups], codes, measured)
     _check_bound(int(made.totals[0].sum()), provider)
     return made
+
+
+def _chosen(contract: Contract, groups: Sequence[Used]) -> dict[str, tuple[str, ...]]:
+    """The codes of each column of codes in the contract's order, which is where programs look for them: of those that
+    it does not have, whoever has one is left out by its program, or by a filter (`common_codes`)."""
+    listed = statistics.code_lists(contract.program.parameters)
+    return {
+        used.column: listed[used.column] for used in groups if ColumnType.CODE in used.types and used.column in listed
+    }
 
 
 def _check_bound(people: int, provider: Provider) -> None:

@@ -1,7 +1,8 @@
 """Counting people by cells: all of them, and those of each provider where limits ask whose they are.
 
 Invariants: linked, a person is counted once, at its first row, with what that row says, and nothing is opened beyond
-what linking opens; pooled, each provider's records are counted at home, and nothing is opened at all.
+what linking opens; pooled, each provider's records are counted at home, and nothing is opened but whether its totals
+are possible.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +14,18 @@ import numpy as np
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits
+from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.linking import Linked, both, both_cost, link, link_clear, link_cost, spread, spread_cost
-from connectors.engine.pooled import Pooled, with_parts
+from connectors.engine.pooled import OPENS as POOLED_OPENS
+from connectors.engine.pooled import Pooled, placed, with_parts
 from connectors.engine.rows import InputCells, InputRows
 from connectors.engine.tables import count_people, count_people_cost
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
+
+
+OPENS = LINKING_OPENS | POOLED_OPENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ async def count_cells(
     """[1 + P, K], or [1, K] where it does not matter whose people are, from the providers' input shares. `name` is the
     program's, for its steps."""
     if counting.pooled is not None:
-        (counts,) = await counting.pooled.totals(rt, inputs, f"{name}: totals")
+        (counts,) = await counting.pooled.totals(rt, inputs, uniform, f"{name}: totals")
         return with_parts(counts, counting.limits)
     people = await link(rt, inputs, counting.bits, counting.limits, uniform)
     return await count_first_rows(rt, people, counting.places, counting.limits, len(inputs), name)
@@ -60,7 +66,8 @@ def count_cells_clear(
     a row's codes, None where it counts nowhere."""
     counts, parts = [0] * len(counting.places), [[0] * len(counting.places) for _ in providers]
     if counting.pooled is not None:
-        parts = [[int(count) for count in given.totals[0]] for given in providers if isinstance(given, InputCells)]
+        given = [placed(own, len(counts), cell) for own in providers if isinstance(own, InputCells)]
+        parts = [[int(count) for count in own[0]] for own in given]
         return [sum(each) for each in zip(*parts, strict=True)], parts
     rows = [given for given in providers if isinstance(given, InputRows)]
     for person in link_clear(rows):

@@ -42,10 +42,17 @@ class InputRows:
 
 @dataclass(frozen=True, slots=True)
 class InputCells:
-    """One provider's totals [Q, K], where nobody is recognised across providers: for each cell how many records it has,
-    and whatever else the program adds up of them, in the order in which it says."""
+    """One provider's totals [Q, N], where nobody is recognised across providers: for each of N combinations of codes,
+    as rows have them, how many records there are with it, and then of each number how many have one, and what they add
+    up to."""
 
+    codes: Sequence[tuple[int, ...]]
     totals: Words
+
+    @property
+    def combinations(self) -> InputRows:
+        """A row of each."""
+        return InputRows(range(len(self.codes)), [], self.codes)
 
 
 def check_bound(bound: int) -> None:

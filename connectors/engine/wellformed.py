@@ -61,11 +61,12 @@ BLOCK = 1 << 10  # words of a plane in one lane, where keys are compared
 async def check_well_formed(rt: "Engine", inputs: Sequence[Array], noise: Sequence[Array] = ()) -> None:
     """`inputs`: per provider shares [S, C, bound] of its rows; `noise`: [S, n] of the uniform bits that it puts in
     beside them, if any. Raises SessionAborted."""
-    await _one_input(rt, inputs, noise)
+    await one_input(rt, inputs, noise)
     await _ascending(rt, inputs)
 
 
-async def _one_input(rt: "Engine", inputs: Sequence[Array], noise: Sequence[Array]) -> None:
+async def one_input(rt: "Engine", inputs: Sequence[Array], noise: Sequence[Array] = ()) -> None:
+    """That all members of a group hold the same of each provider's. 1 round. Raises SessionAborted."""
     rt.advance()
     parts = zip(inputs, noise, strict=True) if noise else ((rows,) for rows in inputs)
     shares = [[digest(*share) for share in zip(*part, strict=True)] for part in parts]
@@ -111,11 +112,10 @@ def _common(rt: "Engine", shares: Sequence[Sequence[Array]], peer: int) -> Array
 
 def well_formed_cost(shape: Shape, n: int, providers: int) -> Cost:
     """Of n rows of all providers together."""
-    digests = DIGEST_WORDS * providers
     comparing = in_blocks(words_for(n), BLOCK, lambda words: less_cost(shape, KEY_BITS, ROWS * words))
-    return (
-        Cost(1, shape.m * (shape.m - 1) * digests, digests)
-        + comparing
-        + to_field_cost(shape, 1, n)
-        + open_cost(shape, providers)
-    )
+    return one_input_cost(shape, providers) + comparing + to_field_cost(shape, 1, n) + open_cost(shape, providers)
+
+
+def one_input_cost(shape: Shape, providers: int) -> Cost:
+    digests = DIGEST_WORDS * providers
+    return Cost(1, shape.m * (shape.m - 1) * digests, digests)

@@ -11,15 +11,14 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from math import prod
-from typing import Any
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from connectors.engine.rows import InputCells
 from connectors.sources.files import Opened, Row
-from connectors.sources.linking import UNKNOWN, coder, normal
+from connectors.sources.linking import coder, normal
 from connectors.sources.snapshot import KNOWN_CELLS
 from connectors.vocabularies.linkage import Linkage
 from gateway.domain.dataset import Column
@@ -99,25 +98,19 @@ def totals(
     columns: Sequence[Column],
     edges: Sequence[Sequence[str | int]],
     chosen: Sequence[Sequence[str]],
-    sizes: Sequence[int],
     measured: Sequence[Adding],
 ) -> InputCells:
-    """What comes of `grouped` of each list, in the order in which programs take it (connectors/engine/pooled.py):
-    `sizes` says how many codes each column has, those `chosen` or all, or intervals between its `edges`. Raises
-    SourceError for a code outside its list."""
+    """What comes of `grouped` of each list: totals of each combination of codes that anybody has, in the order of
+    codes. These are those that rows have where they are linked at home (linking.py), by `edges` and `chosen` codes: one
+    more for whoever has none of them, so that programs say of both alike who counts where. Raises SourceError for a
+    code outside its list."""
     coders = [coder(column, bounds, codes) for column, bounds, codes in zip(columns, edges, chosen, strict=True)]
-    made = [[0] * prod(sizes) for _ in range(1 + sum(adding.totals for adding in measured))]
-    for groups in lists:
-        for group in groups:
-            cell = 0
-            for code, size, value in zip(coders, sizes, group[: len(sizes)], strict=True):
-                cell = cell * size + _within(code(value), size)
-            for total, amount in zip(made, group[len(sizes) :], strict=True):
-                total[cell] += int(amount or 0)
-    return InputCells(np.array(made, dtype=np.uint64))
-
-
-def _within(code: Any, size: int) -> int:
-    if code == UNKNOWN or not 0 <= code < size:
-        raise ValueError(f"a code is not among {size}")
-    return int(code)
+    made: dict[tuple[int, ...], list[int]] = {}
+    for group in chain.from_iterable(lists):
+        cells, amounts = group[: len(coders)], group[len(coders) :]
+        codes = tuple([code(cell) for code, cell in zip(coders, cells, strict=True)])
+        before = made.get(codes, [0] * len(amounts))
+        made[codes] = [total + int(amount or 0) for total, amount in zip(before, amounts, strict=True)]
+    rows = 1 + sum(adding.totals for adding in measured)
+    own = sorted(made)
+    return InputCells(own, np.array([made[codes] for codes in own], dtype=np.uint64).reshape(-1, rows).T)

@@ -99,6 +99,8 @@ def result(answer: Answer) -> RenderableType:
         query.statistic.name, pivot_table
     )
     counted = [] if query.link_on else [words(f"Counted are {whom(query)}.")]
+    if counted and "p" in answer.table.measures:
+        counted.append(words("Standard errors and p take records for different people: where they are not, too small."))
     return Group(words(query.title, "bold"), *counted, "", picture(answer.table, limits, answer.labels))
 
 

@@ -63,7 +63,8 @@ def checked(query: Query, *, what: str = "query") -> Query:
     if len(set(query.link_on)) != len(query.link_on):
         raise _malformed(what, "link_on", "name the columns that identify a person, each once")
     if not query.link_on and query.statistic.name not in UNLINKED:
-        text = f"name the columns that identify a person: without them goes {' or '.join(UNLINKED)} alone"
+        *some, last = UNLINKED
+        text = f"name the columns that identify a person: without them goes {', '.join(some)} or {last} alone"
         raise _malformed(what, "link_on", text)
     for number, column in enumerate(query.link_on):
         check_column(column, f"link_on[{number}]")

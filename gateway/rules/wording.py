@@ -30,11 +30,11 @@ def coded(code: str, means: str) -> str:
 def statistic(asked: Query, described: Dataset | None = None, rules: Sequence[contract.KeyRule] | None = None) -> str:
     """What is counted; columns by their labels where the dataset is known. `rules` are the contract's key rules."""
     said = statistics.of(asked).said(asked, lambda name: _column(name, described))
+    if asked.common_codes:
+        said = f"{said}; of codes that all sources have, people with others left out"
     if not asked.link_on:
         return f"{said}; each owner counts its own people once, and shares its totals alone"
     linked = ", ".join(_column(name, described) for name in asked.link_on)
-    if asked.common_codes:
-        said = f"{said}; of codes that all sources have, people with others left out"
     return f"{said}; people are told apart by {linked}, compared under MPC{key_rules.told(rules)}"
 
 

@@ -16,6 +16,7 @@ from connectors.engine import job
 from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected, SessionAborted
 from connectors.engine.limits import Limits
+from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import chi_square
 from connectors.engine.programs.two_columns import width_of
@@ -238,7 +239,7 @@ def test_it_opens_in_the_steps_that_it_declares_and_is_stopped_in_any_other(monk
 
     monkeypatch.setattr(Engine, "opening", opening)
     execute(TWO, CROWDED, [10, 10], SHAPES[0])
-    assert steps == set(chi_square.OPENS)
+    assert steps == set(LINKING_OPENS)
 
     def undeclared(rt: Engine, step: str) -> None:
         rt._opens = set(chi_square.OPENS) - {step}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from connectors.engine import job
 from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
+from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import linear_regression
 from connectors.engine.programs.design import read_design
@@ -125,7 +126,7 @@ SCALED = {"name": "scaled", "codes": [str(i) for i in range(40)], "values": [1_0
 SHAPED: list[dict[str, Any]] = [
     PARAMETERS,
     {**PARAMETERS, "columns": [FORM]},
-    {**PARAMETERS, "columns": [YEAR], "measures": [{**AGE, "least": -(2**17), "most": 2**17 - 1}]},
+    {**PARAMETERS, "columns": [YEAR], "measures": [{**AGE, "least": -(2**16), "most": 2**16 - 1}]},
     {**PARAMETERS, "columns": [FORM], "measures": [{**AGE, "least": 2**18, "most": 2**18 + 3}]},
     {**PARAMETERS, "columns": BINARY, "minimum_cell": 11},
     {**PARAMETERS, "columns": [SCALED, FORM, YEAR], "minimum_cell": 0},
@@ -296,7 +297,7 @@ def test_what_is_sent_depends_on_bounds_alone_and_holds_no_total(monkeypatch: py
 
     told, empty = ran(full), ran([EMPTY, EMPTY])
     assert revealed(told, 1)[-1] == 1 and not any(revealed(empty, 1))
-    assert steps == set(linear_regression.OPENS)
+    assert steps == set(LINKING_OPENS)
     assert [party.lengths for party in told] == [party.lengths for party in empty]
 
 
@@ -313,7 +314,7 @@ def test_a_job_of_as_many_rows_as_can_be_fits_into_frames(providers: int, m: int
         {"name": "x", "codes": [str(code) for code in range(16)]},
         {"name": "y", "codes": [str(code) for code in range(256)], "values": [*values[:255], 2**16]},
     ]
-    widest = {**AGE, "least": 0, "most": 2**18 - 1}
+    widest = {**AGE, "least": 0, "most": 2**17 - 1}
     parameters = {**PARAMETERS, "columns": columns, "measures": [widest], "minimum_cell": 0}
     bounds = [MAX_ROWS // providers] * providers
     federation = Federation(linear_regression, parameters, [EMPTY] * providers, bounds, m)
@@ -340,7 +341,7 @@ def test_a_job_of_as_many_rows_as_can_be_fits_into_frames(providers: int, m: int
         ({"columns": [{"name": f"{i}", "codes": list("abcdefgh")} for i in range(5)]}, "columns"),
         ({"measures": [AGE, {**AGE, "name": "other"}]}, "measures"),
         ({"measures": [{**AGE, "squares": False}]}, "measures"),
-        ({"measures": [{**AGE, "least": -(2**18), "most": 2**18 - 1}]}, "measures"),
+        ({"measures": [{**AGE, "least": -(2**16), "most": 2**16}]}, "measures"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(changes: dict[str, Any], field: str) -> None:

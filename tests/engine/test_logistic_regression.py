@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from connectors.engine import job
 from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
+from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import logistic_regression
 from connectors.engine.rows import MAX_ROWS, InputRows
@@ -216,7 +217,7 @@ def test_what_is_sent_depends_on_bounds_alone(monkeypatch: pytest.MonkeyPatch) -
 
     told, empty = ran(counted(FULL, 2)), ran([EMPTY, EMPTY])
     assert revealed(told, 1)[-1] == 1 and not any(revealed(empty, 1))
-    assert steps == set(logistic_regression.OPENS)
+    assert steps == set(LINKING_OPENS)
     assert [party.lengths for party in told] == [party.lengths for party in empty]
 
 

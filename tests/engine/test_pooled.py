@@ -1,7 +1,9 @@
 """Totals that providers make at home, against the clear-text twin, and the twin against a linked one of strangers."""
 
+import itertools
 import random
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.pooled import Pooled
 from connectors.engine.programs import PROGRAMS, group_count, group_sum
+from connectors.engine.programs.cells import Columns
 from connectors.engine.rows import MAX_ROWS, InputCells, InputRows
 from gateway.rules import noise
 from tests.engine.harness import SHAPES, revealed, run
@@ -47,18 +50,17 @@ def strangers(draw: st.DrawFn, most: int = 4) -> list[InputRows]:
     return out
 
 
-def at_home(rows: InputRows, summed: bool) -> InputCells:
+def at_home(rows: InputRows, measures: Sequence[dict[str, Any]] = ()) -> InputCells:
     """What a provider adds up of its rows."""
-    totals = np.zeros((6 if summed else 1, 6), dtype=np.uint64)
-    for (form, year), values in zip(rows.codes, rows.values, strict=True):
-        cell = 3 * form + year
-        totals[0, cell] += 1
-        age, profit = values
-        if summed and age is not None:
-            totals[1:4, cell] += np.array([1, age, age**2], dtype=np.uint64)
-        if summed and profit is not None:
-            totals[4:6, cell] += np.array([1, profit + 30], dtype=np.uint64)
-    return InputCells(totals)
+    found: dict[tuple[int, ...], list[int]] = {}
+    for number, codes in enumerate(rows.codes):
+        own = [1]
+        for measure, value in zip(measures, rows.values[number] if measures else (), strict=True):
+            above = 0 if value is None else value - measure["least"]
+            own += [int(value is not None), above, *[above**2] * measure.get("squares", False)]
+        found[codes] = [a + b for a, b in zip(found.get(codes, [0] * len(own)), own, strict=True)]
+    totals = np.array(list(found.values()), dtype=np.uint64)
+    return InputCells(list(found), totals.T if found else totals.reshape(1 + 5 * (len(measures) > 1), 0))
 
 
 @pytest.mark.parametrize(("shape", "examples"), [(SHAPES[0], 25), (SHAPES[1], 5), (SHAPES[2], 3)])
@@ -72,7 +74,7 @@ def test_the_program_equals_its_twin_and_that_one_the_linked_one_of_strangers(
     @given(rows=strangers(), minimum=st.integers(0, 4), more=st.sampled_from(LIMITS), slack=st.integers(0, 9))
     def holds(rows: list[InputRows], minimum: int, more: dict[str, Any], slack: int) -> None:
         parameters = base | {"minimum_cell": minimum} | more
-        totals = [at_home(one, summed) for one in rows]
+        totals = [at_home(one, [AGE, PROFIT] if summed else ()) for one in rows]
         parties = execute(program, parameters, totals, [max(1, len(one.keys)) + slack for one in rows], shape)
         result = revealed(parties, shape.t)
         assert result == program.clear(parameters, totals)
@@ -82,8 +84,11 @@ def test_the_program_equals_its_twin_and_that_one_the_linked_one_of_strangers(
     holds()
 
 
+CODES = list(itertools.product(range(2), range(3)))
+
+
 def cells(*counts: int) -> InputCells:
-    return InputCells(np.array([counts], dtype=np.uint64))
+    return InputCells(CODES[: len(counts)], np.array([counts], dtype=np.uint64))
 
 
 def test_what_is_left_without_a_provider_is_held_to_the_minimum() -> None:
@@ -116,7 +121,7 @@ def test_the_cost_is_what_is_sent_and_says_nothing_of_the_totals(
     rng = random.Random(7)
     for most in (0, 1):
         size = (6 if program is group_sum else 1, 6)
-        totals = [InputCells(np.full(size, rng.randint(0, most), dtype=np.uint64)) for _ in bounds]
+        totals = [InputCells(CODES, np.full(size, rng.randint(0, most), dtype=np.uint64)) for _ in bounds]
         parties = execute(program, parameters, totals, bounds, shape)
         spent, said = sent(parties), program.cost(parameters, bounds, shape)
         assert (spent.rounds, spent.elements) == (said.rounds, said.elements)
@@ -128,10 +133,12 @@ def test_totals_come_back_out_of_their_planes(bound: int, data: st.DataObject) -
     of = Pooled(70, (0, 5))
     first = data.draw(st.lists(st.integers(0, bound // 70), min_size=70, max_size=70))
     second = data.draw(st.lists(st.integers(0, (1 << bound.bit_length() + 5) - 1), min_size=70, max_size=70))
-    planes = of.encode(InputCells(np.array([first, second], dtype=np.uint64)), bound)
+    placing = Columns(("place",), (tuple(map(str, range(70))),))
+    given = InputCells([(place,) for place in range(70)], np.array([first, second], dtype=np.uint64))
+    planes = of.encode(given, bound, placing)
     assert planes.shape == of.size(bound)
     shares = shared_words(SHAPES[0], planes)
-    parties = run(SHAPES[0], lambda rt: of.totals(rt, [shares[rt.pid]], "totals"))
+    parties = run(SHAPES[0], lambda rt: of.totals(rt, [shares[rt.pid]], (), "totals"))
     assert revealed(parties, 1) == first + second
     assert sum(first) <= bound <= of.rows([shares[0]]) == of.rows_of([bound])
 
@@ -139,7 +146,8 @@ def test_totals_come_back_out_of_their_planes(bound: int, data: st.DataObject) -
 @pytest.mark.parametrize(
     ("given", "bound", "field"),
     [
-        (cells(1, 2, 3), 9, "totals"),
+        (InputCells(CODES, np.ones((2, 6), dtype=np.uint64)), 9, "totals"),
+        (InputCells([(2, 0)], np.ones((1, 1), dtype=np.uint64)), 9, "form"),
         (InputRows([], [], []), 9, "totals"),
         (cells(0, 0, 16, 0, 0, 0), 9, "totals"),
         (cells(5, 5, 0, 0, 0, 0), 9, "rows"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected, SessionAborted
+from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.programs import PROGRAMS, crosstab, digest, group_count, group_sum, overlap, repeats
 from connectors.engine.rows import MAX_ROWS, InputRows
 from connectors.engine.runtime import Engine
@@ -239,7 +240,7 @@ def test_a_program_opens_in_the_steps_that_it_declares_and_is_stopped_in_any_oth
     monkeypatch.setattr(Engine, "opening", opening)
     rows = [InputRows([5, 7], [1, 2], [(0, 1), (1, 0)], [(5,), (None,)])] * 2
     execute(program, parameters, rows, [2, 2], SHAPES[0])
-    assert steps == set(program.OPENS)
+    assert steps == set(LINKING_OPENS)
     assert all(program.OPENS.values())
 
     def undeclared(rt: Engine, step: str) -> None:

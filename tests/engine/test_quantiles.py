@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from connectors.engine import job
 from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
+from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import quantiles
 from connectors.engine.rows import MAX_ROWS, InputRows
@@ -189,7 +190,7 @@ def test_what_is_sent_depends_on_bounds_alone_and_holds_no_count(monkeypatch: py
     monkeypatch.setattr(Engine, "opening", opening)
     crowded = parted([[0, 5, 6, 5, 0, 0, 0]] * 2)
     told, empty = (ran(ALONE, rows, [20, 20], SHAPES[0]) for rows in (crowded, [EMPTY, EMPTY]))
-    assert steps == set(quantiles.OPENS)
+    assert steps == set(LINKING_OPENS)
     assert [party.lengths for party in told] == [party.lengths for party in empty]
     for party in (*told, *empty):
         assert all(min(map(int, elements)) > 4096 for _, _, elements in party.seen)

@@ -15,6 +15,7 @@ from connectors.engine import job
 from connectors.engine.cost import Shape
 from connectors.engine.errors import InputRejected
 from connectors.engine.limits import Limits
+from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.pipe import MAX_FRAME
 from connectors.engine.programs import t_test
 from connectors.engine.ratios import RATIO_BITS, ratios_clear
@@ -204,7 +205,7 @@ def test_what_is_sent_depends_on_bounds_alone_and_holds_no_count(monkeypatch: py
 
     monkeypatch.setattr(Engine, "opening", opening)
     told, empty = (execute(FIVE, rows, [10, 10], SHAPES[0], program=t_test) for rows in (CROWDED, [EMPTY, EMPTY]))
-    assert steps == set(t_test.OPENS)
+    assert steps == set(LINKING_OPENS)
     assert [party.lengths for party in told] == [party.lengths for party in empty]
     for party in (*told, *empty):
         assert all(min(map(int, elements)) > 4096 for _, _, elements in party.seen)

@@ -65,7 +65,7 @@ def test_rows_of_codes_that_not_all_sources_have_are_left_out_and_the_contracts_
     apart = examples.contract(examples.question(common_codes=True, link_on=()), known)
     added = read_rows(apart, examples.CARE, held)
     assert isinstance(added, InputCells)
-    assert added.totals.tolist() == [[2, 1, 1]]
+    assert (added.codes, added.totals.tolist()) == ([(0,), (1,), (2,)], [[2, 1, 1]])
 
 
 def told(folder: Path, content: bytes) -> IsthmusError:

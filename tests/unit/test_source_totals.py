@@ -125,8 +125,12 @@ def by_engine(
         made.groups(named, MEASURED, filters, without, key=KEY, pinned=of)
         for (made, of), without in zip(lists, again(everybody), strict=True)
     ]
-    of = totals(found, [column for column, _ in by], [edges for _, edges in by], [() for _ in by], sizes(by), MEASURED)
-    return [[int(value) for value in row] for row in of.totals]
+    of = totals(found, [column for column, _ in by], [edges for _, edges in by], [() for _ in by], MEASURED)
+    shape = sizes(by)
+    made = np.zeros((6, int(np.prod(shape or [1]))), dtype=np.int64)
+    for codes, own in zip(of.codes, of.totals.T, strict=True):
+        made[:, int(np.ravel_multi_index(codes, shape)) if codes else 0] += own.astype(np.int64)
+    return made.tolist()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from io import StringIO
@@ -126,6 +127,10 @@ def test_columns_are_used_as_inputs_say_numbers_behind_codes() -> None:
         ("age", Use.MEASURE),
     ]
     assert contract(later).program.parameters == contract(GROWN).program.parameters
+    # Owners put in codes in the order of the program's columns, in whatever order the question names inputs.
+    for made in (contract(), contract(replace(UNLIKE, inputs=UNLIKE.inputs[::-1]))):
+        named = [column["name"] for column in json.loads(made.program.parameters)["columns"]]
+        assert [used.column for used in statistics.of(made.query).uses(made.query)] == named
 
 
 def test_an_index_comes_out_as_the_part_that_it_is() -> None:

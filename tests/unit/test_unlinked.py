@@ -4,6 +4,7 @@ totals, of its own people, each once."""
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from connectors.engine.pooled import placed
+from connectors.engine.programs import PROGRAMS
+from connectors.engine.programs.cells import Columns
 from connectors.engine.rows import InputCells, InputRows
 from connectors.holdings import Holding, read_rows
 from connectors.rules.approval import OwnPart, check_draft
@@ -66,7 +70,7 @@ def test_nobody_is_linked_where_link_on_is_empty_or_left_out() -> None:
 def test_what_needs_people_recognised_says_so(statistic: Statistic) -> None:
     refused = refusal(asked(statistic=statistic))
     assert (refused.reason, refused.field) == (Reason.MALFORMED_QUERY, "link_on")
-    assert "count_by or rate or histogram or summary" in refused.public
+    assert "without them goes count_by, rate, histogram, summary, " in refused.public
 
 
 def test_people_who_decide_read_that_records_are_counted() -> None:
@@ -145,10 +149,16 @@ def held(folder: Path, made: Contract, files: dict[str, Sequence[str]]) -> tuple
 
 
 def totals(folder: Path, wanted: query.Query, files: dict[str, Sequence[str]], known: Any = None) -> list[list[int]]:
+    """By cells, as its program has them."""
     agreed, holdings = held(folder, examples.contract(wanted, known), files)
     given = read_rows(agreed, HOME, holdings)
     assert isinstance(given, InputCells)
-    return [[int(value) for value in row] for row in given.totals]
+    columns = json.loads(agreed.program.parameters)["columns"]
+    cell = Columns(
+        tuple(column["name"] for column in columns), tuple(tuple(column["codes"]) for column in columns)
+    ).cell
+    cells = int(np.prod([len(column["codes"]) for column in columns]))
+    return [[int(value) for value in row] for row in placed(given, cells, cell)]
 
 
 def test_an_owner_counts_its_people_once_at_their_first_row(tmp_path: Path) -> None:
@@ -193,3 +203,73 @@ def test_an_owner_counts_somebody_on_two_of_its_lists_once(tmp_path: Path) -> No
     agreed, holdings = held(tmp_path, examples.contract(linked, known), files)
     rows = read_rows(agreed, HOME, holdings)
     assert isinstance(rows, InputRows) and np.bincount([code for (code,) in rows.codes]).tolist() == [0, 3, 2]
+
+
+AGE = query.Grid("age", -10, 90, 7)
+FORM = query.CodedColumn("form", ("SEXUAL", "LABOUR"))
+KINDS = [
+    Statistic(quantiles=query.Quantiles(AGE, (25, 50), ("year",))),
+    Statistic(histogram=Histogram("age", (), ("form",), query.PrivateEdges(-10, 90, (50,), 7))),
+    Statistic(chi_square=query.ChiSquare(FORM, query.CodedColumn("year"))),
+    Statistic(t_test=query.TTest(FORM, AGE)),
+    Statistic(
+        linear_regression=query.LinearRegression(
+            query.Outcome("age", -20, 100),
+            (query.Covariate("form"), query.Covariate("year", ("2013", "2012"))),
+        )
+    ),
+    Statistic(
+        logistic_regression=query.LogisticRegression(
+            query.Events("form", ("SEXUAL", "LABOUR")),
+            (query.Covariate("year"), query.Covariate("age", numbers=query.Numbers(0, 60, 15))),
+        )
+    ),
+]
+DRAWN = random.Random(1)
+MANY = tuple(
+    f"P{i},1990-01-01,{DRAWN.choice(['', *range(-10, 91)])},2013-01-01,,{DRAWN.choice(['2012', '2013'])},"
+    f"{DRAWN.choice(['LABOUR', 'SEXUAL', 'OTHER'])}"
+    for i in range(600)
+)
+
+
+@pytest.mark.parametrize("statistic", KINDS, ids=lambda statistic: str(statistic.name))
+def test_of_an_owners_people_its_totals_say_what_its_rows_say(tmp_path: Path, statistic: Statistic) -> None:
+    """One owner alone, whose list has people twice: codes of its list stand in another order than the question's."""
+    bounded = tuple(
+        replace(column, least=-10, most=90) if column.name == "age" else column
+        for column in examples.dataset(HOME).columns
+    )
+    known = examples.spaces()
+    edition = replace(examples.dataset(HOME).edition, row_bound=1024)
+    known[HOME] = examples.space(HOME, examples.dataset(HOME, columns=bounded, edition=edition))
+    programs = (*examples.PROGRAMS, *(replace(examples.PROGRAMS[0], name=name) for name in PROGRAMS))
+    known = {entity: replace(space, offer=replace(space.offer, programs=programs)) for entity, space in known.items()}
+    lines = {"list": (*LINES, *MANY)}
+    wanted = asked(statistic=statistic, owners=(HOME,), limits=Limits(minimum_cell=11))
+    outputs = []
+    for link_on in ((), ("name", "born")):
+        agreed, holdings = held(tmp_path, examples.contract(checked(replace(wanted, link_on=link_on)), known), lines)
+        parameters = {**json.loads(agreed.program.parameters), "minimum_cell": 0}
+        given = read_rows(agreed, HOME, holdings)
+        assert isinstance(given, InputRows if link_on else InputCells)
+        outputs.append(PROGRAMS[agreed.program.name].clear(parameters, [given]))
+    assert outputs[0] == outputs[1]
+    assert any(outputs[0])
+
+
+@pytest.mark.parametrize("link_on", [(), ("name", "born")])
+def test_codes_have_the_places_that_the_contract_gives_them(tmp_path: Path, link_on: tuple[str, ...]) -> None:
+    """Without names a regression takes all codes of a column, by the alphabet; its owner lists them otherwise."""
+    known = examples.spaces()
+    programs = (*examples.PROGRAMS, replace(examples.PROGRAMS[0], name="logistic_regression"))
+    known = {entity: replace(space, offer=replace(space.offer, programs=programs)) for entity, space in known.items()}
+    outcome = query.Events("year", ("2013",))
+    statistic = Statistic(logistic_regression=query.LogisticRegression(outcome, (query.Covariate("form"),)))
+    wanted = asked(statistic=statistic, owners=(HOME,), limits=Limits(minimum_cell=11))
+    agreed, holdings = held(tmp_path, examples.contract(replace(wanted, link_on=link_on), known), {"list": LINES})
+    first, _ = json.loads(agreed.program.parameters)["columns"]
+    assert first["codes"] == sorted(examples.FORMS) != list(examples.FORMS)
+    given = read_rows(agreed, HOME, holdings)
+    found = {first["codes"][form] for form, _ in given.codes}
+    assert found == {"LABOUR", "SEXUAL"}

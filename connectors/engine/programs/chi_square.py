@@ -21,13 +21,15 @@ import numpy as np
 
 from connectors.engine.cold_cost import conversion_cost, products_cost, truncated_cost
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import OPENS as COUNTING_OPENS
 from connectors.engine.field import Array, add, mul, sub, total
 from connectors.engine.limits import Limits
-from connectors.engine.linking import OPENS as LINKING_OPENS
+from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.two_columns import (
     MAX_CELLS,
     Counts,
+    TwoColumns,
     crossed,
     crossed_clear,
     crossed_cost,
@@ -37,7 +39,7 @@ from connectors.engine.programs.two_columns import (
     width_of,
 )
 from connectors.engine.reciprocals import FRACTION, MOST_BITS, reciprocals, reciprocals_clear, reciprocals_cost
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, words_per_row
+from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words, words_per_row
 from connectors.engine.sharing import reshare, reshare_cost
 from gateway.rules.sharing import P
 
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 NAME = "chi_square"
 VERSION = 1
-OPENS = LINKING_OPENS
+OPENS = COUNTING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn one number, chi-square of the two columns, or that it is not told, which says that some code has "
@@ -74,25 +76,34 @@ INTEGER_BITS = 176  # chi-square times 2^(3 (23 + FRACTION)) fits: 25 + 147 bits
 _MODULUS = (1 << 241) - 1  # as long as the modulus of MPyC's integers of that length
 
 
+def _read(parameters: Parameters) -> TwoColumns:
+    return read(parameters, NAME, "linked")
+
+
 def words(parameters: Parameters) -> int:
     """Words of bits per input row."""
-    return words_per_row(read(parameters, NAME).shared.bits)
+    return words_per_row(_read(parameters).shared.bits)
 
 
 def outputs(parameters: Parameters) -> int:
-    read(parameters, NAME)
+    _read(parameters)
     return 2
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
-    """A provider's rows as [C, bound] words of bits; a code that is none of the question's has the number after its
-    last. Raises InputRejected, naming the field."""
-    return encoded(read(parameters, NAME), rows, bound, token_bytes)
+def pooled(parameters: Parameters) -> Pooled | None:
+    """What providers put in for each cell, where people are not linked: how many records."""
+    return _read(parameters).pooled
+
+
+def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits, or its totals; a code that is none of the question's has the
+    number after its last. Raises InputRejected, naming the field."""
+    return encoded(_read(parameters), given, bound, token_bytes)
 
 
 def noise_words(parameters: Parameters) -> int:
     """Words of uniform bits that each provider puts in beside its rows: none."""
-    read(parameters, NAME)
+    _read(parameters)
     return 0
 
 
@@ -103,7 +114,7 @@ def own_noise(parameters: Parameters, seed: bytes) -> Words:
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
-    query = read(parameters, NAME)
+    query = _read(parameters)
     people = await crossed(rt, query, inputs, uniform, "chi-square")
     everyone = total(people.rows)[None]
     apart = sub(mul(everyone, people.cells), mul(people.rows[:, None], people.columns)).reshape(-1)
@@ -111,7 +122,7 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
     # Of what is not told only zeros and ones are left.
     lone = np.concatenate([apart, sub(np.concatenate([people.rows, people.columns, everyone]), 1)])
     apart, amounts = np.split(await reshare(rt, mul(lone, people.told), "chi-square: unless told"), [len(apart)])
-    width = width_of(sum(shares.shape[-1] for shares in inputs))
+    width = width_of(query.counting.rows(inputs))
     shares = await reciprocals(rt, add(amounts, 1), width, "chi-square: reciprocals")
     value = await _weighed(rt, apart, shares, query.shape, width)
     return await reshare(rt, np.concatenate([value, people.told]), "limits: fresh shares")
@@ -142,10 +153,12 @@ def _cut(width: int) -> int:
     return 3 * (width + FRACTION) - UNIT_BITS
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
+def clear(
+    parameters: Parameters, providers: Sequence[InputRows | InputCells], uniform: Sequence[Words] = ()
+) -> list[int]:
     """Clear-text twin of `run`, which may put out one unit more. Bounds do not matter: how long numbers can be scales
     reciprocals and changes nothing else."""
-    query = read(parameters, NAME)
+    query = _read(parameters)
     return chi_square_clear(crossed_clear(query, providers), query.limits)
 
 
@@ -163,7 +176,8 @@ def chi_square_clear(counts: Counts, limits: Limits) -> list[int]:
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
-    query, width = read(parameters, NAME), width_of(sum(bounds))
+    query = _read(parameters)
+    width = width_of(query.counting.rows_of(bounds))
     cells, amounts = query.columns.cells, query.totals + 1
     out = crossed_cost(query, bounds, shape) + reshare_cost(shape, cells) + reshare_cost(shape, cells + amounts)
     out += reciprocals_cost(shape, amounts, width) + conversion_cost(shape, cells + amounts, _MODULUS)

@@ -14,6 +14,7 @@ those above the least value are limited, and those below the greatest. Each of t
 is together with a code, or a class of values, of another column.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, product
@@ -123,6 +124,10 @@ class Design:
             return [own == code for code in self.taken[column]]
         order = sorted(self.taken[column], key=lambda code: values[code] or 0)
         return [own != order[0], own != order[-1]]
+
+    def cell(self, codes: Sequence[int]) -> int | None:
+        """The number of the cell with these code indices; None for whoever is in none."""
+        return self.numbers.get(tuple(codes))
 
     def check(self, rows: InputRows) -> None:
         """That each row has a code of each column, or the number after its last. Raises InputRejected."""

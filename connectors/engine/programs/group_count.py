@@ -9,7 +9,7 @@ the person is the OR over its rows; cells are counted for all people and for tho
 opened but what linking opens: how many rows of a provider are out of order, and comparisons of shuffled rows.
 
 Not linked, owners share how many records they have in each cell (pooled.py); limits are the same, and nothing is
-opened.
+opened but whether these totals are possible.
 
 With `grid` and `edges_at` the first column is of bins: owners share the interval of a public grid that a person's
 number lies in, or that it has none, which is the last bin; the edges of the others are quantiles of everybody's
@@ -24,11 +24,11 @@ import numpy as np
 
 from connectors.engine import noise
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import OPENS as COUNTING_OPENS
 from connectors.engine.counting import Counting, count_cells, count_cells_clear, count_cells_cost
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits, limited_clear
-from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 NAME = "group_count"
 VERSION = 1
-OPENS = LINKING_OPENS
+OPENS = COUNTING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each combination of codes, the number of people with it, each once, "
@@ -137,7 +137,7 @@ def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, to
     """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
     query = _read(parameters)
     if query.pooled is not None:
-        return query.pooled.encode(given, bound)
+        return query.pooled.encode(given, bound, query.shared)
     rows, shared = check_rows(given, bound), query.shared
     shared.check(rows)
     places = np.array([shared.place(codes) for codes in rows.codes], dtype=np.uint64)

@@ -16,7 +16,7 @@ comparisons of shuffled rows.
 
 Not linked, owners share for each cell how many records they have, and of each measure how many have a number, and the
 sums of how far it is above its lowest value, and of the squares of that (pooled.py). A provider's part is what it has,
-limits are the same, and nothing is opened.
+limits are the same, and nothing is opened but whether these totals are possible.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import OPENS as COUNTING_OPENS
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
-from connectors.engine.linking import (
-    OPENS as LINKING_OPENS,
-)
 from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
@@ -51,7 +49,7 @@ if TYPE_CHECKING:
 
 NAME = "group_sum"
 VERSION = 1
-OPENS = LINKING_OPENS
+OPENS = COUNTING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each combination of codes, the number of people with it, each once, and for each measure "

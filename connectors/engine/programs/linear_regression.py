@@ -12,7 +12,7 @@ provider said, and the fit is sound. Nothing is opened but what linking opens, a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,11 +20,12 @@ import numpy as np
 from connectors.engine.compare import all_of, all_of_cost
 from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import OPENS as COUNTING_OPENS
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, add, mul, total
 from connectors.engine.limits import Limits
-from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.linking import both, both_cost, link, link_clear, link_cost, spread, spread_cost
+from connectors.engine.pooled import Pooled, placed, with_parts
 from connectors.engine.programs.about import About
 from connectors.engine.programs.design import (
     MAX_COEFFICIENTS,
@@ -51,9 +52,9 @@ from connectors.engine.programs.least_squares import (
     units_of,
 )
 from connectors.engine.programs.measures import check_values, read_measures
-from connectors.engine.programs.parameters import MAX_CELLS, known
+from connectors.engine.programs.parameters import MAX_CELLS, known, linked
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
+from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.significant import significant, significant_clear, significant_cost
 from connectors.engine.sums import Measure
@@ -65,9 +66,9 @@ if TYPE_CHECKING:
 
 NAME = "linear_regression"
 VERSION = 1
-OPENS = LINKING_OPENS
+OPENS = COUNTING_OPENS
 FAR_BITS = 15
-MAX_OUTCOME_BITS = 18  # squares of 2^22 people's outcomes fit
+MAX_OUTCOME_BITS = 17  # squares of as many people as providers can have fit WINDOW (significant.py)
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn the coefficients, what their standard errors are made of, the residual and the total variance, "
@@ -102,6 +103,23 @@ class _Query:
     design: Design
     outcome: Measure
     limits: Limits
+    linked: bool = True
+
+    @property
+    def pooled(self) -> Pooled | None:
+        """What providers put in for each cell, where people are not linked: how many records there are with an outcome,
+        the sum of how far it is above its lowest value, and the sum of the squares of that."""
+        bits = self.outcome.bits
+        most = self.outcome.most - self.outcome.least
+        return None if self.linked else Pooled(self.design.cells, (0, bits, 2 * bits), most)
+
+    def rows(self, inputs: Sequence[Array]) -> int:
+        """No count is above this, whatever is in the inputs."""
+        return sum(shares.shape[-1] for shares in inputs) if self.pooled is None else self.pooled.rows(inputs)
+
+    def rows_of(self, bounds: Sequence[int]) -> int:
+        """The same, from the providers' bounds."""
+        return sum(bounds) if self.pooled is None else self.pooled.rows_of(bounds)
 
     @property
     def bits(self) -> int:
@@ -116,7 +134,7 @@ def _read(parameters: Parameters) -> _Query:
     for name in ("dominance", "rounding", "noise"):
         if name in parameters:
             raise InputRejected(name, "does not go with a regression; leave it out")
-    known(parameters, ("columns", "measures", "test", "minimum_cell", "zero_is_small"))
+    known(parameters, ("columns", "measures", "test", "minimum_cell", "zero_is_small", "linked"))
     if parameters.get("test") != NAME:
         raise InputRejected("test", f"is not {NAME!r}, which is what this program computes")
     design = read_design(parameters)
@@ -125,7 +143,7 @@ def _read(parameters: Parameters) -> _Query:
         raise InputRejected("measures", "is not one outcome, with its squares")
     if measures[0].bits > MAX_OUTCOME_BITS:
         raise InputRejected("measures", f"are more than 2^{MAX_OUTCOME_BITS} apart; take a larger unit")
-    return _Query(design, measures[0], read_limits(parameters, design.cells))
+    return _Query(design, measures[0], read_limits(parameters, design.cells), linked(parameters))
 
 
 def words(parameters: Parameters) -> int:
@@ -137,19 +155,31 @@ def outputs(parameters: Parameters) -> int:
     return 4 * len(_read(parameters).design.coded) + 6
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
+def pooled(parameters: Parameters) -> Pooled | None:
+    """What providers put in for each cell, where people are not linked."""
+    return _read(parameters).pooled
+
+
+def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
     """A provider's rows as [C, bound] words of bits; of whoever has no value in some column or no outcome, the number
-    after the last cell's. Raises InputRejected, naming the field."""
+    after the last cell's. Or its totals. Raises InputRejected, naming the field."""
     query = _read(parameters)
-    check_rows(rows, bound)
+    if query.pooled is not None:
+        return query.pooled.encode(_with_outcome(given), bound, query.design)
+    rows = check_rows(given, bound)
     query.design.check(rows)
     check_values((query.outcome,), rows)
     payloads = [_payload(query, tuple(codes), own[0]) for codes, own in zip(rows.codes, rows.values, strict=True)]
     return pack(rows.keys, np.array(payloads, dtype=np.uint64), query.bits, bound, token_bytes)
 
 
+def _with_outcome(given: InputRows | InputCells) -> InputRows | InputCells:
+    """Whoever has no outcome counts nowhere."""
+    return replace(given, totals=given.totals[1:]) if isinstance(given, InputCells) else given
+
+
 def _payload(query: _Query, codes: tuple[int, ...], outcome: int | None) -> int:
-    cell = query.design.numbers.get(codes)
+    cell = query.design.cell(codes)
     if cell is None or outcome is None:
         return query.design.cells
     return cell | (outcome - query.outcome.least) << query.design.bits
@@ -179,8 +209,14 @@ class Totals:
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
     query = _read(parameters)
-    totals = await _linked(rt, query, inputs, uniform)
-    return await _regressed(rt, query, totals, sum(shares.shape[-1] for shares in inputs))
+    made = _linked(rt, query, inputs, uniform) if query.pooled is None else _pooled(rt, query, query.pooled, inputs)
+    return await _regressed(rt, query, await made, query.rows(inputs))
+
+
+async def _pooled(rt: "Engine", query: _Query, of: Pooled, inputs: Sequence[Array]) -> Totals:
+    """Totals of records. Of a provider it is all one whose people they are, and whose outcomes."""
+    people, sums, squares = with_parts(await of.totals(rt, inputs, (), "regression: totals"), query.limits)
+    return Totals(people, sums[0], total(squares[0])[None])
 
 
 async def _linked(rt: "Engine", query: _Query, inputs: Sequence[Array], uniform: Sequence[Array]) -> Totals:
@@ -217,17 +253,29 @@ def _start(outcome: Measure) -> int:
     return 0 if far else outcome.least << COEFFICIENT_BITS - outcome.bits
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
+def clear(
+    parameters: Parameters, providers: Sequence[InputRows | InputCells], uniform: Sequence[Words] = ()
+) -> list[int]:
     """Clear-text twin of `run`, in fractions: mantissas of `run` may be off by one in the last place. Bounds do not
     matter."""
     query = _read(parameters)
+    if query.pooled is not None:
+        given = [_with_outcome(own) for own in providers]
+        parts = [placed(own, query.design.cells, query.design.cell) for own in given if isinstance(own, InputCells)]
+        each = np.array(parts).astype(object)  # [P, 3, C]
+        counted, added, squared = each.sum(axis=0)
+        return regressed_clear(parameters, np.concatenate([counted[None], each[:, 0]]), added, int(squared.sum()))
+    return _linked_clear(parameters, query, [rows for rows in providers if isinstance(rows, InputRows)])
+
+
+def _linked_clear(parameters: Parameters, query: _Query, providers: Sequence[InputRows]) -> list[int]:
     design, outcome = query.design, query.outcome
     people: Counts = np.zeros((1 + 2 * len(providers), design.cells), dtype=object)
     sums: Counts = np.zeros(design.cells, dtype=object)
     squares = 0
     for person in link_clear(providers):
         first, row = next(iter(person.items()))
-        cell = design.numbers.get(tuple(providers[first].codes[row]))
+        cell = design.cell(providers[first].codes[row])
         value = providers[first].values[row][0]
         if cell is not None and value is not None:
             for part in (0, *(1 + p for p in person), 1 + len(providers) + first):
@@ -253,15 +301,21 @@ def regressed_clear(parameters: Parameters, people: Counts, sums: Counts, square
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
-    query, n, providers = _read(parameters), sum(bounds), len(bounds)
-    design, at, minimum = query.design, query.scales(n), query.limits.minimum
-    parts = 2 * providers if query.limits.by_provider else 0
-    out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1, n)
-    if parts:
-        out += spread_cost(shape, n, providers, providers) + both_cost(shape, parts, n)
-    out += add_up_cost(shape, n, design.bits, range(design.cells), 1 + parts, (query.outcome.bits,), (0,))
-    out += margins_kept_cost(shape, design, parts, n, query.limits) + fit_cost(shape, design, at, minimum)
+    query, rows = _read(parameters), _read(parameters).rows_of(bounds)
+    design, at, minimum = query.design, query.scales(rows), query.limits.minimum
+    parts = (1 + query.linked) * len(bounds) if query.limits.by_provider else 0
+    out = _linked_cost(shape, query, bounds, parts) if query.pooled is None else query.pooled.cost(bounds, shape)
+    out += margins_kept_cost(shape, design, parts, rows, query.limits) + fit_cost(shape, design, at, minimum)
     out += sound_cost(shape, design) + all_of_cost(shape, len(design.margins[0]) + len(at.terms) + 2, 1)
     out += to_field_cost(shape, 1, 1) + put_out_cost(shape, 2 * len(at.terms) + 2)
     numbers = 2 * len(at.terms) + 2
     return out + significant_cost(shape, numbers, len(at.terms)) + reshare_cost(shape, outputs(parameters))
+
+
+def _linked_cost(shape: Shape, query: _Query, bounds: Sequence[int], parts: int) -> Cost:
+    n, providers = sum(bounds), len(bounds)
+    out = link_cost(shape, n, query.bits, providers, query.limits) + both_cost(shape, 1, n)
+    if parts:
+        out += spread_cost(shape, n, providers, providers) + both_cost(shape, parts, n)
+    places, numbers = range(query.design.cells), (query.outcome.bits,)
+    return out + add_up_cost(shape, n, query.design.bits, places, 1 + parts, numbers, (0,))

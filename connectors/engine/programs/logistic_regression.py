@@ -20,12 +20,12 @@ import numpy.typing as npt
 from connectors.engine.compare import all_of, all_of_cost
 from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape, levels
-from connectors.engine.counting import count_first_rows, count_first_rows_cost
+from connectors.engine.counting import OPENS as COUNTING_OPENS
+from connectors.engine.counting import Counting, count_cells, count_cells_clear, count_cells_cost
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, add, mul, sub, total
 from connectors.engine.limits import Limits
-from connectors.engine.linking import OPENS as LINKING_OPENS
-from connectors.engine.linking import link, link_clear, link_cost
+from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.design import (
     MAX_COEFFICIENTS,
@@ -55,9 +55,9 @@ from connectors.engine.programs.likelihood import (
     maximised_cost,
 )
 from connectors.engine.programs.parameters import MAX_CELLS as MOST_CODES
-from connectors.engine.programs.parameters import known, strings
+from connectors.engine.programs.parameters import known, linked, strings
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
+from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.significant import significant, significant_clear, significant_cost
 
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 NAME = "logistic_regression"
 VERSION = 1
-OPENS = LINKING_OPENS
+OPENS = COUNTING_OPENS
 MAX_CELLS = 2048  # as many as take a party some seconds for each iteration
 DEVIANCE_BITS = 30  # the deviance is in units of 2^-30
 LEAKAGE = (
@@ -108,18 +108,42 @@ class _Query:
     design: Design
     with_outcome: tuple[bool, ...]
     limits: Limits
+    linked: bool = True
 
     @property
-    def bits(self) -> int:
-        """Of a row's payload: twice its cell, and 1 more with the outcome; or twice the number of cells."""
-        return levels(2 * self.design.cells + 1)
+    def cells(self) -> int:
+        """Two for each of the design: without the outcome, and with it."""
+        return 2 * self.design.cells
+
+    @property
+    def pooled(self) -> Pooled | None:
+        """What providers put in for each cell, where people are not linked: how many records."""
+        return None if self.linked else Pooled(self.cells)
+
+    @property
+    def counting(self) -> Counting:
+        """A row says its cell, or that it is in none."""
+        return Counting(levels(self.cells + 1), range(self.cells), self.limits, self.pooled)
+
+    def check(self, rows: InputRows) -> None:
+        """Raises InputRejected, naming the field."""
+        self.design.check(replace(rows, codes=[codes[:-1] for codes in rows.codes]))
+        if any(not 0 <= codes[-1] <= len(self.with_outcome) for codes in rows.codes):
+            raise InputRejected(
+                "outcome", f"a row has a code outside the {len(self.with_outcome)} codes of this column"
+            )
+
+    def cell(self, codes: Sequence[int]) -> int | None:
+        cell = self.design.cell(codes[:-1])
+        inside = cell is not None and codes[-1] < len(self.with_outcome)
+        return 2 * cell + self.with_outcome[codes[-1]] if cell is not None and inside else None
 
 
 def _read(parameters: Parameters) -> _Query:
     for name in ("dominance", "rounding", "noise"):
         if name in parameters:
             raise InputRejected(name, "does not go with a regression; leave it out")
-    known(parameters, ("columns", "test", "minimum_cell", "zero_is_small"))
+    known(parameters, ("columns", "test", "minimum_cell", "zero_is_small", "linked"))
     if parameters.get("test") != NAME:
         raise InputRejected("test", f"is not {NAME!r}, which is what this program computes")
     described = parameters.get("columns")
@@ -128,7 +152,8 @@ def _read(parameters: Parameters) -> _Query:
     design = read_design({"columns": described[:-1]})
     if design.cells > MAX_CELLS:
         raise InputRejected("columns", f"make {design.cells} cells; at most {MAX_CELLS} are possible")
-    return _Query(design, _outcome(described[-1], design), read_limits(parameters, design.cells))
+    limits = read_limits(parameters, design.cells)
+    return _Query(design, _outcome(described[-1], design), limits, linked(parameters))
 
 
 def _outcome(given: Parameters, design: Design) -> tuple[bool, ...]:
@@ -148,30 +173,28 @@ def _outcome(given: Parameters, design: Design) -> tuple[bool, ...]:
 
 def words(parameters: Parameters) -> int:
     """Words of bits per input row."""
-    return words_per_row(_read(parameters).bits)
+    return words_per_row(_read(parameters).counting.bits)
 
 
 def outputs(parameters: Parameters) -> int:
     return 4 * len(_read(parameters).design.coded) + 5
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
-    """A provider's rows as [C, bound] words of bits. Raises InputRejected,
-    naming the field."""
+def pooled(parameters: Parameters) -> Pooled | None:
+    """What providers put in for each cell, where people are not linked: how many records."""
+    return _read(parameters).pooled
+
+
+def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
     query = _read(parameters)
-    check_rows(rows, bound)
-    query.design.check(replace(rows, codes=[codes[:-1] for codes in rows.codes]))
-    if any(not 0 <= codes[-1] <= len(query.with_outcome) for codes in rows.codes):
-        raise InputRejected("outcome", f"a row has a code outside the {len(query.with_outcome)} codes of this column")
-    places = np.array([_place(query, codes) for codes in rows.codes], dtype=np.uint64)
-    return pack(rows.keys, places, query.bits, bound, token_bytes)
-
-
-def _place(query: _Query, codes: Sequence[int]) -> int:
-    cell = query.design.numbers.get(tuple(codes[:-1]))
-    if cell is None or codes[-1] >= len(query.with_outcome):
-        return 2 * query.design.cells
-    return 2 * cell + query.with_outcome[codes[-1]]
+    if query.pooled is not None:
+        return query.pooled.encode(given, bound, query)
+    rows = check_rows(given, bound)
+    query.check(rows)
+    cells = map(query.cell, rows.codes)
+    places = np.array([query.cells if cell is None else cell for cell in cells], dtype=np.uint64)
+    return pack(rows.keys, places, query.counting.bits, bound, token_bytes)
 
 
 def noise_words(parameters: Parameters) -> int:
@@ -188,10 +211,8 @@ def own_noise(parameters: Parameters, seed: bytes) -> Words:
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
     query = _read(parameters)
-    people = await link(rt, inputs, query.bits, query.limits, uniform)
-    places = range(2 * query.design.cells)
-    counts = await count_first_rows(rt, people, places, query.limits, len(inputs), "regression")
-    return await _regressed(rt, query, counts, sum(shares.shape[-1] for shares in inputs))
+    counts = await count_cells(rt, query.counting, inputs, uniform, "regression")
+    return await _regressed(rt, query, counts, query.counting.rows(inputs))
 
 
 async def _regressed(rt: "Engine", query: _Query, counts: Array, bound: int) -> Array:
@@ -217,17 +238,13 @@ def _units(at: Scales) -> list[int]:
     return [COEFFICIENT_BITS] * terms + [DEVIANCE_BITS + at.whole] + [INVERSE_BITS - at.rows] * terms
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
+def clear(
+    parameters: Parameters, providers: Sequence[InputRows | InputCells], uniform: Sequence[Words] = ()
+) -> list[int]:
     """Clear-text twin of `run`, in floats: mantissas of `run` may be off by one in the last place."""
     query = _read(parameters)
-    counts: Counts = np.zeros((1 + len(providers), 2 * query.design.cells), dtype=object)
-    for person in link_clear(providers):
-        first, row = next(iter(person.items()))
-        place = _place(query, providers[first].codes[row])
-        if place < 2 * query.design.cells:
-            for part in (0, *(1 + p for p in person)):
-                counts[part, place] += 1
-    return regressed_clear(parameters, counts)
+    counts, parts = count_cells_clear(query.counting, providers, query.cell)
+    return regressed_clear(parameters, np.array([counts, *parts], dtype=object))
 
 
 def regressed_clear(parameters: Parameters, counts: Counts) -> list[int]:
@@ -250,11 +267,10 @@ def regressed_clear(parameters: Parameters, counts: Counts) -> list[int]:
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
-    query, n, providers = _read(parameters), sum(bounds), len(bounds)
+    query = _read(parameters)
     design, minimum, terms = query.design, query.limits.minimum, len(query.design.coded)
-    parts = providers if query.limits.by_provider else 0
-    out = link_cost(shape, n, query.bits, providers, query.limits)
-    out += count_first_rows_cost(shape, n, query.bits, range(2 * design.cells), query.limits, providers)
+    n, parts = query.counting.rows_of(bounds), len(bounds) if query.limits.by_provider else 0
+    out = count_cells_cost(shape, query.counting, bounds)
     out += margins_kept_cost(shape, design, parts, n, query.limits).times(2)
     out += maximised_cost(shape, design, scales(design, n, 0), minimum)
     checks = margins_of(design) + 2

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import OPENS as COUNTING_OPENS
+from connectors.engine.counting import Counting
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits
-from connectors.engine.linking import OPENS as LINKING_OPENS
+from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
 from connectors.engine.programs.grids import (
@@ -29,14 +31,14 @@ from connectors.engine.programs.grids import (
 from connectors.engine.programs.parameters import MAX_AT, MAX_CELLS, known_without_counts, read_probabilities
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.quantiles import limited_quantiles, limited_quantiles_clear, limited_quantiles_cost
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
+from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
 NAME = "quantiles"
 VERSION = 1
-OPENS = LINKING_OPENS
+OPENS = COUNTING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn, for each combination of codes and each probability, the interval of a public grid that the "
@@ -71,9 +73,13 @@ class _Query:
     at: tuple[int, ...]
     limits: Limits
 
+    @property
+    def counting(self) -> Counting:
+        return self.gridded.counting(self.limits)
+
 
 def _read(parameters: Parameters) -> _Query:
-    known_without_counts(parameters, ("columns", "grid", "at"))
+    known_without_counts(parameters, ("columns", "grid", "at", "linked"))
     groups = Columns((), ()) if parameters.get("columns") in ([], ()) else read_columns(parameters)
     at = read_probabilities(parameters.get("at"), "at")
     gridded = read_grid(parameters, groups)
@@ -90,9 +96,14 @@ def outputs(parameters: Parameters) -> int:
     return 2 * query.gridded.groups.cells * len(query.at)
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
-    """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
-    return _read(parameters).gridded.encoded(rows, bound, token_bytes)
+def pooled(parameters: Parameters) -> Pooled | None:
+    """What providers put in for each cell, where people are not linked: how many records."""
+    return _read(parameters).gridded.pooled
+
+
+def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
+    return _read(parameters).gridded.encoded(given, bound, token_bytes)
 
 
 def noise_words(parameters: Parameters) -> int:
@@ -108,15 +119,18 @@ def own_noise(parameters: Parameters, seed: bytes) -> Words:
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
-    query, rows = _read(parameters), sum(shares.shape[-1] for shares in inputs)
+    query = _read(parameters)
+    rows = query.counting.rows(inputs)
     people = await gridded_people(rt, query.gridded, inputs, uniform, query.limits, NAME)
     return await limited_quantiles(rt, people, rows, query.at, query.limits)
 
 
-def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
+def clear(
+    parameters: Parameters, providers: Sequence[InputRows | InputCells], uniform: Sequence[Words] = ()
+) -> list[int]:
     """Clear-text twin of `run`."""
     query = _read(parameters)
-    return limited_quantiles_clear(gridded_people_clear(query.gridded, providers), query.at, query.limits)
+    return limited_quantiles_clear(gridded_people_clear(query.gridded, providers, query.limits), query.at, query.limits)
 
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
@@ -124,4 +138,5 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     query = _read(parameters)
     owners = len(bounds) if query.limits.by_provider else 0
     out = gridded_people_cost(query.gridded, bounds, shape, query.limits)
-    return out + limited_quantiles_cost(shape, sum(bounds), *query.gridded.shape, len(query.at), owners, query.limits)
+    rows = query.counting.rows_of(bounds)
+    return out + limited_quantiles_cost(shape, rows, *query.gridded.shape, len(query.at), owners, query.limits)

@@ -9,7 +9,7 @@ of each provider, and for those whose numbers each provider said, at their first
 
 Not linked, owners share for each cell how many people they have, and of each measure how many have a number, and the
 sums of how far it is above its lowest value, and of the squares of that (pooled.py). A provider's part is what it has,
-and nothing is opened.
+and nothing is opened but whether its totals are possible.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from connectors.engine.cost import Cost, Shape
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits
 from connectors.engine.linking import both, both_cost, link, link_clear, link_cost, spread, spread_cost
-from connectors.engine.pooled import Pooled, with_parts
+from connectors.engine.pooled import Pooled, placed, with_parts
 from connectors.engine.programs.cells import Columns
 from connectors.engine.programs.measures import check_values
 from connectors.engine.rows import WORD_BITS, InputCells, InputRows, TokenBytes, Words, check_rows, pack, words_per_row
@@ -89,7 +89,7 @@ class Summed:
     def encoded(self, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
         """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
         if self.pooled is not None:
-            return self.pooled.encode(given, bound)
+            return self.pooled.encode(given, bound, self.columns)
         rows = check_rows(given, bound)
         self.columns.check(rows)
         check_values(self.measures, rows)
@@ -121,7 +121,8 @@ async def summed_people(
 ) -> Sums:
     """What people add up to, from the providers' input shares. `name` is the program's, for its steps."""
     if query.pooled is not None:
-        return _sums(query, with_parts(await query.pooled.totals(rt, inputs, f"{name}: totals"), query.limits))
+        totals = await query.pooled.totals(rt, inputs, uniform, f"{name}: totals")
+        return _sums(query, with_parts(totals, query.limits))
     people = await link(rt, inputs, query.bits, query.limits, uniform)
     place, digits = people.payload[:, : query.columns.bits], people.payload[:, query.columns.bits :]
     claimed = np.concatenate([people.first, digits], axis=1)
@@ -156,7 +157,8 @@ def summed_people_clear(query: Summed, providers: Sequence[InputRows | InputCell
     """Clear-text twin of `summed_people`, as `limited_sums_clear` takes it: people, how many are known of each measure,
     its totals, and its squares."""
     if query.pooled is not None:
-        return _pooled_clear(query, [given.totals for given in providers if isinstance(given, InputCells)])
+        own = [given for given in providers if isinstance(given, InputCells)]
+        return _pooled_clear(query, [placed(given, query.columns.cells, query.columns.cell) for given in own])
     return _linked_clear(query, [given for given in providers if isinstance(given, InputRows)])
 
 

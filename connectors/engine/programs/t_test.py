@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
+from connectors.engine.counting import OPENS as COUNTING_OPENS
+from connectors.engine.counting import Counting
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits
-from connectors.engine.linking import OPENS as LINKING_OPENS
+from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import read_columns
 from connectors.engine.programs.grids import (
@@ -31,7 +33,7 @@ from connectors.engine.programs.grids import (
 )
 from connectors.engine.programs.parameters import known_of_test
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
+from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words
 from connectors.engine.welch import MAX_LEVELS, OUTPUTS, welch, welch_clear, welch_cost
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 NAME = "t_test"
 VERSION = 1
-OPENS = LINKING_OPENS
+OPENS = COUNTING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
     "Recipients learn Welch's t of two groups and its degrees of freedom, these as 1/df in steps of 1/4096, or that it "
@@ -71,9 +73,13 @@ class _Query:
     gridded: Gridded
     limits: Limits
 
+    @property
+    def counting(self) -> Counting:
+        return self.gridded.counting(self.limits)
+
 
 def _read(parameters: Parameters) -> _Query:
-    known_of_test(parameters, NAME, ("columns", "grid"))
+    known_of_test(parameters, NAME, ("columns", "grid", "linked"))
     groups = read_columns(parameters)
     if groups.sizes != (2,):
         raise InputRejected("columns", "are not one column with the two codes that are compared")
@@ -91,9 +97,14 @@ def outputs(parameters: Parameters) -> int:
     return OUTPUTS
 
 
-def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
-    """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
-    return _read(parameters).gridded.encoded(rows, bound, token_bytes)
+def pooled(parameters: Parameters) -> Pooled | None:
+    """What providers put in for each cell, where people are not linked: how many records."""
+    return _read(parameters).gridded.pooled
+
+
+def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
+    return _read(parameters).gridded.encoded(given, bound, token_bytes)
 
 
 def noise_words(parameters: Parameters) -> int:
@@ -109,19 +120,24 @@ def own_noise(parameters: Parameters, seed: bytes) -> Words:
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     """Output shares from the providers' input shares, in the contract's order."""
-    query, rows = _read(parameters), sum(shares.shape[-1] for shares in inputs)
+    query = _read(parameters)
+    rows = query.counting.rows(inputs)
     people = await gridded_people(rt, query.gridded, inputs, uniform, query.limits, "t test")
     return await welch(rt, people, rows, query.limits)
 
 
 def clear(
-    parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = (), bounds: Sequence[int] = ()
+    parameters: Parameters,
+    providers: Sequence[InputRows | InputCells],
+    uniform: Sequence[Words] = (),
+    bounds: Sequence[int] = (),
 ) -> list[int]:
     """Clear-text twin of `run`. The contract's row `bounds` say how finely it computes, which shows in a last place
     alone; without them there are as many rows as people."""
     query = _read(parameters)
-    rows = sum(bounds or [max(1, len(own.keys)) for own in providers])
-    return welch_clear(gridded_people_clear(query.gridded, providers), rows, query.limits)
+    people = gridded_people_clear(query.gridded, providers, query.limits)
+    rows = query.counting.rows_of(bounds) if bounds else max(1, people[0].sum())
+    return welch_clear(people, rows, query.limits)
 
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
@@ -129,4 +145,4 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     query = _read(parameters)
     owners = len(bounds) if query.limits.by_provider else 0
     out = gridded_people_cost(query.gridded, bounds, shape, query.limits)
-    return out + welch_cost(shape, sum(bounds), query.gridded.intervals, owners, query.limits)
+    return out + welch_cost(shape, query.counting.rows_of(bounds), query.gridded.intervals, owners, query.limits)

@@ -1,7 +1,7 @@
 """What tests of two columns share: their parameters, people by both columns, and whether anything is told of them.
 
 Invariants: a person is counted at its first row, with that row's codes, and not at all if one of them is none of the
-question's, which is one code more of each column for owners; nothing is opened beyond what linking opens.
+question's, which is one code more of each column for owners; nothing is opened beyond what counting opens.
 
 Told, if each total of rows and columns is at least the minimum and 1, and for every provider what is left of it without
 that provider's people is 0 or at least the minimum (limits.py). So all codes that there are occur, and no total is
@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.counting import count_first_rows, count_first_rows_cost
+from connectors.engine.counting import Counting, count_cells, count_cells_clear, count_cells_cost
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, total
 from connectors.engine.limits import Limits, all_kept, all_kept_cost, kept_clear
-from connectors.engine.linking import link, link_clear, link_cost
+from connectors.engine.pooled import Pooled
 from connectors.engine.programs.cells import Columns, read_columns
-from connectors.engine.programs.parameters import known_of_test
+from connectors.engine.programs.parameters import known_of_test, linked
 from connectors.engine.programs.parameters import limits as read_limits
-from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack
+from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words, check_rows, pack
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -41,6 +41,7 @@ class TwoColumns:
 
     columns: Columns
     limits: Limits
+    linked: bool = True
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -57,19 +58,37 @@ class TwoColumns:
         return replace(self.columns, codes=tuple((*codes, _UNKNOWN) for codes in self.columns.codes))
 
     @property
+    def pooled(self) -> Pooled | None:
+        """What providers put in for each cell, where people are not linked: how many records."""
+        return None if self.linked else Pooled(self.columns.cells)
+
+    @property
+    def counting(self) -> Counting:
+        return Counting(self.shared.bits, self.places, self.limits, self.pooled)
+
+    @property
     def places(self) -> list[int]:
         """Of the cells, among those of what is shared."""
         return [self.shared.place(codes) for codes in product(*map(range, self.shape))]
 
+    def check(self, rows: InputRows) -> None:
+        """Raises InputRejected, naming the field."""
+        self.shared.check(rows)
 
-def read(parameters: Parameters, test: str) -> TwoColumns:
-    """Raises InputRejected."""
-    known_of_test(parameters, test, ("columns",))
+    def cell(self, codes: Sequence[int]) -> int | None:
+        """Row-major; None for whoever has a code that is none of the question's."""
+        inside = all(code < size for code, size in zip(codes, self.shape, strict=True))
+        return self.columns.cell(codes) if inside else None
+
+
+def read(parameters: Parameters, test: str, *more: str) -> TwoColumns:
+    """`more`: other parameters that this test takes. Raises InputRejected."""
+    known_of_test(parameters, test, ("columns", *more))
     columns = read_columns(parameters)
-    return compared(columns, read_limits(parameters, columns.cells))
+    return compared(columns, read_limits(parameters, columns.cells), linked(parameters))
 
 
-def compared(columns: Columns, limits: Limits) -> TwoColumns:
+def compared(columns: Columns, limits: Limits, linked: bool = True) -> TwoColumns:
     """Raises InputRejected unless these are two columns that can be compared."""
     if len(columns.names) != 2:
         raise InputRejected("columns", f"are {len(columns.names)}; name the two that are to be compared")
@@ -78,14 +97,16 @@ def compared(columns: Columns, limits: Limits) -> TwoColumns:
     if any(_UNKNOWN in codes for codes in columns.codes):
         raise InputRejected("columns", "have a code without a name")
     # A total of zero says no more than a small one, and has no reciprocal.
-    return TwoColumns(columns, replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True))
+    return TwoColumns(columns, replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True), linked)
 
 
-def encoded(query: TwoColumns, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
-    """A provider's rows as [C, bound] words of bits; a code that is none of the question's has the number after its
-    last. Raises InputRejected, naming the field."""
-    check_rows(rows, bound)
-    query.shared.check(rows)
+def encoded(query: TwoColumns, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits, or its totals; a code that is none of the question's has the
+    number after its last. Raises InputRejected, naming the field."""
+    if query.pooled is not None:
+        return query.pooled.encode(given, bound, query)
+    rows = check_rows(given, bound)
+    query.check(rows)
     places = np.array([query.shared.place(codes) for codes in rows.codes], dtype=np.uint64)
     return pack(rows.keys, places, query.shared.bits, bound, token_bytes)
 
@@ -104,26 +125,18 @@ async def crossed(
     rt: "Engine", query: TwoColumns, inputs: Sequence[Array], uniform: Sequence[Array], name: str
 ) -> Crossed:
     """`name` is the program's, for its steps."""
-    people = await link(rt, inputs, query.shared.bits, query.limits, uniform)
-    counts = await count_first_rows(rt, people, query.places, query.limits, len(inputs), name)
+    counts = await count_cells(rt, query.counting, inputs, uniform, name)
     cells = counts.reshape(-1, *query.shape)
     of_rows, of_columns = total(cells, axis=2), total(cells, axis=1)
     totals = np.concatenate([of_rows, of_columns], axis=1)  # [1 + P, r + c]
-    bound = sum(shares.shape[-1] for shares in inputs)
-    told = await all_kept(rt, totals, bound, query.limits, f"{name}: all totals")
+    told = await all_kept(rt, totals, query.counting.rows(inputs), query.limits, f"{name}: all totals")
     return Crossed(cells[0], of_rows[0], of_columns[0], told)
 
 
-def crossed_clear(query: TwoColumns, providers: Sequence[InputRows]) -> Counts:
+def crossed_clear(query: TwoColumns, providers: Sequence[InputRows | InputCells]) -> Counts:
     """[1 + P, r, c]: all people, and those with each provider."""
-    counts = np.zeros((1 + len(providers), *query.shape), dtype=object)
-    for person in link_clear(providers):
-        first, row = next(iter(person.items()))
-        codes = tuple(providers[first].codes[row])
-        if all(code < size for code, size in zip(codes, query.shape, strict=True)):
-            for part in (0, *(1 + p for p in person)):
-                counts[(part, *codes)] += 1
-    return counts
+    counts, parts = count_cells_clear(query.counting, providers, query.cell)
+    return np.array([counts, *parts], dtype=object).reshape(-1, *query.shape)
 
 
 def told_clear(counts: Counts, limits: Limits) -> bool:
@@ -133,11 +146,9 @@ def told_clear(counts: Counts, limits: Limits) -> bool:
 
 
 def crossed_cost(query: TwoColumns, bounds: Sequence[int], shape: Shape) -> Cost:
-    n, providers, bits = sum(bounds), len(bounds), query.shared.bits
-    owners = providers if query.limits.by_provider else 0
-    out = link_cost(shape, n, bits, providers, query.limits)
-    out += count_first_rows_cost(shape, n, bits, query.places, query.limits, providers)
-    return out + all_kept_cost(shape, n, query.totals, owners, query.limits)
+    owners = len(bounds) if query.limits.by_provider else 0
+    out = count_cells_cost(shape, query.counting, bounds)
+    return out + all_kept_cost(shape, query.counting.rows_of(bounds), query.totals, owners, query.limits)
 
 
 def width_of(rows: int) -> int:

@@ -78,7 +78,17 @@ STATISTICS: Mapping[str, Rules] = {
 ABOUT_ONE_PERSON = frozenset({"hit"})
 
 # Those that can be asked of records too, where nobody is recognised across lists: an empty `link_on`.
-UNLINKED = ("count_by", "rate", "histogram", "summary")
+UNLINKED = (
+    "count_by",
+    "rate",
+    "histogram",
+    "summary",
+    "quantiles",
+    "chi_square",
+    "t_test",
+    "linear_regression",
+    "logistic_regression",
+)
 
 
 def computed_by(program: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from gateway.domain.query import ChiSquare, CodedColumn, Query
 from gateway.domain.result import Row, Table
 from gateway.rules import sharing
 from gateway.rules.distributions import chi_square_tail
-from gateway.rules.statistics.base import Codes, Used, check_column, code_lists, given, lists, malformed, no_counts
+from gateway.rules.statistics.base import Codes, Used, check_column, code_lists, given, malformed, no_counts, whom
 from gateway.rules.text import nearest
 
 PROGRAM, LABEL = "chi_square", "tests of two columns"
@@ -118,9 +118,7 @@ def _people(contract: Contract) -> int:
 
 def said(asked: Query, called: Callable[[str], str]) -> str:
     rows, columns = (in_words(column, called) for _, column in _columns(_of(asked)))
-    return (
-        f"whether {rows} goes together with {columns} (χ² and p, no counts), among people of {lists(asked)}, each once"
-    )
+    return f"whether {rows} goes together with {columns} (χ² and p, no counts), among {whom(asked)}"
 
 
 def in_words(column: CodedColumn, called: Callable[[str], str]) -> str:

@@ -17,14 +17,14 @@ from gateway.domain.result import Figure, Table
 from gateway.rules import dates, regression
 from gateway.rules.distributions import t_tails
 from gateway.rules.statistics import chi_square, covariates
-from gateway.rules.statistics.base import Codes, Use, Used, check_column, given, lists, malformed
+from gateway.rules.statistics.base import Codes, Use, Used, check_column, given, malformed, whom
 
 PROGRAM, LABEL = "linear_regression", "linear regressions"
 FIELD = "statistic.linear_regression"
 MEASURES = ("estimate", "standard_error", "t", "p")
 FIGURES = ("people", "residual_standard_error", "r_squared")
 # As the program has them (connectors/engine/programs/linear_regression.py and measures.py).
-MAX_BITS, FARTHEST = 18, 1 << 19
+MAX_BITS, FARTHEST = 17, 1 << 19
 
 check_limits = chi_square.check_limits
 
@@ -99,8 +99,8 @@ def said(asked: Query, called: Callable[[str], str]) -> str:
     on = covariates.said(wanted.covariates, called)
     told = "coefficients and their standard errors, how many people there are and how well it fits"
     return (
-        f"how {called(wanted.outcome.column)} goes with {on}, by least squares, among people of {lists(asked)}, each "
-        f"once ({told}; nothing if few people have some code, or two together)"
+        f"how {called(wanted.outcome.column)} goes with {on}, by least squares, among {whom(asked)} "
+        f"({told}; nothing if few people have some code, or two together)"
     )
 
 

@@ -17,7 +17,7 @@ from gateway.domain.query import LogisticRegression, Query
 from gateway.domain.result import Figure, Table
 from gateway.rules import regression
 from gateway.rules.statistics import chi_square, covariates
-from gateway.rules.statistics.base import Codes, Used, check_column, given, lists, malformed
+from gateway.rules.statistics.base import Codes, Used, check_column, given, malformed, whom
 from gateway.rules.text import nearest
 
 PROGRAM, LABEL = "logistic_regression", "logistic regressions"
@@ -95,8 +95,8 @@ def said(asked: Query, called: Callable[[str], str]) -> str:
     outcome = f"{called(wanted.outcome.column)} being {' or '.join(wanted.outcome.codes)}"
     told = "log odds and their standard errors, how many people there are, how many with the outcome, and fit"
     return (
-        f"how {outcome} goes with {covariates.said(wanted.covariates, called)}, by maximum likelihood, among people of "
-        f"{lists(asked)}, each once ({told}; nothing if few people have some code, or two together, with it or without)"
+        f"how {outcome} goes with {covariates.said(wanted.covariates, called)}, by maximum likelihood, among "
+        f"{whom(asked)} ({told}; nothing if few people have some code, or two together, with it or without)"
     )
 
 

@@ -84,8 +84,12 @@ def check_limits(asked: Query, limits: Limits) -> None:
 
 
 def uses(asked: Query) -> Iterator[Used]:
-    """Numbers and days come behind the codes, as programs take them."""
-    inputs = list(enumerate(_of(asked).inputs))
+    """In the descriptor's order, whatever the question's is, and numbers and days behind the codes: as programs take
+    what owners put in."""
+    wanted = _of(asked)
+    slots = [slot.name for slot in _described(wanted).inputs] if wanted.descriptor else []
+    order = {name: place for place, name in enumerate(slots)}
+    inputs = sorted(enumerate(wanted.inputs), key=lambda item: order.get(item[1].name, len(order)))
     for number, item in inputs:
         if item.least is None:
             yield Used(item.column, f"{FIELD}.inputs[{number}].column", codes=item.codes or ())

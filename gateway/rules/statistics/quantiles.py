@@ -23,9 +23,9 @@ from gateway.rules.statistics.base import (
     check_columns,
     coded,
     given,
-    lists,
     malformed,
     no_counts,
+    whom,
 )
 
 PROGRAM, LABEL = "quantiles", "quantiles"
@@ -107,7 +107,7 @@ def table(contract: Contract, opened: Sequence[int]) -> Table:
 def said(asked: Query, called: Callable[[str], str]) -> str:
     wanted = _of(asked)
     by = f", by {' and '.join(map(called, wanted.columns))}" if wanted.columns else ""
-    of = f"of {called(wanted.of.column)} among people of {lists(asked)}, each once{by}"
+    of = f"of {called(wanted.of.column)} among {whom(asked)}{by}"
     return f"in which of {grids.size(wanted.of)} intervals {', '.join(map(name, wanted.at))} {of} lie (no counts)"
 
 

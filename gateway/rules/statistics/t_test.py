@@ -18,7 +18,7 @@ from gateway.domain.result import Row, Table
 from gateway.rules import sharing
 from gateway.rules.distributions import t_tails
 from gateway.rules.statistics import chi_square, grids
-from gateway.rules.statistics.base import Codes, Used, check_column, given, lists, malformed, no_counts
+from gateway.rules.statistics.base import Codes, Used, check_column, given, malformed, no_counts, whom
 
 PROGRAM, LABEL = "t_test", "tests of a mean"
 FIELD = "statistic.t_test"
@@ -88,7 +88,7 @@ def said(asked: Query, called: Callable[[str], str]) -> str:
     groups = " and ".join(wanted.groups.codes)
     told = "Welch's t, its degrees of freedom and p, no counts and no means"
     what = f"whether {groups} ({called(wanted.groups.column)}) differ in the mean of {called(wanted.of.column)}"
-    return f"{what}, by {grids.size(wanted.of)} intervals, among people of {lists(asked)}, each once ({told})"
+    return f"{what}, by {grids.size(wanted.of)} intervals, among {whom(asked)} ({told})"
 
 
 def _of(asked: Query) -> TTest:
