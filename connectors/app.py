@@ -17,6 +17,7 @@ from connectors.agent import Agent
 from connectors.config import AgentConfig
 from connectors.dialling import KEYS_EVERY, LineLost, dial_for_ever
 from connectors.edition_watch import EditionWatch
+from connectors.engine.packages import install
 from connectors.holdings import open_holdings
 from connectors.keeping import Keeper, storage_key
 from connectors.keys import AgentKeys
@@ -24,6 +25,7 @@ from connectors.launch.settings import party_settings
 from connectors.launch.subprocesses import PartyPool
 from connectors.ledgers import Ledgers
 from connectors.offering import own_part
+from connectors.one_person import OnePersonLimits
 from connectors.policy_watch import PolicyWatch
 from connectors.publishing import editions_folder, newest_copies
 from connectors.session import Ended, Session
@@ -234,6 +236,8 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
         )
     configure_logging(settings.log.level)
     parties = party_settings(settings, path.parent)
+    for item in settings.programs:
+        install(item.folder, item.digest)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -275,6 +279,7 @@ async def serve_until_stopped(path: Path, *, embedded: bool) -> None:
             database.ledger,
             clock,
             lambda: {entity.entity_id: operator_of(entity) for entity in trust.entities()},
+            OnePersonLimits(settings.entity, holdings, database.person_answers, clock),
         )
         private, days = storage_key(settings.keys.storage), settings.retention.kept_days
         keeper = Keeper(settings.entity, database.kept, revocations.of_contract, clock, private, days)

@@ -23,8 +23,9 @@ from gateway.rules.offers import MAX_NUMBER
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
 from gateway.rules.policy import MAX_DOMINANCE, MAX_ROUNDING
 from gateway.rules.retention import LEAST_DAYS, MOST_DAYS, Kept, Rule
-from gateway.rules.roles import ANYBODY
-from gateway.rules.statistics import STATISTICS
+from gateway.rules.roles import ANYBODY, named
+from gateway.rules.statistics import ABOUT_ONE_PERSON, STATISTICS
+from gateway.rules.statistics.hit import MAX_LEAST
 from gateway.rules.text import nearest
 
 
@@ -86,6 +87,7 @@ def _budget(amount: str) -> str:
 
 
 Some = Field(min_length=1)
+LEAST_LIST = 100  # people: on a shorter list, that there is a hit says too much of everybody else on it
 
 
 class AgentKeys(Strict):
@@ -138,6 +140,14 @@ class PolicyChangesConfig(Strict):
     persons: Annotated[int, Field(ge=1, le=MAX_PERSONS)]
 
 
+class PackageConfig(Strict):
+    """A program that the operator adds to those of the release: its folder, and the digest that `programs check` said
+    of it. It runs at this space's seats then, and on those of its datasets whose policy names the digest."""
+
+    folder: Beside
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
 class AgentConfig(Strict):
     """`gateway` is host:port of the own gateway. `party_memory` is in MiB, 0 for no limit but the machine's; `kernels`
     the folder of compiled kernels, `editions` that of the frozen copies of published editions."""
@@ -155,6 +165,7 @@ class AgentConfig(Strict):
     anchors: tuple[AnchorConfig, ...] = ()
     datasets: tuple[Beside, ...] = ()
     stewards: tuple[StewardConfig, ...] = ()
+    programs: tuple[PackageConfig, ...] = ()
     policy_changes: PolicyChangesConfig | None = None
     revocation: RevocationConfig = RevocationConfig()
     retention: AgentRetentionConfig = AgentRetentionConfig()
@@ -248,6 +259,19 @@ class PrivacyConfig(Strict):
         return self
 
 
+class OnePersonConfig(Strict):
+    """Answers about one person: on which of the policy's legal bases and in which roles, the fewest people of each list
+    that is searched, how many answers one asking space gets about a case, and on a day. `case` is the column by which
+    people of this dataset are asked about; without it the dataset is only searched."""
+
+    legal_bases: Annotated[tuple[str, ...], Some]
+    roles: Annotated[tuple[str, ...], Some, AfterValidator(named)]
+    least_list: Annotated[int, Field(ge=LEAST_LIST, le=MAX_LEAST)]
+    quota_per_case: Annotated[int, Field(ge=1, le=MAX_NUMBER)] = 1
+    quota_per_day: Annotated[int, Field(ge=1, le=MAX_NUMBER)] = 10
+    case: str = ""
+
+
 class ApprovalConfig(Strict):
     """What needs people: so many different stewards have to approve within so many hours. None named: all stewards of
     the agent, and all statistics. `standing` is for how many editions one approval can be at most."""
@@ -279,6 +303,8 @@ class PolicyConfig(Strict):
     minimum_t: Annotated[int, Field(ge=1, le=3)] = 1
     transfer: Annotated[tuple[str, ...], AfterValidator(_jurisdictions)] = (ANYWHERE,)
     programs: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...] = ()
+    # Digests of programs beyond the release's that may run on it; none: none.
+    packages: tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...] = ()
     columns: tuple[ColumnRuleConfig, ...] = ()
     questions: Annotated[int, Field(ge=1)] | None = None
     demo_view: bool = False
@@ -288,6 +314,17 @@ class PolicyConfig(Strict):
     privacy: PrivacyConfig | None = None
     roles: Annotated[tuple[str, ...], Some, AfterValidator(_answered)] = (ANYBODY,)
     space_roles: tuple[SpaceRolesConfig, ...] = ()
+    one_person: OnePersonConfig | None = None
+
+    @model_validator(mode="after")
+    def _about_one_person(self) -> PolicyConfig:
+        if (self.one_person is not None) != bool(ABOUT_ONE_PERSON & set(self.statistics)):
+            raise ValueError(
+                f"one_person and a statistic about one person ({', '.join(ABOUT_ONE_PERSON)}) come together"
+            )
+        if self.one_person is not None and set(self.one_person.legal_bases) - set(self.legal_bases):
+            raise ValueError("one_person has a legal basis that is not among legal_bases")
+        return self
 
     @model_validator(mode="after")
     def _of_spaces(self) -> PolicyConfig:

@@ -5,7 +5,7 @@ Invariant: every key of a policy is said, the defaults too, so that nothing is a
 
 from __future__ import annotations
 
-from connectors.config import ApprovalConfig, ColumnRuleConfig, PolicyConfig
+from connectors.config import ApprovalConfig, ColumnRuleConfig, OnePersonConfig, PolicyConfig
 from connectors.rules.columns import ColumnRule
 from gateway.rules import noise
 from gateway.rules.codelists import ANYWHERE, LEGAL_BASES, PURPOSES, ROLES, UNION
@@ -27,10 +27,12 @@ def explained(policy: PolicyConfig, today: str) -> tuple[tuple[str, str], ...]:
         ("Noise", _noise(policy)),
         ("Computed by", _seats(policy)),
         ("Programs", ", ".join(policy.programs) or "any that its space offers"),
+        ("Packages", ", ".join(policy.packages) or "none beyond the release's programs"),
         ("Results go to", _transfer(policy.transfer)),
         ("Columns", _columns(policy.columns)),
         ("Questions", "any number" if policy.questions is None else f"{policy.questions} different ones per edition"),
         ("People", _people(policy.approval)),
+        ("One person", _one_person(policy.one_person)),
         ("Receive buffer", "a sample may be shown: only for made-up data" if policy.demo_view else "never shown"),
     )
 
@@ -111,6 +113,20 @@ def _people(approval: ApprovalConfig | None) -> str:
     said = f"every question{asked} waits until {stewards} {who} approved it, for {approval.within_hours} hours at most"
     times = "one edition" if approval.standing == 1 else f"up to {approval.standing} editions, if it was asked for them"
     return f"{said}; an approval is for {times}"
+
+
+def _one_person(given: OnePersonConfig | None) -> str:
+    if given is None:
+        return "nothing is answered about one person"
+    asked = (
+        f"its own people are asked about by {given.case}" if given.case else "it is searched, and its people are not"
+    )
+    answers = "1 answer" if given.quota_per_case == 1 else f"{given.quota_per_case} answers"
+    return (
+        f"{asked}; on the basis of {', '.join(given.legal_bases)}, in the role of {' or '.join(given.roles)}, where "
+        f"each list that is searched has {given.least_list} people or more; {answers} about a case and "
+        f"{given.quota_per_day} a day for one asking space; two different stewards, or more, decide on each"
+    )
 
 
 def _columns(rules: tuple[ColumnRuleConfig, ...]) -> str:

@@ -224,22 +224,35 @@ def _check_bound(people: int, provider: Provider) -> None:
         )
 
 
-def row_sets(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, Identities]:
-    """For each dataset of this provider, the identities (snapshot.py) of the rows that the contract's filters keep.
+@dataclass(frozen=True, slots=True)
+class RowSets:
+    """Identities (snapshot.py) of the rows that a question's filters keep and, where it takes some codes or numbers of
+    a column alone, of those of them with such."""
 
-    Raises IsthmusError as `read_rows` does.
-    """
+    kept: Identities
+    counted: Identities | None = None
+
+
+def row_sets(contract: Contract, entity: str, holdings: Mapping[str, Holding]) -> dict[str, RowSets]:
+    """Of each dataset of this provider, which rows the contract is about. Raises IsthmusError as `read_rows` does."""
     provider = contract.provider_of(entity)
     inputs = {} if provider is None else {item.dataset: item for item in provider.inputs}
     return {
-        source.dataset: _of_edition(
-            holdings[source.dataset],
-            inputs[source.dataset],
-            partial(DatasetSource.identities, filters=common_codes.filters(contract, index)),
-        )
+        source.dataset: _row_sets(contract, index, holdings[source.dataset], inputs[source.dataset])
         for index, source in enumerate(contract.query.sources)
         if source.dataset in inputs
     }
+
+
+def _row_sets(contract: Contract, index: int, holding: Holding, edition: Input) -> RowSets:
+    filters = common_codes.filters(contract, index)
+    uses = statistics.of(contract.query).uses(contract.query)
+    taken = [used.picks for used in uses if used.picks is not None and used.taken_from(index)]
+    kept = _of_edition(holding, edition, partial(DatasetSource.identities, filters=filters))
+    if not taken:
+        return RowSets(kept)
+    # Read first: a reading leaves at hand what the session asks of it, which is the rows that the filters keep.
+    return RowSets(kept, _of_edition(holding, edition, partial(DatasetSource.identities, filters=(*filters, *taken))))
 
 
 def named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:

@@ -26,6 +26,7 @@ from gateway.ports import Clock
 from gateway.rules import redelivery, sealing
 from gateway.rules.canonical import question
 from gateway.rules.roster import Roster
+from gateway.rules.statistics import about_one_person
 
 DAY = 24 * 60 * 60
 EXPIRES_EVERY = 3600.0
@@ -108,6 +109,8 @@ class Keeper:
     def completed(self, contract: SignedContract, roster: Roster, sealed: Mapping[int, bytes]) -> None:
         """The session is complete here: what its parties sealed to this agent waits until it is said to be released."""
         body = contract.body
+        if about_one_person(body.query):  # each asking is decided on anew, and spends its quota
+            return
         if not self.private or sorted(sealed) != [seat.pid for seat in body.seats_of(self.entity)] or not sealed:
             return
         if len(self._unsettled) >= MAX_UNSETTLED:

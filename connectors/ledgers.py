@@ -12,11 +12,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from pyroaring import BitMap
 
-from connectors.holdings import Holding, row_sets
+from connectors.holdings import Holding, RowSets, row_sets
 from connectors.known_rows import KnownRows, stored
+from connectors.one_person import OnePersonLimits
 from connectors.rules.budgets import NOBODY, Budget, Left, Spent, left
 from connectors.rules.ledger import Answer, Ledger, Objection, Terms
 from connectors.sources.snapshot import Identities
@@ -29,6 +31,7 @@ from gateway.ports import Clock
 from gateway.rules import noise
 from gateway.rules.canonical import question, table
 from gateway.rules.seats import hands
+from gateway.rules.statistics import about_one_person
 
 DAY = 24 * 60 * 60
 # Refusals that depend on rows, of one asking space within a day; each tells it a little.
@@ -48,7 +51,9 @@ class _Book(KnownRows):
     def read(self, news: Sequence[StoredAnswer]) -> None:
         for one in news:
             rows = BitMap.deserialize(one.rows)
-            answer = Answer(one.question, one.edition, frozenset(one.sources), rows, one.table, one.charge, one.asker)
+            counted = None if one.counted is None else BitMap.deserialize(one.counted)
+            sources = frozenset(one.sources)
+            answer = Answer(one.question, one.edition, sources, rows, one.table, one.charge, one.asker, counted)
             self.ledger.add(answer)
             self.last = one.number
 
@@ -71,10 +76,11 @@ class Ledgers:
         store: StoredLedger,
         clock: Clock,
         operators: Callable[[], Mapping[str, Operator]] = dict,
+        one_person: OnePersonLimits | None = None,
     ) -> None:
         """`operators` are those believed now: who is in one operator's hands has one privacy budget."""
         self._entity, self._holdings, self._store, self._clock = entity, holdings, store, clock
-        self._operators = operators
+        self._operators, self._one_person = operators, one_person
         self._books: dict[str, _Book] = {}
         # What is agreed on and not answered yet, by contract digest.
         self._held: dict[str, _Held] = {}
@@ -98,6 +104,9 @@ class Ledgers:
                 space=self._entity,
                 advice="Ask again tomorrow, for coarser groups",
             )
+        if about_one_person(body.query):
+            await self._hold_one_person(contract)
+            return
         asked, shown = question(body), table(body)
         charge = 0 if body.limits.epsilon is None else noise.epsilon(body.limits.epsilon)
         async with self._turn:
@@ -115,10 +124,11 @@ class Ledgers:
                     asked,
                     item.edition,
                     sources,
-                    await self._rows(item.dataset, found[item.dataset]),
+                    await self._rows(item.dataset, found[item.dataset].kept),
                     shown,
                     charge,
                     body.initiator,
+                    await self._counted(item.dataset, found[item.dataset]),
                 )
                 for item in provider.inputs
             }
@@ -137,6 +147,9 @@ class Ledgers:
             held = self._held.pop(contract.digest, None)
             if held is None:
                 raise not_releasable(self._entity)
+            if about_one_person(body.query):
+                await self._answer_one_person(contract)
+                return
             objections: list[tuple[str, Objection]] = []
             together = await self._together() if any(answer.charge for answer in held.answers.values()) else NOBODY
 
@@ -157,6 +170,21 @@ class Ledgers:
                 raise
             for name in held.answers:
                 self._books[name].read(await self._store.answers(name, self._books[name].last))
+
+    async def _hold_one_person(self, contract: SignedContract) -> None:
+        """Nothing is set aside: what a quota has left is looked for again where it is spent."""
+        if self._one_person is None:
+            raise not_releasable(self._entity)
+        if (objection := await self._one_person.objection(contract.body)) is not None:
+            await self._refuse(contract, *objection)
+        async with self._turn:
+            self._held[contract.digest] = _Held(contract.body.expires + LEEWAY, {})
+
+    async def _answer_one_person(self, contract: SignedContract) -> None:
+        if self._one_person is None:
+            raise not_releasable(self._entity)
+        if (objection := await self._one_person.answer(contract)) is not None:
+            await self._refuse(contract, *objection)
 
     async def left(self, dataset: str, asker: str) -> Left | None:
         """What is left of a dataset's privacy budget for the operator of the space `asker`, of what is answered; None
@@ -183,6 +211,7 @@ class Ledgers:
                 self._books[name].last,
                 answer.charge,
                 answer.asker,
+                None if answer.counted is None else answer.counted.serialize(),
             )
             for name, answer in held.answers.items()
         ]
@@ -216,6 +245,9 @@ class Ledgers:
                 book.learn(new)
             return book.rows(identities)
 
+    async def _counted(self, name: str, found: RowSets) -> BitMap | None:
+        return None if found.counted is None else await self._rows(name, found.counted)
+
     async def _book(self, name: str) -> _Book:
         """The dataset's ledger, as it was read; what others have written since is read when it counts."""
         book = self._books.get(name)
@@ -226,7 +258,7 @@ class Ledgers:
             self._books[name] = book
         return book
 
-    async def _refuse(self, contract: SignedContract, dataset: str, objection: Objection) -> None:
+    async def _refuse(self, contract: SignedContract, dataset: str, objection: StrEnum) -> None:
         now, asker = self._clock.now(), contract.body.initiator
         fact = Fact(now, "ledger.refused", asker, contract.digest, f"{dataset}: {objection}")
         await self._store.refuse(contract.digest, asker, now, [fact])

@@ -12,11 +12,13 @@ from types import ModuleType
 
 from connectors.engine import programs
 from connectors.engine.cost import Shape
+from connectors.engine.packages import Package, loaded
 from connectors.engine.programs.about import About
 from connectors.engine.wire import ELEMENT_BYTES
 from connectors.holdings import Holding
 from connectors.rules.approval import OwnPart
 from gateway.domain.offer import Offer, Opening, ProgramCost, ProgramOffer
+from gateway.rules.descriptors import written
 
 # What a session is spoken in: the runtime, and the version of the codec of `engine/wire.py`.
 ENGINE, CODEC = "mpyc 0.11", 1
@@ -26,18 +28,23 @@ ENGINE, CODEC = "mpyc 0.11", 1
 SIZES = ((3, 3, 3_000), (3, 3, 30_000), (3, 3, 300_000), (3, 3, 3_000_000), (5, 3, 300_000), (7, 3, 300_000))
 
 
-@cache
 def program_offers() -> tuple[ProgramOffer, ...]:
-    """What this release runs, with what each program says of itself."""
-    return tuple(_offer(name, module) for name, module in sorted(programs.PROGRAMS.items()))
+    """What this release runs and what its operator added, with what each program says of itself."""
+    return tuple(_offer(module, programs.digest(name)) for name, module in sorted(programs.PROGRAMS.items()))
 
 
-def _offer(name: str, module: ModuleType) -> ProgramOffer:
+def package_offer(package: Package) -> ProgramOffer:
+    """As whoever installs it would offer it. Its module is run."""
+    return _offer(loaded(package), package.digest)
+
+
+@cache
+def _offer(module: ModuleType, digest: str) -> ProgramOffer:
     about: About = module.ABOUT
     return ProgramOffer(
-        name,
+        module.NAME,
         module.VERSION,
-        programs.digest(name),
+        digest,
         module.LEAKAGE,
         title=about.title,
         inputs=about.inputs,
@@ -47,6 +54,7 @@ def _offer(name: str, module: ModuleType) -> ProgramOffer:
         formula=about.formula,
         sample=about.sampled,
         costs=tuple(_cost(module, *size) for size in SIZES),
+        descriptor=written(module.DESCRIPTOR) if hasattr(module, "DESCRIPTOR") else "",
     )
 
 

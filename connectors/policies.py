@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.config import ApprovalConfig, DatasetConfig, PolicyConfig, PrivacyConfig
+from connectors.config import ApprovalConfig, DatasetConfig, OnePersonConfig, PolicyConfig, PrivacyConfig
 from connectors.rules.columns import ColumnRule
 from connectors.vocabularies.linkage import compared
-from gateway.domain.dataset import Code, Column, Dataset, Edition, Privacy, Terms
+from gateway.domain.dataset import Code, Column, Dataset, Edition, OnePerson, Privacy, Terms
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules import noise
 from gateway.rules.statistics import Use
@@ -61,12 +61,14 @@ def terms_of(policy: PolicyConfig) -> Terms:
         minimum_t=policy.minimum_t,
         transfer=policy.transfer,
         programs=policy.programs,
+        packages=policy.packages,
         version=policy.version,
         expires="" if policy.expires is None else policy.expires.isoformat(),
         dominance=policy.dominance,
         rounding=policy.rounding,
         roles=policy.roles,
         privacy=None if policy.privacy is None else _privacy(policy.privacy),
+        one_person=None if policy.one_person is None else _one_person(policy.one_person),
         **_of_people(policy.approval),
     )
 
@@ -91,6 +93,12 @@ def _privacy(given: PrivacyConfig) -> Privacy:
     """Each amount in the one way to write it."""
     total = None if given.total is None else noise.text(noise.units(given.total))
     return Privacy(noise.text(noise.units(given.epsilon)), noise.text(noise.units(given.budget)), total, given.required)
+
+
+def _one_person(given: OnePersonConfig) -> OnePerson:
+    return OnePerson(
+        given.legal_bases, given.roles, given.least_list, given.quota_per_case, given.quota_per_day, given.case
+    )
 
 
 def roles_of(policy: PolicyConfig) -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from gateway.domain.dataset import Dataset, Terms
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.rules.jose import TokenProblem
 from gateway.rules.jwks import parse_jwk, verifies_signatures
+from gateway.rules.one_person import LEAST_STEWARDS
 from gateway.rules.plans import need_of
 from gateway.rules.text import nearest
 
@@ -52,7 +53,9 @@ def check_holding(holding: Holding, stewards: Sequence[Steward]) -> None:
 
 
 def check_terms(dataset: Dataset, named: Sequence[str], stewards: Sequence[Steward]) -> None:
-    if dataset.terms.persons == 0:
+    terms = dataset.terms
+    wanted = max(terms.persons, LEAST_STEWARDS * (terms.one_person is not None))
+    if wanted == 0:
         return
     names = [item.name for item in stewards]
     for name in named:
@@ -60,8 +63,8 @@ def check_terms(dataset: Dataset, named: Sequence[str], stewards: Sequence[Stewa
             advice = nearest(name, names, "There are") if names else "Add a [[stewards]] table to agent.toml"
             raise _refused(dataset, f"a policy names the steward {name!r:.80}, whom the agent does not know", advice)
     able = len(set(named or names))
-    if able < dataset.terms.persons:
-        text = f"{dataset.terms.persons} stewards have to approve, and there are {able}"
+    if able < wanted:
+        text = f"{wanted} stewards have to approve, and there are {able}"
         raise _refused(dataset, text, "Add [[stewards]] tables to agent.toml, or want fewer persons")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,13 @@ HOME, POLICE, CARE, NEUTRAL = (f"https://{name}.example" for name in ("home", "p
 SESSION = "0123456789abcdef" * 2
 PROGRAMS = tuple(
     ProgramOffer(name, 1, digest * 64, "sizes")
-    for name, digest in (("group_count", "d"), ("overlap", "e"), ("crosstab", "c"), ("survival", "a"))
+    for name, digest in (
+        ("group_count", "d"),
+        ("overlap", "e"),
+        ("crosstab", "c"),
+        ("survival", "a"),
+        ("chi_square", "b"),
+    )
 )
 FORMS = ("LABOUR", "SEXUAL", "OTHER")
 RECIPIENT_KEY = base64.b64encode(sealing.public_of(b"\x11" * 32)).decode()
@@ -60,6 +66,26 @@ def spaces() -> dict[str, Space]:
         CARE: space(CARE, dataset(CARE), seats=0),
         NEUTRAL: space(NEUTRAL),
     }
+
+
+def measured(statistic: str, bounds: Mapping[str, tuple[str | int, str | int]]) -> dict[str, Space]:
+    """Spaces that say between which bounds these columns lie and compute the statistic, exactly where that is asked."""
+    known = spaces()
+    for entity, item in known.items():
+        programs = (*item.offer.programs, replace(item.offer.programs[0], name=statistic))
+        datasets = tuple(
+            replace(
+                one,
+                terms=replace(one.terms, exact_statistics=(statistic,)),
+                columns=tuple(
+                    replace(column, **dict(zip(("least", "most"), bounds.get(column.name, ()), strict=False)))
+                    for column in one.columns
+                ),
+            )
+            for one in item.offer.datasets
+        )
+        known[entity] = replace(item, offer=replace(item.offer, programs=programs, datasets=datasets))
+    return known
 
 
 def question(owners: Sequence[str] = (HOME, POLICE, CARE), **changes: Any) -> query.Query:

@@ -35,13 +35,16 @@ class PartySettings:
     kernels: str
     memory: int
     confinement: str = "best effort"
+    # Folder and digest of each program that the operator added (packages.py).
+    packages: tuple[tuple[str, str], ...] = ()
 
     def as_text(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
     def from_text(cls, text: str) -> PartySettings:
-        return cls(**json.loads(text))
+        said = json.loads(text)
+        return cls(**{**said, "packages": tuple(map(tuple, said["packages"]))})
 
 
 def datagram(kind: Said, number: int = 0, value: int = 0) -> bytes:

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,7 +39,7 @@ def main() -> NoReturn:
         keep_to_itself()
         started = time.perf_counter()
         with kernelcache.filling(folder):
-            warm()
+            warm(settings.packages)
     except IsthmusError as problem:
         control.send(datagram_text(Said.REFUSED, str(problem)))
         sys.exit(str(problem))
@@ -51,11 +52,15 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def warm() -> None:
-    """Import, compile or load, and look up, all that a party uses."""
+def warm(packages: Iterable[Sequence[str]] = ()) -> None:
+    """Import, compile or load, and look up, all that a party uses. Raises IsthmusError for a package that is not what
+    the operator admitted."""
     # Only now: numba reads the folder of compiled kernels when the first of them is imported.
     importlib.import_module("connectors.engine.party")
     importlib.import_module("connectors.engine.native").warm()
+    install = importlib.import_module("connectors.engine.packages").install
+    for folder, digest in packages:
+        install(Path(folder), digest)
     importlib.import_module("connectors.engine.rehearsal").rehearse()
 
 

@@ -109,6 +109,12 @@ async def kept(rt: "Engine", counts: Array, rows: int, limits: Limits, lenient: 
     return met ^ (zero[:, :, 0] & zeros), zero[:, :, 0]
 
 
+async def all_kept(rt: "Engine", counts: Array, rows: int, limits: Limits, step: str) -> Array:
+    """[1]: a field share of whether the limits keep all of the counts [1 + P, K], each as a table of one cell."""
+    met, _ = await kept(rt, counts.T[:, :, None], rows, limits)
+    return await to_field(rt, await all_of(rt, met, step), 1, step)
+
+
 def in_words(amounts: Array) -> Array:
     """Amounts [..., K] in whole words of bits for each K: zeros come in at the end."""
     padding = -amounts.shape[-1] % ROWS
@@ -195,6 +201,11 @@ def kept_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limits, 
     if limits.dominates:
         tests += negative_cost(shape, dominance_bits(n), providers * each)
     return tests + all_of_cost(shape, 1 + (1 + limits.dominates) * providers, each)
+
+
+def all_kept_cost(shape: Shape, n: int, cells: int, providers: int, limits: Limits) -> Cost:
+    tests = kept_cost(shape, n, 1, providers, limits, cells)
+    return tests + all_of_cost(shape, cells, 1) + to_field_cost(shape, 1, 1)
 
 
 def rounded_cost(shape: Shape, n: int, cells: int, base: int) -> Cost:

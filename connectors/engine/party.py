@@ -152,6 +152,8 @@ class Session(asyncio.Protocol):
         self._writer.write(FromParty.OUTPUT_READY)
         await self._go
         shares = [int(share) for share in result]
+        if len(shares) != job.outputs:  # before anything is sealed to anybody
+            raise SessionAborted(Abort.INTERNAL, f"the program put out {len(shares)} numbers, not {job.outputs}")
         sealed = {
             name: base64.b64encode(seal_output(key, job.private_key, job.transcript, job.pid, name, shares)).decode()
             for name, key in job.recipients.items()

@@ -46,15 +46,19 @@ async def reciprocals(rt: "Engine", x: Array, width: int, step: str) -> Array:
 
 async def lifted(rt: "Engine", x: Array, width: int, step: str) -> tuple[Array, Array]:
     """Shares [n] of the v for which v x has all of `width` bits, and of v x, for shares [n] of 1 <= x < 2^width."""
+    lift = combine([1 << width - 1 - place for place in range(width)], await leading(rt, x, width, step))
+    return lift, await multiply(rt, x, lift, step)
+
+
+async def leading(rt: "Engine", x: Array, width: int, step: str) -> Array:
+    """Shares [width, n] of whether the highest bit of x stands at each place, for shares [n] of 1 <= x < 2^width."""
     bits = await to_bits(rt, x, width, step)
     highest = bits.copy()  # of each place whether a bit there or above is set
     for level in range(levels(width)):
         by = 1 << level
         highest[:, :-by] = await or_(rt, highest[:, :-by], highest[:, by:], step)
     highest[:, :-1] ^= highest[:, 1:]  # and now whether the highest one is there
-    places = await to_field(rt, highest, x.size, step)
-    lift = combine([1 << width - 1 - place for place in range(width)], places)
-    return lift, await multiply(rt, x, lift, step)
+    return await to_field(rt, highest, x.size, step)
 
 
 async def inverses(rt: "Engine", b: Array, width: int, step: str) -> Array:
@@ -94,7 +98,11 @@ def reciprocals_cost(shape: Shape, n: int, width: int) -> Cost:
 
 
 def lifted_cost(shape: Shape, n: int, width: int) -> Cost:
-    out = to_bits_cost(shape, width, n) + to_field_cost(shape, width, n) + reshare_cost(shape, n)
+    return leading_cost(shape, n, width) + reshare_cost(shape, n)
+
+
+def leading_cost(shape: Shape, n: int, width: int) -> Cost:
+    out = to_bits_cost(shape, width, n) + to_field_cost(shape, width, n)
     for level in range(levels(width)):
         out += and_cost(shape, (width - (1 << level)) * words_for(n))
     return out

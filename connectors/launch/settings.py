@@ -29,4 +29,5 @@ def party_settings(config: AgentConfig, beside: Path) -> PartySettings:
         )
     folder = kernel_folder(config.kernels, beside)
     os.environ[VARIABLE] = str(folder)
-    return PartySettings(str(folder), config.party_memory << 20, config.confinement)
+    packages = tuple((str(item.folder), item.digest) for item in config.programs)
+    return PartySettings(str(folder), config.party_memory << 20, config.confinement, packages)

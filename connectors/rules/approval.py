@@ -13,8 +13,9 @@ from connectors.rules.columns import ColumnRule, check_columns
 from gateway.domain.contract import Contract, Input
 from gateway.domain.dataset import ColumnType, Dataset, Edition
 from gateway.domain.errors import IsthmusError, Reason
+from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer, Operator
-from gateway.rules import common_codes, key_rules, planning, plans, policy, statistics
+from gateway.rules import common_codes, key_rules, packages, planning, plans, policy, statistics
 from gateway.rules.contract import check_contract, check_parameters, check_parties, check_whole, invalid
 from gateway.rules.roles import check_roles
 
@@ -128,9 +129,26 @@ def _own_datasets(draft: Contract, own: OwnPart) -> list[Dataset]:
 
 def _check_program(draft: Contract, own: OwnPart) -> None:
     program = draft.program
-    known = {(offer.name, offer.version): offer.digest for offer in own.offer.programs}
+    known = {(offer.name, offer.version): offer for offer in own.offer.programs}
+    installed, packaged = known.get((program.name, program.version)), draft.query.statistic.program
+    if packaged is not None and (installed is None or installed.digest != program.digest):
+        raise IsthmusError(
+            Reason.PROGRAM_MISMATCH,
+            f"{host_of(EntityId(own.entity))} does not allow {packages.identified(program.name, program.digest)} here",
+            field="program",
+            space=own.entity,
+            advice=f"Here {packages.HOW} to `programs` of its agent's configuration",
+        )
+    if packaged is not None and installed is not None and packaged.descriptor != installed.descriptor:
+        raise invalid(
+            f"the query says otherwise of program {program.name} than what is installed here under its digest",
+            field="query.statistic.program.descriptor",
+            space=own.entity,
+        )
     if (
-        known.get((program.name, program.version)) != program.digest
+        installed is None
+        or installed.digest != program.digest
+        or bool(installed.descriptor) is not (packaged is not None)
         or (program.engine, program.codec) != (own.offer.engine, own.offer.codec)
     ):  # fmt: skip
         raise IsthmusError(

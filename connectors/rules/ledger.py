@@ -43,6 +43,7 @@ class Objection(StrEnum):
 class Answer:
     """What one question takes from one dataset. `question` is the digest of the canonical query over its editions,
     `sources` the names of all datasets that it is asked of, `rows` the numbers of the rows that pass its filters.
+    `counted` are those of them with the codes and numbers that the question takes, None where it takes all.
     `table` says which table the people are counted into, under which limits; of one that hides no cell it is empty.
     `charge` is its ε in units of `gateway.rules.noise`, 0 without noise, and `asker` the space that asked first."""
 
@@ -53,6 +54,12 @@ class Answer:
     table: str = ""
     charge: int = 0
     asker: str = ""
+    counted: BitMap | None = None
+
+    @property
+    def row_sets(self) -> tuple[BitMap, ...]:
+        """What another answer may not be close to: codes that a question takes pick people as a filter does."""
+        return (self.rows,) if self.counted is None else (self.rows, self.counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class Ledger:
     def __init__(self, answers: Iterable[Answer] = ()) -> None:
         # By number of rows, since sets whose sizes are far apart differ by as much at least; each with a part of its
         # rows, by which most are far enough from a question's.
-        self._sizes: dict[int, list[tuple[BitMap, Answer]]] = {}
+        self._sizes: dict[int, list[tuple[BitMap, BitMap, Answer]]] = {}
         self._questions: dict[str, str] = {}
         self.spent = Spent()
         for answer in answers:
@@ -93,7 +100,8 @@ class Ledger:
             self._questions[answer.question] = answer.edition
             self.spent.add(answer.asker, answer.charge)
             if not answer.charge:
-                self._sizes.setdefault(len(answer.rows), []).append((answer.rows & _PART, answer))
+                for rows in answer.row_sets:
+                    self._sizes.setdefault(len(rows), []).append((rows & _PART, rows, answer))
 
     def knows(self, question: str) -> bool:
         """Whether it was answered before."""
@@ -107,8 +115,8 @@ class Ledger:
         if asked.question in self._questions:
             return None
         # Where every cell may be shown, a difference of one row is a person all the same.
-        least, size = max(terms.least, 2), len(asked.rows)
-        if size < least and (size or terms.zero_is_small):
+        least = max(terms.least, 2)
+        if any(len(rows) < least and (rows or terms.zero_is_small) for rows in asked.row_sets):
             return Objection.SINGLED_OUT
         others = [other for other in held if other.question != asked.question and other.question not in self._questions]
         if asked.charge:
@@ -116,23 +124,22 @@ class Ledger:
             if not takes(terms.budget, self.spent, once.values(), asked.asker, asked.charge, hands):
                 return Objection.BUDGET
             return self._questions_objection(asked, terms, others)
-        part = asked.rows & _PART
-        near = [
-            answer
-            for there in range(size - least + 1, size + least)
-            for rows, answer in self._sizes.get(there, ())
-            if apart(part, rows) < least
-        ]
-        for answer in [*near, *(other for other in others if not other.charge)]:
-            near_by = apart(asked.rows, answer.rows)
-            if 0 < near_by < least:
-                return Objection.DIFFERENCE
-            if near_by == 0 and (asked.sources < answer.sources or answer.sources < asked.sources):
-                return Objection.SOURCE
-            same = near_by == 0 and asked.sources == answer.sources
-            if same and asked.table and answer.table not in ("", asked.table):
-                return Objection.TABLE
+        beside = [(there, other) for other in others if not other.charge for there in other.row_sets]
+        for rows in asked.row_sets:
+            for there, answer in [*self._near(rows, least), *beside]:
+                if (objection := _between(asked, rows, answer, there, least)) is not None:
+                    return objection
         return self._questions_objection(asked, terms, others)
+
+    def _near(self, rows: BitMap, least: int) -> list[tuple[BitMap, Answer]]:
+        """Row sets that may be nearer than `least`, each with its answer."""
+        size, part = len(rows), rows & _PART
+        return [
+            (there, answer)
+            for length in range(size - least + 1, size + least)
+            for of_it, there, answer in self._sizes.get(length, ())
+            if apart(part, of_it) < least
+        ]
 
     def _questions_objection(self, asked: Answer, terms: Terms, others: Sequence[Answer]) -> Objection | None:
         if terms.questions is not None:
@@ -141,3 +148,14 @@ class Ledger:
             if len(taken) >= terms.questions:
                 return Objection.QUESTIONS
         return None
+
+
+def _between(asked: Answer, rows: BitMap, answer: Answer, there: BitMap, least: int) -> Objection | None:
+    """What a row set of one answer has against one of another."""
+    near_by = apart(rows, there)
+    if 0 < near_by < least:
+        return Objection.DIFFERENCE
+    if near_by == 0 and (asked.sources < answer.sources or answer.sources < asked.sources):
+        return Objection.SOURCE
+    same = near_by == 0 and asked.sources == answer.sources
+    return Objection.TABLE if same and asked.table and answer.table not in ("", asked.table) else None

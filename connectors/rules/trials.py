@@ -62,7 +62,8 @@ def try_question(asked: Query, tried: Tried, initiator: Operator, now: int, role
 def _federation(asked: Query, tried: Tried, initiator: Operator, now: int) -> dict[str, Space]:
     """The owner, the owners of the question's other sources, and as many others as it may want seats."""
     names = [source.dataset for source in asked.sources if source.dataset != tried.dataset.name]
-    datasets = [tried.dataset, *(_alike(tried.dataset, name, asked) for name in names)]
+    packages = tuple(program.digest for program in tried.programs if program.descriptor)
+    datasets = [tried.dataset, *(_alike(tried.dataset, name, asked, packages) for name in names)]
     seats = [*asked.seats.at, *(f"https://seat-{number}.invalid" for number in range(max(SIZES)))]
     entities = dict.fromkeys([tried.owner, *(f"https://{dataset.space_host}" for dataset in datasets), *seats])
     return {
@@ -78,13 +79,14 @@ def _federation(asked: Query, tried: Tried, initiator: Operator, now: int) -> di
     }  # fmt: skip
 
 
-def _alike(dataset: Dataset, name: str, asked: Query) -> Dataset:
+def _alike(dataset: Dataset, name: str, asked: Query, packages: tuple[str, ...]) -> Dataset:
     """Another owner's dataset: the same columns, and those that it alone is asked to tell."""
     statistic = asked.statistic.name
     noise_of_any = Privacy(noise.text(noise.MOST), noise.text(noise.MOST_BUDGET), required=False)
     terms = Terms(
-        (asked.purpose,), (asked.legal_basis,), (statistic,), 0, (statistic,), demo_view=True, privacy=noise_of_any
-    )
+        (asked.purpose,), (asked.legal_basis,), (statistic,), 0, (statistic,),
+        demo_view=True, privacy=noise_of_any, packages=packages,
+    )  # fmt: skip
     index = next(number for number, source in enumerate(asked.sources) if source.dataset == name)
     own = tuple(
         Column(used.column, used.types[0], codes=ANY if used.types[0] is ColumnType.CODE else ())

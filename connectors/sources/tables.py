@@ -8,37 +8,24 @@ keeping them off an event loop is the caller's affair.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from operator import and_, or_
+from operator import or_
 from pathlib import Path
 from typing import Any
 
+from connectors.sources.described import Described
 from connectors.sources.errors import SourceError
 from connectors.sources.files import Opened, Row, SourceFile
-from connectors.sources.filters import check_filters, predicates
+from connectors.sources.filters import check_filters
 from connectors.sources.key_texts import FIRST_LINES, KeyTexts
 from connectors.sources.pooling import Adding, Persons, Places, grouped, persons
 from connectors.sources.snapshot import Identities, Snapshot, identities_of
-from connectors.vocabularies.days import FORMATS, ambiguous
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import Reason
 from gateway.domain.query import Filter
-from gateway.rules.dates import is_day
-
-_PATTERNS = {
-    ColumnType.DATE: r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    ColumnType.INTEGER: r"^[+-]?[0-9]{1,18}$",
-}
-_INTEGER = re.compile(_PATTERNS[ColumnType.INTEGER])
-_RULES = {
-    ColumnType.DATE: "not an ISO date",
-    ColumnType.INTEGER: "not an integer",
-    ColumnType.CODE: "code not in list",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +39,7 @@ class YearOf:
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
     """`path` is relative to `folder`. `columns` describes the file's columns and the derived ones; `dates` says in
-    which formats days stand in a column, beside the ISO form (vocabularies/days.py). Of the columns `by_digits` no more
-    is read than which digits they have, without zeros and in order: the same of a day in every format."""
+    which formats days stand in a column (vocabularies/days.py); `by_digits` as described.py has it."""
 
     folder: Path
     path: str
@@ -105,30 +91,10 @@ class DatasetSource:
         # approval read.
         self._people: tuple[bytes, Persons] | None = None
         self._chosen: tuple[bytes, tuple[Filter, ...], Places] | None = None
-        self._columns = {column.name: column for column in config.columns}
-        self._derived = {derived.column: derived.date for derived in config.derived}
-        # What the file has, and a digest is of.
-        self._stored = [name for name in self._columns if name not in self._derived]
-        self._text_keys = [
-            one for one in config.columns if one.name in config.key_columns and one.type is ColumnType.TEXT
-        ]
+        derived = {item.column: item.date for item in config.derived}
+        self._about = Described(config.columns, config.key_columns, derived, config.dates, config.by_digits)
         # The number of the first row: a CSV's header is its line 1.
         self._first = 2 if config.path.endswith(".csv") else 1
-        if len(self._columns) != len(config.columns):
-            raise ValueError("two columns have one name")
-        for name in (*config.key_columns, *self._derived, *self._derived.values()):
-            if name not in self._columns:
-                raise ValueError(f"{name} is not among the columns")
-        for date in self._derived.values():
-            if self._columns[date].type is not ColumnType.DATE or date in self._derived:
-                raise ValueError(f"{date} is no date column of the file")
-        for name, formats in config.dates.items():
-            if name not in self._stored or self._columns[name].type is not ColumnType.DATE or ambiguous(formats):
-                raise ValueError(f"{name}: formats belong to a date column of the file, day first or month first")
-        for column in config.columns:
-            if (column.type is ColumnType.CODE) != bool(column.codes):
-                raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
-            _check_bounds(column)
 
     def at(self, folder: Path, path: str) -> DatasetSource:
         """The same description over another file."""
@@ -138,31 +104,32 @@ class DatasetSource:
         """These columns of the same file as mere text, of which no rule can be broken; days by their digits alone,
         since another file may have them in another format."""
         columns = tuple(Column(name, ColumnType.TEXT) for name in sorted(names))
-        days = frozenset(name for name in names if self._columns[name].type is ColumnType.DATE)
+        days = frozenset(name for name in names if self._about.columns[name].type is ColumnType.DATE)
         made = replace(self._config, columns=columns, key_columns=(), derived=(), dates={}, by_digits=days)
         return DatasetSource(made)
 
     def present(self) -> list[str]:
         """Which of the described columns the file has. Raises SourceError."""
         with self._file.opened() as opened:
-            return [name for name in self._stored if name in opened.table]
+            return [name for name in self._about.stored if name in opened.table]
 
     def hashes(self, key: bytes) -> list[bytes]:
         """The keyed hash of each row as it is now, whatever rules it breaks. Raises SourceError."""
         snapshot = Snapshot(key)
         with self._file.opened() as opened:
-            statement = opened.engine.compile(self._reading(opened.table, self._stored))
+            statement = opened.engine.compile(self._reading(opened.table, self._about.stored))
             batches = opened.rows(statement)
-            return [one for batch in batches for one in snapshot.add(self._typed(batch, self._stored))]
+            return [one for batch in batches for one in snapshot.add(self._about.typed(batch, self._about.stored))]
 
     def check(self, key: bytes) -> Report:
         """Counts rows and what breaks the description, over all columns; pins them, if nothing does."""
         with self._file.opened() as opened:
             table = opened.table
-            missing = tuple(Problem("missing column", name, 0) for name in self._stored if name not in table)
-            present = [column for column in self._columns.values() if self._physical(column.name) in table]
-            rows, broken, snapshot, names = 0, False, Snapshot(key), [name for name in self._stored if name in table]
-            nameless = [KeyTexts(names.index(key.name), key) for key in self._text_keys if key.name in table]
+            missing = tuple(Problem("missing column", name, 0) for name in self._about.stored if name not in table)
+            present = [column for column in self._about.columns.values() if self._about.physical(column.name) in table]
+            names = [name for name in self._about.stored if name in table]
+            rows, broken, snapshot = 0, False, Snapshot(key)
+            nameless = [KeyTexts(names.index(one.name), one) for one in self._about.text_keys if one.name in table]
             hashes: list[bytes] = []
             # One statement: what is pinned is what was checked.
             for batch in opened.rows(opened.engine.compile(self._checking(table, present))):
@@ -170,7 +137,7 @@ class DatasetSource:
                 broken = broken or any(row[-1] for row in batch)
                 for one in nameless:
                     one.look(batch, rows - len(batch) + self._first)
-                hashes += snapshot.add(self._typed([row[:-1] for row in batch], names))
+                hashes += snapshot.add(self._about.typed([row[:-1] for row in batch], names))
             problems = self._problems(opened, present) if broken else []
             if broken and not problems:
                 raise self._file.unreadable("it changes while it is read")
@@ -191,25 +158,25 @@ class DatasetSource:
         Raises SourceError: what `check_filters` raises, UNKNOWN_COLUMN, SOURCE_UNREADABLE for a file that cannot be
         read, EDITION_CHANGED, in words that do not depend on rows, for one with other rows.
         """
-        self._known(columns)
-        check_filters(filters, self._columns)
+        self._about.known(columns)
+        check_filters(filters, self._about.columns)
         with self._as_checked(key, pinned) as (opened, _):
             return list(self._rows(opened, columns, filters))
 
     def identities(self, filters: Sequence[Filter], *, key: bytes, pinned: str) -> Identities:
         """64 bits of the keyed hash (snapshot.py) of each row that the filters keep. Raises as `read` does."""
-        check_filters(filters, self._columns)
+        check_filters(filters, self._about.columns)
         with self._as_checked(key, pinned) as (opened, checked):
             return checked.identities[self._places(opened, filters)] if filters else checked.identities
 
     def people(self, filters: Sequence[Filter], *, key: bytes, pinned: str) -> Persons:
         """Who each row is that the filters keep, by its cells in the key columns. Raises as `read` does, and
         INPUT_OUT_OF_RANGE for a cell that tells nobody apart."""
-        check_filters(filters, self._columns)
+        check_filters(filters, self._about.columns)
         with self._as_checked(key, pinned) as (opened, checked):
             if self._people is None or self._people[0] != checked.content or not checked.content:
                 columns = self._config.key_columns
-                described = [self._columns[name] for name in columns]
+                described = [self._about.columns[name] for name in columns]
                 self._people = (checked.content, persons(self._rows(opened, columns, ()), described))
             everybody = self._people[1]
             return everybody.at(self._places(opened, filters)) if filters else everybody
@@ -228,15 +195,17 @@ class DatasetSource:
         `without`: these cells, how many rows there are, and of each measure what is added up. Raises as `read` does."""
         import ibis
 
-        self._known([*columns, *(measure.column for measure in measured)])
-        check_filters(filters, self._columns)
+        self._about.known([*columns, *(measure.column for measure in measured)])
+        check_filters(filters, self._about.columns)
         with self._as_checked(key, pinned) as (opened, _):
             table = opened.table
 
             def cells() -> Any:
-                named = {f"c{number}": self._value(table, name) for number, name in enumerate(columns)}
-                named |= {f"m{number}": self._number(table, measure.column) for number, measure in enumerate(measured)}
-                return table.select(**named, kept=self._kept(table, filters), place=ibis.row_number())
+                named = {f"c{number}": self._about.value(table, name) for number, name in enumerate(columns)}
+                named |= {
+                    f"m{number}": self._about.number(table, measure.column) for number, measure in enumerate(measured)
+                }
+                return table.select(**named, kept=self._about.kept(table, filters), place=ibis.row_number())
 
             name = repr(("groups", tuple(columns), tuple(measure.column for measure in measured), tuple(filters)))
             return grouped(opened, opened.statement(name, cells), len(columns), measured, without)
@@ -246,17 +215,7 @@ class DatasetSource:
         table = opened.table
         statement = opened.statement(_named(columns, filters), lambda: self._reading(table, columns, filters))
         for batch in opened.rows(statement):
-            yield from self._typed(batch, columns)
-
-    def _known(self, columns: Sequence[str]) -> None:
-        for index, name in enumerate(columns):
-            if name not in self._columns:
-                raise SourceError(
-                    Reason.UNKNOWN_COLUMN,
-                    f"the dataset has no column {name!r}",
-                    field=f"columns[{index}]",
-                    advice=f"Choose from {', '.join(self._columns)}.",
-                )
+            yield from self._about.typed(batch, columns)
 
     @contextmanager
     def _as_checked(self, key: bytes, pinned: str) -> Iterator[tuple[Opened, _Checked]]:
@@ -272,11 +231,11 @@ class DatasetSource:
 
     def _hashed(self, opened: Opened, key: bytes) -> _Checked:
         table, snapshot, hashes = opened.table, Snapshot(key), []
-        if any(name not in table for name in self._stored):
+        if any(name not in table for name in self._about.stored):
             raise self._changed()
-        statement = opened.statement(_named(self._stored, ()), lambda: self._reading(table, self._stored))
+        statement = opened.statement(_named(self._about.stored, ()), lambda: self._reading(table, self._about.stored))
         for batch in opened.rows(statement):
-            hashes += snapshot.add(self._typed(batch, self._stored))
+            hashes += snapshot.add(self._about.typed(batch, self._about.stored))
         return _Checked(opened.content, snapshot.digest(), identities_of(hashes))
 
     def _places(self, opened: Opened, filters: Sequence[Filter]) -> Places:
@@ -288,7 +247,7 @@ class DatasetSource:
             return chosen[2]
 
         def kept() -> Any:
-            numbered = opened.table.select(place=ibis.row_number(), kept=self._kept(opened.table, filters))
+            numbered = opened.table.select(place=ibis.row_number(), kept=self._about.kept(opened.table, filters))
             return numbered.filter(numbered.kept).select("place")
 
         places = opened.numbers(opened.statement(repr(("places", tuple(filters))), kept))
@@ -299,86 +258,19 @@ class DatasetSource:
         """What the file has of the columns, and whether the row breaks a rule."""
         import ibis
 
-        rules = [bad.fill_null(False) for _, _, bad in self._rules(table, present)]
-        cells = [self._text(table, name) for name in self._stored if name in table]
+        rules = [bad.fill_null(False) for _, _, bad in self._about.rules(table, present)]
+        cells = [self._about.text(table, name) for name in self._about.stored if name in table]
         return _numbered(table, [*cells, reduce(or_, rules, ibis.literal(False))])
 
     def _reading(self, table: Any, columns: Sequence[str], filters: Sequence[Filter] = ()) -> Any:
         """These cells of every row that the filters keep."""
-        kept = table.filter(self._kept(table, filters)) if filters else table
-        return _numbered(kept, [self._text(kept, name) for name in columns])
-
-    def _kept(self, table: Any, filters: Sequence[Filter]) -> Any:
-        """Whether the filters keep a row."""
-        import ibis
-
-        kept = [keeps.fill_null(False) for keeps in predicates(filters, lambda name: self._value(table, name))]
-        return reduce(and_, kept, ibis.literal(True))
-
-    def _typed(self, rows: list[Row], columns: Sequence[str]) -> list[Row]:
-        """Integers as such; a cell that is none stays text, so that no checked row has its digest."""
-        integers = {place for place, name in enumerate(columns) if self._columns[name].type is ColumnType.INTEGER}
-        if not integers:
-            return rows
-        return [
-            tuple([_integer(cell) if place in integers else cell for place, cell in enumerate(row)]) for row in rows
-        ]
-
-    def _physical(self, name: str) -> str:
-        return self._derived.get(name, name)
-
-    def _text(self, table: Any, name: str) -> Any:
-        """A column as text, blank taken as empty, a day in its ISO form; a derived column from a bad date is empty."""
-        if name not in self._derived:
-            text = table[name].cast("string").nullif("")
-            for written in self._config.dates.get(name, ()):
-                for pattern, iso in FORMATS[written]:
-                    text = text.re_replace(pattern, iso)
-            return text.re_replace("[^1-9]", "").split("").sort().join("") if name in self._config.by_digits else text
-        date = self._derived[name]
-        return self._valid(table, self._columns[date]).ifelse(self._text(table, date).left(4), None)
-
-    def _value(self, table: Any, name: str) -> Any:
-        text = self._text(table, name)
-        return text.try_cast("int64") if self._columns[name].type is ColumnType.INTEGER else text
-
-    def _number(self, table: Any, name: str) -> Any:
-        """A number or a day."""
-        value = self._value(table, name)
-        return value.try_cast("date") if self._columns[name].type is ColumnType.DATE else value
-
-    def _valid(self, table: Any, column: Column) -> Any:
-        text = self._text(table, column.name)
-        if column.type is ColumnType.CODE:
-            return text.isin([code.value for code in column.codes])
-        formed = text.re_search(_PATTERNS[column.type])
-        if column.type is ColumnType.DATE:
-            # The calendar begins with the year 1 for Python and with 0 for DuckDB.
-            return formed & text.try_cast("date").notnull() & (text >= "0001-01-01")
-        return formed
-
-    def _rules(self, table: Any, columns: Sequence[Column]) -> list[tuple[str, str, Any]]:
-        """Rule, column and what breaks it: key and code columns are never empty; what is not empty fits its type."""
-        broken: list[tuple[str, str, Any]] = []
-        for column in columns:
-            text = self._text(table, column.name)
-            if column.name in self._config.key_columns:
-                broken.append(("empty key", column.name, text.isnull() | (text.strip() == "")))
-            elif column.type is ColumnType.CODE:
-                broken.append(("empty code", column.name, text.isnull()))
-            if column.type is not ColumnType.TEXT:
-                valid = self._valid(table, column)
-                rule = "not a date of its formats" if column.name in self._config.dates else _RULES[column.type]
-                broken.append((rule, column.name, text.notnull() & ~valid))
-                if column.least is not None:
-                    between = self._value(table, column.name).between(column.least, column.most)
-                    broken.append(("out of bounds", column.name, text.notnull() & valid & ~between))
-        return broken
+        kept = table.filter(self._about.kept(table, filters)) if filters else table
+        return _numbered(kept, [self._about.text(kept, name) for name in columns])
 
     def _problems(self, opened: Opened, columns: Sequence[Column]) -> list[Problem]:
         """Each broken rule with its count and its first lines."""
         table = opened.table
-        broken = self._rules(table, columns)
+        broken = self._about.rules(table, columns)
         if not broken:
             return []
         counts = opened.fetch(table.aggregate(**{f"b{i}": bad.sum() for i, (_, _, bad) in enumerate(broken)}))[0]
@@ -402,21 +294,6 @@ class DatasetSource:
         )
 
 
-def _check_bounds(column: Column) -> None:
-    """Both or neither; two integers, or two days."""
-    least, most = column.least, column.most
-    if least is None and most is None:
-        return
-    kind = {ColumnType.INTEGER: int, ColumnType.DATE: str}.get(column.type)
-    if kind is None or type(least) is not kind or type(most) is not kind:
-        raise ValueError(f"{column.name}: least and most come together, as two integers or two days of such a column")
-    for end in (least, most):
-        if isinstance(end, str) and not is_day(end):
-            raise ValueError(f"{column.name}: {end} is no ISO 8601 day")
-    if not least < most:  # type: ignore[operator]  # of one type by now
-        raise ValueError(f"{column.name}: least is not below most")
-
-
 def _numbered(table: Any, cells: Sequence[Any]) -> Any:
     """Whatever the columns' names are, they meet no others."""
     return table.select(**{f"c{place}": cell for place, cell in enumerate(cells)})
@@ -424,7 +301,3 @@ def _numbered(table: Any, cells: Sequence[Any]) -> Any:
 
 def _named(columns: Sequence[str], filters: Sequence[Filter]) -> str:
     return repr((tuple(columns), tuple(filters)))
-
-
-def _integer(cell: str | int | None) -> str | int | None:
-    return int(cell) if isinstance(cell, str) and _INTEGER.fullmatch(cell) else cell

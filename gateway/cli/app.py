@@ -126,7 +126,11 @@ app.add_typer(_datasets, name="datasets")
 _programs = typer.Typer(
     cls=_ShowsByName, help="What spaces compute, what it leaks and costs.", epilog="Example: isthmus programs overlap"
 )
-_register(_programs, ("show", programs.show, "isthmus programs show group_count --json"))
+_register(
+    _programs,
+    ("show", programs.show, "isthmus programs show group_count --json"),
+    ("check", programs.check, "isthmus programs check docs/programs/dissimilarity"),
+)
 app.add_typer(_programs, name="programs")
 
 _computations = typer.Typer(

@@ -62,6 +62,10 @@ def test(
     role: Annotated[
         list[str], typer.Option(help="As what somebody asks there. May be given several times. Default: in no role.")
     ] = [],  # noqa: B006  (typer copies it)
+    program: Annotated[
+        list[Path],
+        typer.Option(metavar="DIR", help="A package that spaces would have installed. May be given several times."),
+    ] = [],  # noqa: B006
     json: AsJson = False,
 ) -> None:
     """Hold example questions against a dataset's policy, by the rule of its agent; exit 3 if one is refused."""
@@ -69,7 +73,8 @@ def test(
         from rich.text import Text
 
         from connectors.config import DatasetConfig, PolicyConfig
-        from connectors.offering import program_offers
+        from connectors.engine import packages
+        from connectors.offering import package_offer, program_offers
         from connectors.policies import columns_of, described, roles_of
         from connectors.rules.trials import Tried, try_question
         from gateway.cli.exits import REFUSED
@@ -87,7 +92,8 @@ def test(
         _check_jurisdiction(jurisdiction)
         roles = _roles(role)
         initiator = Operator(entity, entity, entity, jurisdiction=jurisdiction)
-        now, programs = SystemClock().now(), program_offers()
+        added = [package_offer(packages.read(folder)) for folder in program]
+        now, programs = SystemClock().now(), (*program_offers(), *added)
         verdicts: list[tuple[Path, IsthmusError | None]] = []
         for path in queries:
             asked = load_query(path).query

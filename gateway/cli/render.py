@@ -16,7 +16,9 @@ from rich.table import Table
 from gateway.cli.output import printable
 from gateway.cli.render_curves import survival_table
 from gateway.cli.render_flows import PICTURES as FLOWS
+from gateway.cli.render_program import PICTURES as PROGRAMS
 from gateway.cli.render_quantiles import PICTURES as QUANTILES
+from gateway.cli.render_regressions import PICTURES as REGRESSIONS
 from gateway.cli.render_summary import summary_table
 from gateway.cli.render_tables import PICTURES as TABLES
 from gateway.cli.render_tables import noise_said, pivot_table
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 DECISIONS = {Decision.ALLOWED: "✓ yes", Decision.REFUSED: "✗ no", Decision.UNREACHABLE: "? no answer"}
 VALUES_SHOWN = 3
+# By kind of statistic; others are shown as a pivot.
+OWN = {"summary": summary_table, "survival": survival_table}
+PICTURES = {**TABLES, **FLOWS, **TESTS, **QUANTILES, **PROGRAMS, **REGRESSIONS, **OWN}
 
 
 def plan(made: Plan) -> RenderableType:
@@ -87,7 +92,9 @@ def result(answer: Answer) -> RenderableType:
     """The released table, in the picture of its statistic: groups as a pivot, an overlap or rates as rows."""
     query, limits = answer.summary.contract.query, answer.summary.contract.limits
     others = {"summary": summary_table, "survival": survival_table}
-    picture = {**TABLES, **FLOWS, **TESTS, **QUANTILES, **others}.get(query.statistic.name, pivot_table)
+    picture = {**TABLES, **FLOWS, **TESTS, **QUANTILES, **PROGRAMS, **REGRESSIONS, **others}.get(
+        query.statistic.name, pivot_table
+    )
     counted = [] if query.link_on else [words(f"Counted are {whom(query)}.")]
     return Group(words(query.title, "bold"), *counted, "", picture(answer.table, limits, answer.labels))
 

@@ -78,6 +78,15 @@ def overlap_table(table: Table, limits: Limits, labels: Labels | None = None) ->
     return Group(grid, "", Text(said), *([Text(note)] if note else []))
 
 
+def hit_said(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
+    """A sentence for all lists together or for each."""
+    said = {1: "a hit", 0: "no hit", None: "not told"}
+    lines = [Text(f"{row.codes[0]}: {said[row.count]}") for row in table.rows]
+    if all(row.suppressed for row in table.rows):
+        lines += [Text(""), Text("Not told: the case was not one person, or a list has too few people.")]
+    return Group(*lines)
+
+
 def rate_table(table: Table, limits: Limits, labels: Labels | None = None) -> Group:
     """One row per cell: people, how many that is of so many, its interval, and a bar. Cells with neither people nor a
     population are left out."""
@@ -104,6 +113,7 @@ def rate_table(table: Table, limits: Limits, labels: Labels | None = None) -> Gr
 # By the name of the statistic; every one that has none is a pivot.
 PICTURES: Mapping[str, Callable[[Table, Limits, Labels], RenderableType]] = {
     "overlap": overlap_table,
+    "hit": hit_said,
     "rate": rate_table,
 }
 

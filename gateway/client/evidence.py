@@ -20,10 +20,10 @@ from gateway.domain.computation import Computation
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.query import Query
 from gateway.domain.result import Table
-from gateway.rules import redelivery, sealing
+from gateway.rules import packages, redelivery, sealing
 from gateway.rules.contract import ENVELOPE, audience, check_parameters, check_whole, read_contract
 from gateway.rules.jose import CompactJws, TokenProblem, parse_compact
-from gateway.rules.records import from_bytes, to_bytes
+from gateway.rules.records import from_bytes
 from gateway.rules.roster import open_result
 from gateway.rules.tokens import payload_digest
 
@@ -64,7 +64,7 @@ def open_own(computation: Computation, asked: Query, private: bytes) -> Table:
     contract = contract_of(computation)
     own = base64.b64encode(sealing.public_of(private)).decode()
     recipients = contract.body.recipients
-    if to_bytes(contract.body.query) != to_bytes(asked):
+    if not packages.answers(contract.body.query, asked):
         raise _untrue(Reason.CONTRACT_INVALID, "the contract asks something else than you did", field="query")
     if [(recipient.kind, recipient.key) for recipient in recipients] != [("client", own)]:
         raise _untrue(Reason.CONTRACT_INVALID, "the contract has another recipient than you", field="recipients")

@@ -90,6 +90,7 @@ def dataset_from(message: cat.Dataset) -> Listed:
                 minimum_t=terms.minimum_t,
                 transfer=tuple(terms.transfer),
                 programs=tuple(terms.programs),
+                packages=tuple(terms.packages),
                 dominance=terms.dominance if terms.HasField("dominance") else None,
                 rounding=terms.rounding if terms.HasField("rounding") else None,
                 roles=tuple(terms.roles),
@@ -98,6 +99,7 @@ def dataset_from(message: cat.Dataset) -> Listed:
                 decide_within=terms.decide_within,
                 person_statistics=tuple(terms.person_statistics),
                 standing=terms.standing or 1,
+                one_person=_one_person(terms.one_person) if terms.HasField("one_person") else None,
             ),
             edition=dataset.Edition(edition.id, edition.create_time, edition.snapshot, edition.row_bound),
         ),
@@ -107,6 +109,17 @@ def dataset_from(message: cat.Dataset) -> Listed:
 
 def _privacy(message: cat.Privacy) -> dataset.Privacy:
     return dataset.Privacy(message.epsilon, message.budget, message.total or None, message.required)
+
+
+def _one_person(message: cat.OnePerson) -> dataset.OnePerson:
+    return dataset.OnePerson(
+        tuple(message.legal_bases),
+        tuple(message.roles),
+        message.least_list,
+        message.quota_per_case,
+        message.quota_per_day,
+        message.case,
+    )
 
 
 def _column(message: cat.Column) -> dataset.Column:
@@ -153,6 +166,7 @@ def _program(message: cat.Program) -> ProgramOffer:
         tuple(
             ProgramCost(item.m, item.providers, item.rows, item.rounds, item.bytes_per_party) for item in message.costs
         ),
+        message.descriptor,
     )
 
 

@@ -53,6 +53,21 @@ class Privacy:
 
 
 @record
+class OnePerson:
+    """Under what a dataset is part of answers about one person: legal bases and roles, the fewest people of each list
+    that is searched, how many answers a case and a day of one asking space gets. `case` is the column by which its own
+    people are asked about; empty: nobody of it is.
+    """
+
+    legal_bases: tuple[str, ...]
+    roles: tuple[str, ...]
+    least_list: int
+    quota_per_case: int
+    quota_per_day: int
+    case: str = ""
+
+
+@record
 class Terms:
     """What a dataset's policy says in public, so that a dry run can answer from metadata alone.
 
@@ -74,6 +89,8 @@ class Terms:
     minimum_t: int = 1
     transfer: tuple[str, ...] = ("*",)
     programs: tuple[str, ...] = ()
+    # Of programs that no release has, these run on it.
+    packages: tuple[str, ...] = ()
     # What a cell may hold of one provider, in percent, and what counts are multiples of.
     dominance: int | None = None
     rounding: int | None = None
@@ -87,6 +104,8 @@ class Terms:
     decide_within: int = 168
     person_statistics: tuple[str, ...] = ()
     standing: int = 1
+    # Where it is left out, the dataset is no part of any answer about one person.
+    one_person: OnePerson | None = None
 
 
 @record

@@ -44,6 +44,8 @@ class ProgramOffer:
     formula: str = ""
     sample: str = ""
     costs: tuple[ProgramCost, ...] = ()
+    # Canonical text of a package's descriptor (gateway.domain.program); empty for programs of the release.
+    descriptor: str = ""
 
     @property
     def identity(self) -> tuple[str, int, str]:

@@ -65,13 +65,27 @@ class Rate:
 
 
 @record
+class PrivateEdges:
+    """Edges that are quantiles `at` probabilities, in hundredths, of the numbers of everybody who is counted, and that
+    nobody learns. All sources say their numbers to lie between `least` and `most`; they are told apart by intervals of
+    `step` from the least on."""
+
+    least: str | int
+    most: str | int
+    at: tuple[int, ...]
+    step: int = 1
+
+
+@record
 class Histogram:
     """People by which of the intervals between `edges` their number or day in `column` lies in, each from an edge to
-    before the next, and by the codes of further columns. Edges are all integers or all ISO 8601 days, ascending."""
+    before the next, and by the codes of further columns. Edges are all integers or all ISO 8601 days, ascending, or
+    private ones."""
 
     column: str
-    edges: tuple[str | int, ...]
+    edges: tuple[str | int, ...] = ()
     columns: tuple[str, ...] = ()
+    private_edges: PrivateEdges | None = None
 
 
 @record
@@ -203,6 +217,15 @@ class Grid:
 
 
 @record
+class Numbers:
+    """From `least` to `most`, in intervals of `step`, each of which counts as its lowest number."""
+
+    least: int
+    most: int
+    step: int = 1
+
+
+@record
 class Quantiles:
     """In which interval of a grid quantiles lie, by the codes of these columns (none: of all together). `at` are
     probabilities in hundredths, ascending: 0 is the least, 50 the median, 100 the greatest."""
@@ -210,6 +233,108 @@ class Quantiles:
     of: Grid
     at: tuple[int, ...]
     columns: tuple[str, ...] = ()
+
+
+@record
+class Hit:
+    """Whether the one person whom the first source's filter names by a case is on any of the other sources' lists, or,
+    with `each`, on which of them; all of these have at least `least_list` people."""
+
+    least_list: int
+    each: bool = False
+
+
+@record
+class TTest:
+    """Whether two groups of people, two codes of a column, differ in the mean of a number or a day, by the number of
+    its interval in a grid: Welch's t, its degrees of freedom and its p value."""
+
+    groups: Groups
+    of: Grid
+
+
+@record
+class Correlation:
+    """Whether two numbers or days of the same people go together in a line, each by the number of its interval in a
+    grid: Pearson's r, its degrees of freedom and its p value."""
+
+    of: tuple[Grid, ...]
+
+
+@record
+class ProgramInput:
+    """The column for one of a program's inputs: with `codes`, those that are taken (None: all), or between bounds, two
+    integers or two ISO 8601 days, which the sources' own lie within."""
+
+    name: str
+    column: str
+    codes: tuple[str, ...] | None = None
+    least: str | int | None = None
+    most: str | int | None = None
+
+
+@record
+class ProgramSetting:
+    name: str
+    value: int
+
+
+@record
+class PackagedProgram:
+    """What a program computes that no release has. The home gateway fills in what is left empty: the `digest` that most
+    spaces of the question run, and the program's `descriptor` (`gateway.domain.program`), as canonical text."""
+
+    name: str
+    inputs: tuple[ProgramInput, ...]
+    settings: tuple[ProgramSetting, ...] = ()
+    digest: str = ""
+    descriptor: str = ""
+
+
+@record
+class Covariate:
+    """A column that a regression is on: of codes, those that are taken (None: all, in alphabetical order), the first of
+    them being what the others are compared with; or of whole numbers, as one term. Whoever has another one is left out.
+    """
+
+    column: str
+    codes: tuple[str, ...] | None = None
+    numbers: Numbers | None = None
+
+
+@record
+class Outcome:
+    """A whole number or an ISO 8601 day in `column`, which all sources say to lie between `least` and `most`."""
+
+    column: str
+    least: str | int
+    most: str | int
+
+
+@record
+class LinearRegression:
+    """How a number goes with columns, all at once: coefficients by ordinary least squares, their standard errors, and
+    how well they fit."""
+
+    outcome: Outcome
+    covariates: tuple[Covariate, ...]
+
+
+@record
+class Events:
+    """A column of codes, and those of them that are the outcome; all others are its absence."""
+
+    column: str
+    codes: tuple[str, ...]
+
+
+@record
+class LogisticRegression:
+    """How whether people have an outcome goes with columns, all at once: log odds by maximum likelihood, their standard
+    errors, and how well they fit."""
+
+    outcome: Events
+    covariates: tuple[Covariate, ...]
 
 
 @record
@@ -227,6 +352,12 @@ class Statistic:
     chi_square: ChiSquare | None = None
     kruskal_wallis: KruskalWallis | None = None
     quantiles: Quantiles | None = None
+    hit: Hit | None = None
+    t_test: TTest | None = None
+    correlation: Correlation | None = None
+    program: PackagedProgram | None = None
+    linear_regression: LinearRegression | None = None
+    logistic_regression: LogisticRegression | None = None
 
     @property
     def chosen(self) -> tuple[str, ...]:

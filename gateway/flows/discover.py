@@ -63,8 +63,7 @@ class Discover:
                 known.setdefault(program.identity, program)
                 where.setdefault(program.identity, []).append(entity)
         listed = (
-            Listed(program, tuple(sorted(where[identity])), statistics_of(program.name))
-            for identity, program in known.items()
+            Listed(program, tuple(sorted(where[identity])), _answers(program)) for identity, program in known.items()
         )
         return sorted(listed, key=lambda one: (one.program.name, -one.program.version, -len(one.spaces)))
 
@@ -72,3 +71,8 @@ class Discover:
         """All but those whose operator has taken them out for a while."""
         spaces = self.federation.spaces().values()
         return [one for one in spaces if one.objection is None or one.objection.reason is not Reason.SPACE_PAUSED]
+
+
+def _answers(program: ProgramOffer) -> tuple[str, ...]:
+    """What no release has, the statistic of that name asks for."""
+    return ("program",) if program.descriptor else statistics_of(program.name)

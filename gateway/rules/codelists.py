@@ -20,6 +20,7 @@ PURPOSES = {
     "risk-analysis": "Analyse forms, routes and sectors, of no person in particular",
     "official-statistics": "Make official statistics (Regulation (EC) No 223/2009)",
     "scientific-research": "Scientific research (GDPR Article 89)",
+    "criminal-investigation": "Investigate or prosecute an offence, in one case (Directive (EU) 2016/680 Article 1(1))",
     "data-quality": "See how complete and how overlapping lists are",
 }
 

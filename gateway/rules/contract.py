@@ -16,7 +16,7 @@ from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Operator
-from gateway.rules import key_rules, policy, privacy, queries, roles, seats, statistics
+from gateway.rules import key_rules, one_person, policy, privacy, queries, roles, seats, statistics
 from gateway.rules.jose import MAX_INTEGER, TokenProblem, parse_compact
 from gateway.rules.planning import LONGEST_SESSION, MAX_ROWS, STARTS_WITHIN, parameters
 from gateway.rules.records import from_bytes
@@ -111,6 +111,8 @@ def check_whole(read: Contract) -> None:
     _check_providers(read)
     _check_recipients(read)
     _check_deadlines(read.deadlines)
+    if (wrong := one_person.wrong_with(read))[0]:
+        raise invalid(wrong[0], field=wrong[1])
 
 
 def _check_wishes(read: Contract) -> None:
@@ -210,8 +212,11 @@ def check_parameters(read: Contract, codes: Mapping[str, Sequence[str]]) -> None
     they stand, since their owners compare them.
     """
     rules = statistics.of(read.query)
-    if read.program.name != rules.PROGRAM:
+    if read.program.name != statistics.program_of(read.query):
         raise invalid("the program does not answer the query's statistic", field="program.name")
+    packaged = read.query.statistic.program
+    if packaged is not None and packaged.digest != read.program.digest:
+        raise invalid("the program is not the one of that digest that the query names", field="program.digest")
     told = statistics.code_lists(read.program.parameters)
     wanted = {used.column for used in rules.uses(read.query) if ColumnType.CODE in used.types}
     if not wanted <= set(told):

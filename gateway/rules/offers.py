@@ -8,6 +8,7 @@ from __future__ import annotations
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.identity import EntityId, host_of
 from gateway.domain.offer import Offer, ProgramOffer
+from gateway.rules import descriptors, one_person
 from gateway.rules.codelists import ANYWHERE, ROLES
 from gateway.rules.key_rules import well_formed
 from gateway.rules.plans import MAX_PERSONS, MAX_STANDING, MAX_WITHIN
@@ -51,6 +52,8 @@ def check_offer(offer: Offer, entity: str) -> Offer:
             raise _refused(f"gives {dataset.name} a dominance or rounding out of range", "datasets.terms", entity)
         if set(terms.roles) - {*ROLES, ANYWHERE}:
             raise _refused(f"answers roles for {dataset.name} that nobody has", "datasets.terms", entity)
+        if not one_person.terms_hold(terms.one_person):
+            raise _refused(f"answers about one person of {dataset.name} beyond all ranges", "datasets.terms", entity)
         if not terms_hold(terms.privacy):
             raise _refused(f"gives {dataset.name} a privacy budget out of range", "datasets.terms", entity)
         if not (
@@ -70,7 +73,8 @@ def _holds(program: ProgramOffer) -> bool:
     small = [program.version, *(n for cost in program.costs for n in (cost.m, cost.providers, cost.rounds))]
     large = [n for cost in program.costs for n in (cost.rows, cost.bytes_per_party)]
     return (
-        max(len(program.opens), len(program.costs)) <= MAX_PROGRAMS
+        len(program.descriptor) <= descriptors.MAX_TEXT
+        and max(len(program.opens), len(program.costs)) <= MAX_PROGRAMS
         and all(len(text) <= MAX_TEXT for text in texts)
         and all(0 <= number <= MAX_NUMBER for number in small)
         and all(0 <= number <= MAX_INTEGER for number in large)

@@ -15,9 +15,9 @@ import rfc8785
 from gateway.domain import contract, query
 from gateway.domain.dataset import Column, ColumnType, Dataset
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.offer import ProgramOffer, Space
+from gateway.domain.offer import Space
 from gateway.domain.plan import Decision, Forecast, Learns, Persons, Plan, Verdict
-from gateway.rules import common_codes, dates, key_rules, noise, plans, policy, privacy, seats, statistics
+from gateway.rules import common_codes, dates, key_rules, noise, packages, plans, policy, privacy, seats, statistics
 from gateway.rules.sharing import P
 from gateway.rules.text import nearest
 
@@ -64,7 +64,8 @@ def draft_contract(asked: query.Query, spaces: Mapping[str, Space], request: Req
     limits = policy.settle_limits(asked.limits, asked.statistic.name, datasets, often)
     seated = seats.assign(asked.seats.count, asked.seats.at, list(by_owner), spaces)
     taking_part = list(dict.fromkeys([*(seat.entity for seat in seated), *by_owner]))
-    offer = _shared_program(statistics.of(asked).PROGRAM, {entity: spaces[entity] for entity in taking_part})
+    offer = packages.shared_program(asked, {entity: spaces[entity] for entity in taking_part})
+    asked = packages.filled_in(asked, offer)
     return contract.Contract(
         session=request.session,
         initiator=request.home,
@@ -341,23 +342,6 @@ def _column(dataset: Dataset, name: str, field: str, instead: str = "") -> Colum
             advice=nearest(name, [column.name for column in dataset.columns], "Its columns are") + instead,
         )
     return column
-
-
-def _shared_program(name: str, spaces: Mapping[str, Space]) -> ProgramOffer:
-    """The newest version that everybody who takes part would run, byte for byte."""
-    offered = [
-        {offer.identity: offer for offer in space.offer.programs if offer.name == name} for space in spaces.values()
-    ]
-    common = set.intersection(*(set(here) for here in offered))
-    engines = {(space.offer.engine, space.offer.codec) for space in spaces.values()}
-    if not common or len(engines) > 1:
-        raise IsthmusError(
-            Reason.PROGRAM_UNKNOWN,
-            f"the spaces of this question share no version of the program {name}",
-            field="statistic",
-            advice="Their operators have to run the same release; `isthmus spaces` shows what each speaks",
-        )
-    return offered[0][max(common, key=lambda identity: identity[1])]
 
 
 def _outcome(draft: contract.Contract) -> str:

@@ -17,8 +17,10 @@ from gateway.domain.dataset import Dataset, Terms
 from gateway.domain.decision import REJECT, SEEN, Need, SignedPlan
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Space
+from gateway.rules.one_person import LEAST_STEWARDS
 from gateway.rules.profiles import DAY, PLAN
 from gateway.rules.records import to_plain
+from gateway.rules.statistics import ABOUT_ONE_PERSON, about_one_person
 
 PLAN_LIFETIME = 30 * DAY
 MAX_PERSONS = 8
@@ -36,9 +38,12 @@ _OF_ONE_EDITION = ("edition", "snapshot", "row_bound")
 
 def plan_digest(contract: Contract) -> str:
     """SHA-256 (hex) over the canonical bytes of the contract without session and times; of a standing query without
-    editions, snapshots and row bounds too."""
+    editions, snapshots and row bounds too. Of a question about one person the session stays: each asking of it is
+    decided on anew."""
     plain: dict[str, Any] = to_plain(contract)
     said = {name: value for name, value in plain.items() if name not in _OF_ONE_ASKING}
+    if about_one_person(contract.query):
+        said["session"] = contract.session
     if contract.query.standing > 1:
         said["providers"] = [
             {"entity": provider["entity"], "inputs": [_without_edition(item) for item in provider["inputs"]]}
@@ -75,16 +80,19 @@ def expires(plan: SignedPlan, said: str, now: int) -> int:
 
 
 def wants_person(terms: Terms, statistic: str) -> bool:
+    if statistic in ABOUT_ONE_PERSON:
+        return True
     return terms.persons > 0 and (not terms.person_statistics or statistic in terms.person_statistics)
 
 
 def need_of(statistic: str, terms: Iterable[Terms]) -> Need | None:
-    """The strictest of what one space's datasets want; None where nobody has to decide."""
+    """The strictest of what one space's datasets want; None where nobody has to decide. About one person at least two
+    stewards do, whatever policies say."""
     wanting = [item for item in terms if wants_person(item, statistic)]
     if not wanting:
         return None
     return Need(
-        max(item.persons for item in wanting),
+        max([LEAST_STEWARDS * (statistic in ABOUT_ONE_PERSON), *(item.persons for item in wanting)]),
         min(item.decide_within for item in wanting),
         min(item.standing for item in wanting),
     )

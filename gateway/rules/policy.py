@@ -13,16 +13,18 @@ from gateway.domain import contract, query
 from gateway.domain.dataset import Dataset
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.offer import Operator
-from gateway.rules import codelists, dates, privacy
+from gateway.rules import codelists, dates, one_person, privacy
+from gateway.rules.statistics import ABOUT_ONE_PERSON
 
 MAX_DOMINANCE = 99  # percent
 MAX_ROUNDING = 1000
 
 
 def demanded_minimum(dataset: Dataset, statistic: str, often: int = 1) -> int:
-    """The least minimum cell that this owner accepts for this statistic (0: exact release is allowed), where a person
-    may count so `often`."""
-    return 0 if statistic in dataset.terms.exact_statistics else _least(dataset, often)
+    """The least minimum cell that this owner accepts for this statistic (0: exact release is allowed, or it has no
+    cells), where a person may count so `often`."""
+    exact = statistic in dataset.terms.exact_statistics or statistic in ABOUT_ONE_PERSON
+    return 0 if exact else _least(dataset, often)
 
 
 def counts_often(asked: query.Query, owners: int) -> int:
@@ -44,6 +46,8 @@ def settle_limits(wished: query.Limits, statistic: str, datasets: Sequence[Datas
 
     Without a wish the strictest minimum of all owners holds, exact release or not: it has to be asked for.
     """
+    if statistic in ABOUT_ONE_PERSON:
+        return one_person.LIMITS
     minimum = max(_least(dataset, often) for dataset in datasets)
     if wished.minimum_cell is not None:
         for dataset in datasets:
@@ -123,6 +127,7 @@ def check_terms(
             if value not in allowed:
                 text = f"{dataset.name} does not allow the {field.replace('_', ' ')} {value}"
                 raise _refused(dataset, field, text, f"It allows: {', '.join(allowed)}")
+        one_person.check_terms(draft, dataset)
         privacy.check_noise(draft.limits, dataset)
         subtracts = draft.limits.provider_subtraction or draft.limits.epsilon is not None
         if draft.limits.minimum_cell < demanded or (demanded > 1 and not subtracts):
@@ -150,7 +155,9 @@ def check_terms(
                 f"Ask for {2 * terms.minimum_t + 1} seats",
             )
         _check_transfer(draft, dataset, operators)
-        if terms.programs and draft.program.digest not in terms.programs:
+        if asked.statistic.program is not None:
+            _check_package(draft.program, dataset)
+        elif terms.programs and draft.program.digest not in terms.programs:
             name = f"{draft.program.name} {draft.program.version}"
             raise _refused(
                 dataset,
@@ -165,6 +172,19 @@ def check_terms(
                 f"{dataset.name} does not allow a look into a receive buffer",
                 "Leave demo_view out",
             )
+
+
+def _check_package(program: contract.Program, dataset: Dataset) -> None:
+    """What no release has runs on a dataset whose owner admits its very digest."""
+    if program.digest not in dataset.terms.packages:
+        raise _refused(
+            dataset,
+            "program",
+            f"{dataset.space_host} does not allow program {program.name}@sha256:{program.digest} "
+            f"on {dataset.short_name}",
+            "Its operator reads the package, runs `isthmus programs check DIR`, and adds the digest to `packages` of "
+            "the policy",
+        )
 
 
 def _check_shares(limits: contract.Limits, dataset: Dataset) -> None:

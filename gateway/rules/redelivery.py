@@ -18,6 +18,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.kept import Kept
 from gateway.domain.plan import Verdict
 from gateway.rules.canonical import question
+from gateway.rules.statistics import about_one_person
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -27,7 +28,8 @@ def origin(contract: SignedContract, approvals: Iterable[SignedApproval]) -> str
 
     `approvals` are those of which `gateway.rules.roster` makes a roster: one of each space.
     """
-    if contract.body.demo_view:  # it shows what a party receives, and none runs
+    # A demonstration shows what a party receives, and none runs; about one person nobody keeps a share.
+    if contract.body.demo_view or about_one_person(contract.body.query):
         return ""
     kept = {approval.entity: approval.body.kept for approval in approvals}
     named = {kept.get(seat.entity, "") for seat in contract.body.seats}
@@ -41,6 +43,7 @@ def answers(kept: Kept, contract: Contract, entity: str) -> bool:
     """Whether what `entity` keeps answers `contract` at each of its seats."""
     return (
         not contract.demo_view
+        and not about_one_person(contract.query)
         and kept.question == question(contract)
         and kept.seats == tuple(seat.entity for seat in contract.seats)
         and (len(kept.seats), kept.t) == (contract.m, contract.t)
@@ -107,6 +110,8 @@ def _cells(parameters: str) -> list[frozenset[tuple[str, str]]]:
     quantile it is where that is asked, or by whether it is on each list, in the program's order
     (`gateway.rules.statistics`). A test is of the whole table, one cell of all codes."""
     given = json.loads(parameters)
+    if "program" in given:  # what an order of codes means to it, it alone knows
+        return [frozenset({("", parameters)})]
     if "test" in given:
         return [frozenset((column["name"], code) for column in given["columns"] for code in column["codes"])]
     if "lists" in given:

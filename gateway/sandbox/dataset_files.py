@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.domain.dataset import Column
-from gateway.rules.statistics import STATISTICS
+from gateway.rules.statistics import ABOUT_ONE_PERSON, STATISTICS
 
 PURPOSES = ("trend-monitoring", "prevalence-estimation")
 LEGAL_BASES = ("gdpr-6-1-e", "led-8")
@@ -67,7 +67,8 @@ def write_dataset(folder: Path, dataset: DatasetFile) -> None:
         "version = 1",
         f"purposes = {_(list(PURPOSES))}",
         f"legal_bases = {_(list(LEGAL_BASES))}",
-        f"statistics = {_(list(STATISTICS))}",
+        # What is about one person takes a section of its own: docs/suspects.md.
+        f"statistics = {_([name for name in STATISTICS if name not in ABOUT_ONE_PERSON])}",
         "minimum_cell = 11",
         "# The overlap table is published exactly; every other statistic keeps the minimum cell.",
         'exact_statistics = ["overlap"]',

@@ -7,21 +7,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import rfc8785
 
-from connectors.engine import programs
+from connectors.engine import packages, programs
 from gateway.domain.contract import Contract, Deadlines, Limits, Seat
 from gateway.domain.identity import EntityId
-from gateway.domain.query import CountBy, Source, Statistic
+from gateway.domain.query import CountBy, PackagedProgram, ProgramInput, Source, Statistic
 from gateway.domain.query import Limits as Wished
 from gateway.domain.query import Seats as Wanted
-from gateway.rules import planning
+from gateway.rules import descriptors, planning
 from tests.attacks.proposals import Forged, Forgery, asking, changed, refused
 from tests.attacks.rogue import BRANCH, CARE, EVERYBODY, LA, NEUTRAL, OVERLAP, PFNCA, POLICE, REGISTRY, SISTER, World
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -71,6 +73,15 @@ def _other_program(contract: Contract) -> Contract:
     return replace(contract, program=program)
 
 
+def _packaged(contract: Contract) -> Contract:
+    """One that nobody installed here, with all that it says of itself."""
+    described = descriptors.written(packages.read(ROOT / "docs" / "programs" / "dissimilarity").descriptor)
+    inputs = ProgramInput("groups", "prs_Gender"), ProgramInput("over", "year")
+    asked = PackagedProgram("dissimilarity", inputs, digest="0" * 64, descriptor=described)
+    query = replace(contract.query, statistic=Statistic(program=asked))
+    return replace(contract, query=query, program=replace(contract.program, name=asked.name, digest=asked.digest))
+
+
 FORGERIES: dict[str, Forgery] = {
     # Seats (row 28).
     "two parties": Forgery("SEATS_REFUSED", "two parties", sitting(2, 0, CARE, POLICE)),
@@ -101,6 +112,7 @@ FORGERIES: dict[str, Forgery] = {
     "another codec": Forgery("PROGRAM_MISMATCH", "program", program(codec=2)),
     "another program": Forgery("PROGRAM_MISMATCH", "program", program(name="overlap")),
     "the digest of another program": Forgery("CONTRACT_INVALID", "does not answer", changed(_other_program)),
+    "a program that no release has": Forgery("POLICY_REFUSED", "the statistic program", changed(_packaged)),
     "another field": Forgery("CONTRACT_INVALID", "field", changed(lambda c: replace(c, field="101"))),
     "a lower cell in the parameters": Forgery(
         "CONTRACT_INVALID", "parameters", parameters(lambda p: p.update(minimum_cell=1))

@@ -6,14 +6,15 @@
 - pooled: records of three lists of a million rows each, of which nobody is recognised;
 - trust: what checking tokens and chains takes;
 - audit: proofs over a log of a million records, and what standing by it takes (`make bench` prints it too);
-- ledger: one more question held against ten thousand answers (`make bench` prints it too).
+- ledger: one more question held against ten thousand answers (`make bench` prints it too);
+- suspects: two lists of 10^4, how many are on both, and whether one person is.
 """
 
 from __future__ import annotations
 
 import sys
 
-from tests.bench import audit, federation, ledger, pooled, questions, trust
+from tests.bench import audit, federation, ledger, pooled, questions, suspects, trust
 from tests.bench.engine import command
 
 PARTS = {
@@ -24,6 +25,7 @@ PARTS = {
     "trust": lambda arguments: trust.main(),
     "audit": lambda arguments: audit.run(),
     "ledger": lambda arguments: ledger.run(),
+    "suspects": lambda arguments: suspects.run(),
 }
 
 if __name__ == "__main__":

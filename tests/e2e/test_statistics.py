@@ -9,15 +9,18 @@ from statistics import fmean, variance
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import binomtest, chi2, chi2_contingency, kruskal, mannwhitneyu
+from scipy.stats import binomtest, chi2, chi2_contingency, kruskal, mannwhitneyu, pearsonr, ttest_ind
+from statsmodels.api import OLS, Logit
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 
 from gateway.cli import exits
 from gateway.sandbox.data import write_lists
 from tests.e2e.shell import QUERIES, Shell
 from tests.e2e.truth import (
+    FORMS,
     MINIMUM,
     SEED,
+    ages_and_days,
     ages_by_form,
     ages_by_gender,
     apart_by,
@@ -25,10 +28,12 @@ from tests.e2e.truth import (
     by_year_and_gender,
     cells,
     corridors,
+    design,
     everyone,
     form_and_gender,
     form_by_region,
     funnel_by_gender,
+    quarters_by_gender,
     quartiles_by_gender,
     records_by_year_and_gender,
     times_to_referral,
@@ -262,6 +267,99 @@ def test_quartiles_of_age_by_gender(shell: Shell) -> None:
     shown = shell("run", QUERIES / "quantiles.yaml", COLUMNS="100")
     low, high = found["Feminine", "50"]
     assert shown.code == 0 and "Median" in shown.out and f"{low} – {high}" in shown.out, shown.err
+
+
+def test_people_between_edges_that_nobody_learns(shell: Shell) -> None:
+    done = shell("run", QUERIES / "private_edges.yaml", "--json")
+    assert done.code == 0, done.err
+    providers = {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}
+    truth = quarters_by_gender(everyone(), providers, (2009, 2010, 2011, 2013))
+    assert cells(done.json) == truth
+    assert None in truth.values() and all(truth[bin, "Feminine"] for bin in ("0 to 25 %", "75 to 100 %"))
+    shown = shell("run", QUERIES / "private_edges.yaml", COLUMNS="110")
+    assert shown.code == 0 and "25 to 50 %" in shown.out, shown.err
+
+
+def test_whether_women_and_men_differ_in_their_mean_age(shell: Shell) -> None:
+    done = shell("run", QUERIES / "t_test.yaml", "--json")
+    assert done.code == 0, done.err
+    ages = ages_by_gender(everyone(), ("NG", "PFNCA", "GO"), (2009, 2010, 2012, 2013), ("Feminine", "Masculine"))
+    truth = ttest_ind(*ages, equal_var=False)
+    (row,) = done.json["rows"]
+    assert row["t"] == pytest.approx(truth.statistic, rel=1e-5)
+    assert 4096 / row["df"] == pytest.approx(4096 / truth.df, abs=0.51)
+    assert row["p"] == pytest.approx(truth.pvalue, rel=1e-3) and row["suppressed"] == []
+    shown = shell("run", QUERIES / "t_test.yaml", COLUMNS="100")
+    assert shown.code == 0 and f"t of Gender and Age: {row['t']:.3g} with" in shown.out
+
+    # The groups in the other order are the same question, with the other sign.
+    text = (QUERIES / "t_test.yaml").read_text().replace("[Feminine, Masculine]", "[Masculine, Feminine]")
+    again = shell("run", shell.file("turned.yaml", text), "--json")
+    assert again.json["rows"] == [{**row, "t": -row["t"]}] and again.json["receipt"]["redelivered"]
+
+
+def test_whether_age_goes_together_with_the_day_of_referral(shell: Shell, tmp_path: Path) -> None:
+    done = shell("run", QUERIES / "correlation.yaml", "--json")
+    assert done.code == 0, done.err
+    write_lists(tmp_path, SEED)
+    people = ages_and_days(tmp_path, ("NG", "PFNCA", "GO"), (2010, 2011, 2012), "2009-01-01", 9)
+    truth = pearsonr(*zip(*people, strict=True))
+    (row,) = done.json["rows"]
+    assert row["r"] == pytest.approx(truth.statistic, abs=1e-5)
+    assert row["df"] == pytest.approx(len(people) - 2, rel=2**-7) and row["suppressed"] == []
+    assert row["p"] == pytest.approx(truth.pvalue, rel=0.02)
+    shown = shell("run", QUERIES / "correlation.yaml", COLUMNS="100")
+    assert shown.code == 0 and f": {row['r']:.3g} with" in shown.out and "degrees of freedom, p =" in shown.out
+
+
+def test_how_age_goes_with_gender_and_form(shell: Shell) -> None:
+    done = shell("run", QUERIES / "linear_regression.yaml", "--json")
+    assert done.code == 0, done.err
+    x, known = design(
+        everyone(), ("NG", "PFNCA", "GO"), (2011, 2012), "Masculine", ("SexualExploitation", "ForcedLabour")
+    )
+    truth = OLS([person.age for person in known], x).fit()
+    assert [(row["covariate"], row["term"]) for row in done.json["rows"]] == [
+        ("intercept", "intercept"),
+        ("prs_Gender", "Masculine"),
+        ("vic_TypeOfExploitation", "ForcedLabour"),
+    ]
+    for row, estimate, error, p in zip(done.json["rows"], truth.params, truth.bse, truth.pvalues, strict=True):
+        assert row["standard_error"] == pytest.approx(error, rel=4e-5)
+        assert row["estimate"] == pytest.approx(estimate, rel=4e-5, abs=1e-5 * error)
+        assert row["p"] == pytest.approx(p, rel=1e-3, abs=1e-300)
+    assert done.json["overall"] == {
+        "people": len(known),
+        "residual_standard_error": pytest.approx(truth.scale**0.5, rel=4e-5),
+        "r_squared": pytest.approx(truth.rsquared, abs=4e-5),
+    }
+    shown = shell("run", QUERIES / "linear_regression.yaml", COLUMNS="80")
+    assert shown.code == 0 and f"{len(known)} people; R² = {truth.rsquared:.3f}" in shown.out
+
+
+def test_whether_form_goes_with_gender_and_age(shell: Shell) -> None:
+    done = shell("run", QUERIES / "logistic_regression.yaml", "--json")
+    assert done.code == 0, done.err
+    x, known = design(everyone(), ("NG", "PFNCA", "GO"), (2011, 2013), "Masculine", FORMS)
+    ages = [person.age or 0 for person in known]
+    taken = [(line[:2], age, person) for line, age, person in zip(x, ages, known, strict=True) if 15 <= age <= 44]
+    outcome = [float(person.form == "SexualExploitation") for *_, person in taken]
+    truth = Logit(outcome, np.array([[*line, age - 15] for line, age, _ in taken])).fit(disp=0, tol=1e-12)
+    rows = done.json["rows"]
+    assert [(row["covariate"], row["term"]) for row in rows[1:]] == [("prs_Gender", "Masculine"), ("age", "number")]
+    for row, estimate, error, p in zip(rows, truth.params, truth.bse, truth.pvalues, strict=True):
+        assert row["standard_error"] == pytest.approx(error, rel=4e-5)
+        assert row["estimate"] == pytest.approx(estimate, rel=4e-5, abs=1e-5 * error)
+        assert row["odds_ratio"] == pytest.approx(np.exp(estimate), rel=1e-4)
+        assert row["p"] == pytest.approx(p, rel=1e-3, abs=1e-300)
+    assert done.json["overall"] == {
+        "people": len(taken),
+        "with_outcome": sum(outcome),
+        "deviance": pytest.approx(-2 * truth.llf, rel=4e-5),
+        "mcfadden_r_squared": pytest.approx(truth.prsquared, abs=4e-5),
+    }
+    shown = shell("run", QUERIES / "logistic_regression.yaml", COLUMNS="80")
+    assert shown.code == 0 and f"{len(taken)} people, {sum(outcome):.0f} with the outcome" in shown.out
 
 
 def test_a_test_with_a_code_that_few_people_have_tells_nothing(shell: Shell) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -188,6 +189,20 @@ def quartiles_by_gender(
     return told
 
 
+def design(
+    persons: Iterable[Person], lists: Iterable[str], years: Iterable[int], gender: str, forms: Sequence[str]
+) -> tuple[list[list[float]], list[Person]]:
+    """For people of some years and forms on these lists, of known gender and age: 1, whether they are of that gender,
+    and which form but the first; and who they are."""
+    asked, wanted = set(lists), set(years)
+    found = [
+        p for p in persons
+        if p.year in wanted and asked & set(p.lists) and p.form in forms and p.age is not None
+        and p.gender in ("Feminine", "Masculine")
+    ]  # fmt: skip
+    return [[1.0, float(p.gender == gender), *(float(p.form == form) for form in forms[1:])] for p in found], found
+
+
 def apart_by(
     lists: Path, persons: Iterable[Person], providers: Mapping[str, str], years: Iterable[int], within: Sequence[int]
 ) -> list[int | None]:
@@ -211,6 +226,37 @@ def apart_by(
     cells = [(str(number),) for number in range(2 + len(within))]
     told = _told(((p, (gap(p),)) for p in found), cells, {name: {on} for name, on in providers.items()})
     return [told[cell] for cell in cells]
+
+
+def quarters_by_gender(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], years: Iterable[int]
+) -> dict[Cell, int | None]:
+    """People of some years on the lists of these providers by gender and by the quarters of all their ages; whoever has
+    the age at which a quarter ends is in it."""
+    asked, wanted = set().union(*providers.values()), set(years)
+    found = [person for person in persons if person.year in wanted and asked & set(person.lists)]
+    ages = sorted(person.age for person in found if person.age is not None)
+    edges = [ages[-(-p * len(ages) // 100) - 1] for p in (25, 50, 75)]
+    names = ("0 to 25 %", "25 to 50 %", "50 to 75 %", "75 to 100 %", "not known")
+    counted = ((p, (names[-1 if p.age is None else bisect_left(edges, p.age)], p.gender)) for p in found)
+    return _told(counted, product(names, GENDERS), providers)
+
+
+def ages_and_days(
+    folder: Path, names: Sequence[str], years: Iterable[int], start: str, step: int
+) -> list[tuple[int, int]]:
+    """Of people of some years on these lists in `folder`, of whom the first list that has them knows an age: it, and
+    how many times `step` days after `start` that list has them referred."""
+    found: dict[tuple[str, str, str], tuple[str, date]] = {}
+    for name in names:
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                day = date.fromisoformat(row["cas_IncomingReferralDate"])
+                if day.year in years:
+                    who = _plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]
+                    found.setdefault(who, (row["age"], day))
+    first = date.fromisoformat(start)
+    return [(int(age), (day - first).days // step) for age, day in found.values() if age]
 
 
 def _plain(name: str) -> str:
@@ -271,3 +317,21 @@ def times_to_referral(folder: Path) -> list[tuple[str, int, bool, set[str]]]:
                 who = _plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]
                 found.setdefault(who, (row["prs_Gender"], days, until <= end, set()))[-1].add(provider)
     return list(found.values())
+
+
+def referred_alone(folder: Path, others: Path) -> dict[str, bool]:
+    """Of a list's file, the days on which one person was referred, and whether that person is on the other file too."""
+
+    def read(file: Path) -> list[tuple[str, tuple[str, ...]]]:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return [
+                (
+                    row["cas_IncomingReferralDate"],
+                    (_plain(row["prs_FirstName"]), _plain(row["prs_SecondName"]), row["prs_Birthdate"]),
+                )
+                for row in csv.DictReader(lines)
+            ]
+
+    own, there = read(folder), {person for _, person in read(others)}
+    days = Counter(day for day, _ in own)
+    return {day: person in there for day, person in own if days[day] == 1}

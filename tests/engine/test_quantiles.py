@@ -57,11 +57,12 @@ def test_the_program_equals_its_twin(shape: Shape, examples: int) -> None:
     @given(
         rows=providers(),
         minimum=st.integers(0, 3),
+        zero=st.booleans(),
         at=st.lists(st.integers(0, 100), min_size=1, max_size=9, unique=True).map(sorted),
         slack=st.integers(1, 2),
     )
-    def holds(rows: Rows, minimum: int, at: list[int], slack: int) -> None:
-        parameters = PARAMETERS | {"minimum_cell": minimum, "at": at}
+    def holds(rows: Rows, minimum: int, zero: bool, at: list[int], slack: int) -> None:
+        parameters = PARAMETERS | {"minimum_cell": minimum, "zero_is_small": zero, "at": at}
         found = revealed(ran(parameters, rows, [len(own.keys) + slack for own in rows], shape), shape.t)
         assert found == quantiles.clear(parameters, rows)
 
@@ -124,6 +125,16 @@ def test_it_is_told_only_where_a_histogram_of_three_intervals_would_be_shown(
     rows, parameters = parted(own), ALONE | {"at": [at]}
     assert quantiles.clear(parameters, rows) == said
     assert revealed(ran(parameters, rows, [len(one.keys) + 1 for one in rows], SHAPES[0]), 1) == said
+
+
+def test_where_zero_is_small_it_is_not_told_that_nobody_is_below() -> None:
+    rows = parted([[0, 0, 5, 9, 0, 0, 0]])
+    for at, told in ((0, 0), (100, 0)):
+        parameters = ALONE | {"at": [at], "zero_is_small": True}
+        assert quantiles.clear(parameters, rows)[-1] == told
+        assert revealed(ran(parameters, rows, [15], SHAPES[0]), 1) == [0, 0]
+    parameters = ALONE | {"at": [50], "zero_is_small": True}
+    assert quantiles.clear(parameters, parted([[0, 5, 5, 5, 0, 0, 0]])) == [2, 1]
 
 
 def test_who_lets_its_own_people_stand_where_the_quantile_turns_learns_of_nobody() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from connectors.engine import packages, programs
 from gateway.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -174,3 +175,22 @@ def test_a_rule_for_a_column_that_the_dataset_lacks_ends_the_trial(files: Path) 
     (files / "policy.toml").write_text(text.replace('name = "prs_Gender"', 'name = "gender"'))
     verdict = isthmus("policies", "test", files / "shelters.toml", files / "question.yaml")[1]
     assert verdict["error"]["field"] == "columns.0.name"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_package_is_tried_as_if_all_had_it_installed(files: Path, allowed: bool) -> None:
+    folder = ROOT / "docs" / "programs" / "dissimilarity"
+    policy = re.sub(r"^statistics = .*$", 'statistics = ["program"]', (files / "policy.toml").read_text(), flags=re.M)
+    digest = packages.read(folder).digest if allowed else "0" * 64
+    (files / "policy.toml").write_text(policy.replace("questions = 500", f'packages = ["{digest}"]'))
+    asked = (
+        "statistic: {program: {name: dissimilarity, inputs: [{name: groups, column: year, codes: ['2024', '2025']},"
+        " {name: over, column: prs_Gender}]}}\n"
+    )
+    (files / "question.yaml").write_text(QUESTION.partition("statistic:")[0] + asked)
+    where = "--from", CARE, "--jurisdiction", "NL", "--role=analyst", "--program", folder
+    code, plain, _ = isthmus("policies", "test", files / "shelters.toml", files / "question.yaml", *where)
+    (verdict,) = plain["queries"]
+    assert (code, verdict["allowed"]) == ((0, True) if allowed else (3, False)), verdict
+    assert allowed or verdict["text"].startswith("shelters.example does not allow program dissimilarity@sha256:")
+    assert "dissimilarity" not in programs.PROGRAMS  # it is tried, not installed

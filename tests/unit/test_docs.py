@@ -30,6 +30,7 @@ from gateway.domain.contract import Contract
 from gateway.domain.diagnosis import Cause, Step
 from gateway.domain.errors import Reason
 from gateway.domain.offer import Operator
+from gateway.domain.program import Descriptor, Opened, Output, Setting, Slot
 from gateway.domain.query import Query
 from gateway.edges.grpc.errors import STATUS
 from gateway.rules import codelists
@@ -208,7 +209,7 @@ def test_the_lifecycle_on_the_page_is_the_lifecycle_in_the_code() -> None:
 
 
 def test_parties_open_values_where_the_engine_page_says_and_nowhere_else() -> None:
-    opening = re.compile(r"await open_(?:bits)?\(")
+    opening = re.compile(r"await open_(?:bits|masked)?\(")
     engine = sorted((ROOT / "connectors" / "engine").rglob("*.py"))
     found = [str(path.relative_to(ROOT)) for path in engine if opening.search(path.read_text())]
     assert found == [row[0] for row in rows(section("engine.md", "What is opened, and why it may be"))]
@@ -324,3 +325,22 @@ def test_each_sample_is_read_by_the_loader_of_its_process() -> None:
         *dataset.key_columns,
         *(name for item in dataset.derived for name in (item.column, item.year_of)),
     }
+
+
+def test_what_the_page_on_new_programs_shows_is_in_the_package_to_the_letter() -> None:
+    folder, page = DOCS / "programs" / "dissimilarity", (DOCS / "new-program.md").read_text()
+    for kind, file in (("toml", "program.toml"), ("python", "program.py")):
+        blocks = re.findall(rf"^```{kind}\n(.*?)^```", page, flags=re.S | re.M)
+        assert len(blocks) >= 4
+        for block in blocks:
+            assert block in (folder / file).read_text(), block
+    block = re.search(r"```yaml\nstatistic:\n  program:\n(.*?)```", (DOCS / "statistics.md").read_text(), flags=re.S)
+    told = re.sub(r"^ *#.*\n", "", (folder / "question.yaml").read_text(), flags=re.M)
+    assert block is not None and block[1] in told
+
+
+def test_the_page_on_new_programs_has_every_key_of_a_manifest() -> None:
+    page = (DOCS / "new-program.md").read_text()
+    for kind in (Descriptor, Slot, Setting, Output, Opened):
+        for field in fields(kind):
+            assert re.search(rf"`{field.name}`|^{field.name} = |\[\[{field.name}\]\]", page, flags=re.M), field.name

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.engine.rows import InputCells, InputRows
 from connectors.holdings import Holding, read_rows, row_sets
 from connectors.sources.tables import DatasetSource, SourceConfig
 from gateway.domain.dataset import Code, Dataset
@@ -27,7 +28,8 @@ def test_what_was_checked_and_offered_is_read_and_another_edition_of_it_is_not(t
     held = replace(dataset, edition=replace(dataset.edition, snapshot=pinned))
     approved = replace(provider, inputs=(replace(provider.inputs[0], snapshot=pinned),))
     agreed = replace(contract, providers=(approved, *contract.providers[1:]))
-    assert len(read_rows(agreed, provider.entity, {dataset.name: Holding(held, source, ("*",), key)}).keys) == 2
+    read = read_rows(agreed, provider.entity, {dataset.name: Holding(held, source, ("*",), key)})
+    assert isinstance(read, InputRows) and len(read.keys) == 2
     # The file is what the contract names, and this agent has checked and offered something else.
     with pytest.raises(IsthmusError) as refused:
         read_rows(agreed, provider.entity, {dataset.name: Holding(dataset, source, ("*",), key)})
@@ -42,7 +44,8 @@ def test_rows_of_codes_that_not_all_sources_have_are_left_out_and_the_contracts_
     dataset = examples.dataset(examples.CARE)
     codes = tuple(Code(code, "") for code in ("OTHER", "FORCED", "SEXUAL", "LABOUR"))
     columns = tuple(replace(column, codes=codes) if column.name == "form" else column for column in dataset.columns)
-    people = [("Ana", "LABOUR"), ("Bo", "FORCED"), ("Cai", "OTHER"), ("Di", "FORCED"), ("Di", "SEXUAL")]
+    forms = {"Ana": "LABOUR", "Bo": "FORCED", "Cai": "OTHER", "Di": "FORCED", "Eve": "LABOUR"}
+    people = [*forms.items(), ("Di", "SEXUAL")]
     rows = [f"{name},1990-01-02,30,,,2013,{form}" for name, form in people]
     (tmp_path / "list.csv").write_text("\n".join(["name,born,age,seen,note,year,form", *rows, ""]))
     source = DatasetSource(SourceConfig(tmp_path, "list.csv", columns, dataset.key_columns))
@@ -53,10 +56,16 @@ def test_rows_of_codes_that_not_all_sources_have_are_left_out_and_the_contracts_
     agreed = examples.contract(examples.question(common_codes=True), known)
     held = {dataset.name: Holding(dataset, source, ("*",), key)}
     read = read_rows(agreed, examples.CARE, held)
-    # Ana, Cai and Di, by the places in LABOUR, SEXUAL, OTHER.
-    assert sorted(read.codes) == [(0,), (1,), (2,)]
+    assert isinstance(read, InputRows)
+    # Ana, Cai, Di and Eve, by the places in LABOUR, SEXUAL, OTHER.
+    assert sorted(read.codes) == [(0,), (0,), (1,), (2,)]
     # The ledger sees the rows that were read, and no others.
-    assert len(row_sets(agreed, examples.CARE, held)[dataset.name]) == 3
+    assert len(row_sets(agreed, examples.CARE, held)[dataset.name].kept) == 4
+    # Nor does an owner who adds up at home.
+    apart = examples.contract(examples.question(common_codes=True, link_on=()), known)
+    added = read_rows(apart, examples.CARE, held)
+    assert isinstance(added, InputCells)
+    assert added.totals.tolist() == [[2, 1, 1]]
 
 
 def told(folder: Path, content: bytes) -> IsthmusError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,27 @@ def answer(
 
 def ledger(*answers: Answer) -> Ledger:
     return Ledger(answers)
+
+
+def picking(question: str, rows: Iterable[int], counted: Iterable[int], table: str = "t") -> Answer:
+    """Asked of these rows, it takes the codes of some of them."""
+    return replace(answer(question, rows, table=table), counted=BitMap(counted))
+
+
+def test_codes_that_a_question_takes_pick_people_as_a_filter_does() -> None:
+    chosen, filtered = picking("chosen", range(200), range(100)), answer("filtered", range(100), table="u")
+    near, apart = answer("near", range(95), table="u"), answer("apart", range(80), table="u")
+    for first, second, objection in (
+        (chosen, filtered, Objection.TABLE),
+        (chosen, near, Objection.DIFFERENCE),
+        (chosen, apart, None),
+        (chosen, answer("whole", range(200), table="u"), Objection.TABLE),
+        (chosen, picking("others", range(300), range(95), "u"), Objection.DIFFERENCE),
+    ):
+        assert ledger(first).objection(second, TERMS) is objection
+        assert ledger(second).objection(first, TERMS) is objection
+        assert ledger().objection(first, TERMS, [second]) is objection
+    assert ledger().objection(picking("few", range(200), range(5)), TERMS) is Objection.SINGLED_OUT
 
 
 def test_the_first_question_is_answered() -> None:

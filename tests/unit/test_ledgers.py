@@ -14,11 +14,12 @@ import pytest
 from connectors.holdings import Holding
 from connectors.ledgers import LEEWAY, REFUSALS_A_DAY, REFUSED_AFTER, Ledgers, in_uniform_time, not_releasable
 from connectors.rules.budgets import Left
+from connectors.rules.ledger import Objection
 from gateway.domain.approval import SignedContract
 from gateway.domain.contract import KeyRule
 from gateway.domain.dataset import Privacy
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.query import Between, Filter, Limits, Query, Source
+from gateway.domain.query import Between, ChiSquare, CodedColumn, Filter, Limits, Query, Source, Statistic
 from gateway.edges.store.database import Database
 from gateway.ports import Clock
 from gateway.rules.records import to_bytes
@@ -91,6 +92,20 @@ async def test_a_question_whose_rows_differ_by_few_is_refused_and_says_so_to_the
         f"{holding.dataset.name}: an earlier answer's rows differ by fewer than the least cell"
     ]
     await answered(book, asked(older(11)), holding)
+
+
+async def test_people_of_codes_that_were_compared_are_not_counted_by_a_filter_on_these(
+    tmp_path: Path, database: Database
+) -> None:
+    lines = [*people(range(40)), *people(range(40, 80), "SEXUAL"), *people(range(80, 100), "OTHER")]
+    holding = held(tmp_path / "forms", POLICE, lines)
+    compared = Statistic(chi_square=ChiSquare(CodedColumn("form", ("LABOUR", "SEXUAL")), CodedColumn("year")))
+    await answered(ledgers(database, holding), asked(statistic=compared), holding)
+    book = ledgers(database, holding)  # which reads what the other wrote
+    problem = await refused(book, asked(Filter("form", one_of=("LABOUR", "SEXUAL"))), holding)
+    assert problem.reason is Reason.NOT_RELEASABLE
+    assert await reasons(database) == [f"{holding.dataset.name}: {Objection.TABLE}"]
+    await answered(book, asked(Filter("form", equals="SEXUAL")), holding)
 
 
 async def test_what_was_answered_is_remembered_by_another_process(database: Database, holding: Holding) -> None:

@@ -85,15 +85,35 @@ def test_what_a_person_decides_on_changes_the_digest(name: str, standing: int) -
 STATISTICS = queries.Statistic(
     count_by=queries.CountBy(("form",)),
     rate=queries.Rate(("form",), (queries.Population(("LABOUR",), 1000),), 10),
-    histogram=queries.Histogram("age", (18,), ("form",)),
+    histogram=queries.Histogram("age", (18,), ("form",), queries.PrivateEdges(0, 119, (25, 50), 5)),
     cross_tab=queries.CrossTab((queries.ToldColumn("form", (0,)),)),
     corridors=queries.Corridors(*(queries.ToldColumn(name, (0,)) for name in ("form", "year", "year"))),
     funnel=queries.Funnel(((0,), (1,)), (queries.ToldColumn("form", (0,)),)),
     summary=queries.Summary((queries.Measure("age", 0, 120, True, 5),), ("form",)),
     repeats=queries.Repeats("seen", "2009-01-01", "2014-12-31", (7,), ("form",)),
     survival=queries.Survival("seen", "born", "2014-12-31", 90, 12, queries.Groups("form", ("a", "b"))),
+    hit=queries.Hit(1000, True),
     kruskal_wallis=queries.KruskalWallis(queries.CodedColumn("form", ("a", "b")), "age", (18,)),
     quantiles=queries.Quantiles(queries.Grid("age", 0, 119, 5), (25, 50), ("form",)),
+    t_test=queries.TTest(queries.Groups("form", ("a", "b")), queries.Grid("age", 0, 119, 5)),
+    correlation=queries.Correlation(
+        (queries.Grid("age", 0, 119, 5), queries.Grid("seen", "2009-01-01", "2014-12-31", 9))
+    ),
+    program=queries.PackagedProgram(
+        "unlike",
+        (queries.ProgramInput("over", "form", ("a", "b")), queries.ProgramInput("seen", "age", least=0, most=9)),
+        (queries.ProgramSetting("steps", 10),),
+        "a" * 64,
+        "{}",
+    ),
+    linear_regression=queries.LinearRegression(
+        queries.Outcome("age", 0, 120),
+        (queries.Covariate("form", ("a", "b")), queries.Covariate("year", numbers=queries.Numbers(2010, 2020, 2))),
+    ),
+    logistic_regression=queries.LogisticRegression(
+        queries.Events("form", ("a", "b")),
+        (queries.Covariate("year", ("c", "d")), queries.Covariate("age", numbers=queries.Numbers(10, 20, 2))),
+    ),
     chi_square=queries.ChiSquare(*(queries.CodedColumn(name, ("a", "b")) for name in ("form", "year"))),
 )
 

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from connectors.sources.linking import link_locally
 from gateway.domain import query
+from gateway.domain.contract import Contract, Limits
 from gateway.domain.dataset import Column, ColumnType
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.edges.grpc.convert import query_from, query_to
-from gateway.rules import dates
+from gateway.rules import dates, statistics
 from gateway.rules.canonical import question
 from gateway.rules.contract import check_parameters
 from gateway.rules.queries import read_query
 from gateway.rules.records import to_plain
-from gateway.rules.statistics.histogram import intervals
+from gateway.rules.statistics.histogram import bins, intervals
 from tests import examples
 
 NAME, AGE = Column("name", ColumnType.TEXT), Column("age", ColumnType.INTEGER)
@@ -118,3 +119,59 @@ def test_what_does_not_fit_is_refused_by_name(asked: query.Query, reason: Reason
 def test_it_travels_both_ways() -> None:
     for asked in (histogram(), histogram("seen", ("2013-01-01",), "form")):
         assert query_from(query_to(asked)) == asked
+
+
+PRIVATE = query.PrivateEdges(0, 119, (25, 50, 75))
+
+
+def private(edges: query.PrivateEdges = PRIVATE, *columns: str, **changes: Any) -> query.Query:
+    wanted = query.Histogram("age", columns=columns, private_edges=edges)
+    return examples.question(statistic=query.Statistic(histogram=wanted), **changes)
+
+
+def made(asked: query.Query) -> Contract:
+    return examples.contract(asked, examples.measured("group_count", {"age": (0, 119)}))
+
+
+def test_private_edges_make_bins_that_say_no_number_and_are_another_question() -> None:
+    first = made(private(PRIVATE, "form"))
+    names = ("0 to 25 %", "25 to 50 %", "50 to 75 %", "75 to 100 %", "not known")
+    assert tuple(dict.fromkeys(codes[0] for codes in examples.cell_codes(first))) == names == bins((25, 50, 75))
+    check_parameters(first, {"form": examples.FORMS})
+    check_parameters(first, {})
+    assert '"edges_at":[25,50,75],"grid":{"intervals":120,"name":"age"}' in first.program.parameters
+    others = [private(replace(PRIVATE, at=(50,)), "form"), private(replace(PRIVATE, step=2), "form"), private()]
+    assert len({question(each) for each in (first, *map(made, others))}) == 4
+    (used, _) = statistics.of(first.query).uses(first.query)
+    assert used.within == (0, 119) and used.edges == tuple(range(1, 120))
+    said = statistics.of(first.query).said(first.query, str.upper)
+    assert "between which quantiles of everybody (25 %, 50 %, 75 %), which nobody learns, their AGE lies" in said
+    assert query_from(query_to(first.query)) == first.query and read_query(to_plain(first.query)) == first.query
+
+
+@pytest.mark.parametrize(
+    ("edges", "where"),
+    [
+        (replace(PRIVATE, at=()), "private_edges.at"),
+        (replace(PRIVATE, at=(0, 50)), "private_edges.at"),
+        (replace(PRIVATE, at=(50, 25)), "private_edges.at"),
+        (replace(PRIVATE, most=0), "private_edges.most"),
+        (replace(PRIVATE, most=5000), "private_edges.step"),
+    ],
+)
+def test_private_edges_that_cannot_be_are_refused_by_name(edges: query.PrivateEdges, where: str) -> None:
+    with pytest.raises(IsthmusError) as caught:
+        read_query(to_plain(private(edges)))
+    assert (caught.value.reason, caught.value.field) == (Reason.MALFORMED_QUERY, f"statistic.histogram.{where}")
+
+
+def test_private_edges_go_neither_with_others_nor_with_noise_nor_beyond_an_owners_bounds() -> None:
+    both = query.Histogram("age", (18,), private_edges=PRIVATE)
+    with pytest.raises(IsthmusError, match="not both"):
+        read_query(to_plain(examples.question(statistic=query.Statistic(histogram=both))))
+    with pytest.raises(IsthmusError, match="beyond the question's bounds"):
+        made(private(replace(PRIVATE, most=90)))
+    asked = private()
+    with pytest.raises(IsthmusError, match="private edges depend on everybody"):
+        statistics.of(asked).check_limits(asked, Limits(11, False, True, epsilon="0.5"))
+    statistics.of(asked).check_limits(asked, Limits(11, False, True, dominance=80, rounding=5))

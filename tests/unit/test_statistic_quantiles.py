@@ -40,25 +40,7 @@ def asked(wanted: Quantiles = WANTED, **changes: Any) -> Query:
 
 
 def contract(wanted: Quantiles = WANTED, least: int | None = None, **limits: Any) -> Contract:
-    """Among spaces that say bounds of ages and days."""
-    bounds = {"age": (0, 119), "seen": ("2012-01-01", "2014-12-31")}
-    spaces = examples.spaces()
-    for entity, space in spaces.items():
-        programs = (*space.offer.programs, replace(space.offer.programs[0], name="quantiles"))
-        datasets = tuple(
-            replace(
-                item,
-                terms=replace(item.terms, exact_statistics=("quantiles",)),
-                columns=tuple(
-                    replace(column, least=bounds[column.name][0], most=bounds[column.name][1])
-                    if column.name in bounds
-                    else column
-                    for column in item.columns
-                ),
-            )
-            for item in space.offer.datasets
-        )
-        spaces[entity] = replace(space, offer=replace(space.offer, programs=programs, datasets=datasets))
+    spaces = examples.measured("quantiles", {"age": (0, 119), "seen": ("2012-01-01", "2014-12-31")})
     return examples.contract(asked(wanted, limits=Wished(minimum_cell=least, **limits)), spaces)
 
 

@@ -10,6 +10,7 @@ from connectors.engine.limits import ALL, Limits
 from connectors.engine.rows import Parameters
 
 MAX_CELLS = 4096
+MAX_AT = 9
 MAX_MINIMUM = 1 << 20
 MAX_ROUNDING = 1000
 MAX_COINS = 14
@@ -31,6 +32,20 @@ def linked(parameters: Parameters) -> bool:
     return value
 
 
+def known_without_counts(parameters: Parameters, names: Sequence[str]) -> None:
+    """For programs that put out no count: of the limits they take what says which counts are small."""
+    for name in ("dominance", "rounding", "noise"):
+        if name in parameters:
+            raise InputRejected(name, "is for counts, and this program puts out none; leave it out")
+    known(parameters, (*names, "minimum_cell", "zero_is_small"))
+
+
+def known_of_test(parameters: Parameters, test: str, names: Sequence[str]) -> None:
+    known_without_counts(parameters, ("test", *names))
+    if parameters.get("test") != test:
+        raise InputRejected("test", f"is not {test!r}, which is what this program computes")
+
+
 def strings(value: object, name: str, most: int) -> tuple[str, ...]:
     """A list of 1 to `most` different strings."""
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
@@ -39,6 +54,15 @@ def strings(value: object, name: str, most: int) -> tuple[str, ...]:
         raise InputRejected(name, f"has {len(value)} entries; 1 to {most} are possible")
     if len(set(value)) != len(value):
         raise InputRejected(name, "names an entry twice")
+    return tuple(value)
+
+
+def read_probabilities(value: object, name: str) -> tuple[int, ...]:
+    """Hundredths, ascending. Raises InputRejected."""
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= MAX_AT:
+        raise InputRejected(name, f"is not a list of 1 to {MAX_AT} probabilities")
+    if not all(type(p) is int and 0 <= p <= 100 for p in value) or list(value) != sorted(set(value)):
+        raise InputRejected(name, "are not whole hundredths from 0 to 100, ascending")
     return tuple(value)
 
 

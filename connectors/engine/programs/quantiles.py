@@ -8,13 +8,12 @@ linking opens: how many rows of a provider are out of order, and comparisons of 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array
 from connectors.engine.limits import Limits
 from connectors.engine.linking import OPENS as LINKING_OPENS
@@ -27,7 +26,7 @@ from connectors.engine.programs.grids import (
     gridded_people_cost,
     read_grid,
 )
-from connectors.engine.programs.parameters import MAX_CELLS, known
+from connectors.engine.programs.parameters import MAX_AT, MAX_CELLS, known_without_counts, read_probabilities
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.quantiles import limited_quantiles, limited_quantiles_clear, limited_quantiles_cost
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
@@ -46,7 +45,6 @@ LEAKAGE = (
     "An interval says between which parts of the people it stands: who knows how many there are learns a bound on how "
     "many are below it and above it."
 )
-MAX_AT = 9
 ABOUT = About(
     title="Quantiles of a number that people have, by groups",
     inputs="A row for each person: a linkage key of 60 bits, the index of the person's code in each column, and the "
@@ -75,20 +73,11 @@ class _Query:
 
 
 def _read(parameters: Parameters) -> _Query:
-    for name in ("dominance", "rounding", "noise"):
-        if name in parameters:
-            raise InputRejected(name, "does not go with quantiles; leave it out")
-    known(parameters, ("columns", "grid", "at", "minimum_cell", "zero_is_small"))
+    known_without_counts(parameters, ("columns", "grid", "at"))
     groups = Columns((), ()) if parameters.get("columns") in ([], ()) else read_columns(parameters)
-    at = parameters.get("at")
-    if not isinstance(at, list | tuple) or not 1 <= len(at) <= MAX_AT:
-        raise InputRejected("at", f"is not a list of 1 to {MAX_AT} probabilities")
-    if not all(type(p) is int and 0 <= p <= 100 for p in at) or list(at) != sorted(set(at)):
-        raise InputRejected("at", "are not whole hundredths from 0 to 100, ascending")
+    at = read_probabilities(parameters.get("at"), "at")
     gridded = read_grid(parameters, groups)
-    limits = read_limits(parameters, groups.cells)
-    # Of nobody there is no quantile.
-    return _Query(gridded, tuple(at), replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True))
+    return _Query(gridded, at, read_limits(parameters, groups.cells))
 
 
 def words(parameters: Parameters) -> int:

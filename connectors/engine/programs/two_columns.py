@@ -16,16 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from connectors.engine.compare import all_of, all_of_cost
-from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.counting import count_first_rows, count_first_rows_cost
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, total
-from connectors.engine.limits import Limits, kept, kept_clear, kept_cost
+from connectors.engine.limits import Limits, all_kept, all_kept_cost, kept_clear
 from connectors.engine.linking import link, link_clear, link_cost
 from connectors.engine.programs.cells import Columns, read_columns
-from connectors.engine.programs.parameters import known
+from connectors.engine.programs.parameters import known_of_test
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack
 
@@ -66,20 +64,19 @@ class TwoColumns:
 
 def read(parameters: Parameters, test: str) -> TwoColumns:
     """Raises InputRejected."""
-    for name in ("dominance", "rounding", "noise"):
-        if name in parameters:
-            raise InputRejected(name, "does not go with a test; leave it out")
-    known(parameters, ("columns", "test", "minimum_cell", "zero_is_small"))
-    if parameters.get("test") != test:
-        raise InputRejected("test", f"is not {test!r}, which is what this program computes")
+    known_of_test(parameters, test, ("columns",))
     columns = read_columns(parameters)
+    return compared(columns, read_limits(parameters, columns.cells))
+
+
+def compared(columns: Columns, limits: Limits) -> TwoColumns:
+    """Raises InputRejected unless these are two columns that can be compared."""
     if len(columns.names) != 2:
         raise InputRejected("columns", f"are {len(columns.names)}; name the two that are to be compared")
     if min(columns.sizes) < 2 or columns.cells > MAX_CELLS:
         raise InputRejected("columns", f"are of two codes at least, and make {MAX_CELLS} cells at most")
     if any(_UNKNOWN in codes for codes in columns.codes):
         raise InputRejected("columns", "have a code without a name")
-    limits = read_limits(parameters, columns.cells)
     # A total of zero says no more than a small one, and has no reciprocal.
     return TwoColumns(columns, replace(limits, minimum=max(limits.minimum, 1), zero_is_small=True))
 
@@ -113,8 +110,7 @@ async def crossed(
     of_rows, of_columns = total(cells, axis=2), total(cells, axis=1)
     totals = np.concatenate([of_rows, of_columns], axis=1)  # [1 + P, r + c]
     bound = sum(shares.shape[-1] for shares in inputs)
-    met, _ = await kept(rt, totals.T[:, :, None], bound, query.limits)  # each total a table of one cell
-    told = await to_field(rt, await all_of(rt, met, f"{name}: all totals"), 1, f"{name}: all totals")
+    told = await all_kept(rt, totals, bound, query.limits, f"{name}: all totals")
     return Crossed(cells[0], of_rows[0], of_columns[0], told)
 
 
@@ -141,8 +137,7 @@ def crossed_cost(query: TwoColumns, bounds: Sequence[int], shape: Shape) -> Cost
     owners = providers if query.limits.by_provider else 0
     out = link_cost(shape, n, bits, providers, query.limits)
     out += count_first_rows_cost(shape, n, bits, query.places, query.limits, providers)
-    out += kept_cost(shape, n, 1, owners, query.limits, query.totals)
-    return out + all_of_cost(shape, query.totals, 1) + to_field_cost(shape, 1, 1)
+    return out + all_kept_cost(shape, n, query.totals, owners, query.limits)
 
 
 def width_of(rows: int) -> int:

@@ -135,6 +135,7 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
             minimum_t=terms.minimum_t,
             transfer=terms.transfer,
             programs=terms.programs,
+            packages=terms.packages,
             dominance=terms.dominance,
             rounding=terms.rounding,
             roles=terms.roles,
@@ -143,6 +144,7 @@ def dataset_to(item: dataset.Dataset, seen: int) -> cat.Dataset:
             decide_within=terms.decide_within,
             person_statistics=terms.person_statistics,
             standing=terms.standing,
+            one_person=None if terms.one_person is None else _one_person_to(terms.one_person),
         ),
         edition=cat.Edition(
             id=item.edition.id,
@@ -158,6 +160,17 @@ def _privacy_to(terms: dataset.Privacy) -> cat.Privacy:
     return cat.Privacy(epsilon=terms.epsilon, budget=terms.budget, total=terms.total or "", required=terms.required)
 
 
+def _one_person_to(terms: dataset.OnePerson) -> cat.OnePerson:
+    return cat.OnePerson(
+        legal_bases=terms.legal_bases,
+        roles=terms.roles,
+        least_list=terms.least_list,
+        quota_per_case=terms.quota_per_case,
+        quota_per_day=terms.quota_per_day,
+        case=terms.case,
+    )
+
+
 def program_to(item: ProgramOffer) -> cat.Program:
     return cat.Program(
         name=item.name,
@@ -171,6 +184,7 @@ def program_to(item: ProgramOffer) -> cat.Program:
         opens=[cat.Opening(step=opening.step, why=opening.why) for opening in item.opens],
         formula=item.formula,
         sample=item.sample,
+        descriptor=item.descriptor,
         costs=[
             cat.ProgramCost(
                 m=cost.m,

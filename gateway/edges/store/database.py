@@ -22,6 +22,7 @@ from gateway.edges.store.kept import StoredKept
 from gateway.edges.store.ledger import StoredLedger
 from gateway.edges.store.members import StoredInvitations, StoredMembers
 from gateway.edges.store.once import StoredOnce
+from gateway.edges.store.person_answers import StoredPersonAnswers
 from gateway.edges.store.proposals import StoredProposals
 from gateway.edges.store.reports import StoredReports
 from gateway.edges.store.retention import StoredRetention
@@ -40,6 +41,7 @@ class Database:
         self.once = StoredOnce(connections)
         self.approvals = StoredApprovals(connections)
         self.ledger = StoredLedger(connections)
+        self.person_answers = StoredPersonAnswers(connections)
         self.kept = StoredKept(connections)
         self.inbox = StoredInbox(connections)
         self.beliefs = StoredBeliefs(connections)

@@ -25,8 +25,8 @@ WORD = 8  # bytes of an identity
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """`rows` is a serialised bitmap of row numbers; `number` counts the answers of all datasets. `charge` is ε in units
-    of 1/10000, 0 without noise, `asker` the entity ID of the space that asked first."""
+    """`rows` and `counted` are serialised bitmaps of row numbers; `number` counts the answers of all datasets. `charge`
+    is ε in units of 1/10000, 0 without noise, `asker` the entity ID of the space that asked first."""
 
     number: int
     question: str
@@ -36,6 +36,7 @@ class StoredAnswer:
     rows: bytes
     charge: int = 0
     asker: str = ""
+    counted: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Answered:
     after: int
     charge: int = 0
     asker: str = ""
+    counted: bytes | None = None
 
 
 class StoredLedger:
@@ -133,6 +135,7 @@ class StoredLedger:
                     "at": at,
                     "charge": one.charge,
                     "asker": one.asker,
+                    "counted": one.counted,
                 }
                 await insert_new(connection, answers, row)
             for operator in hands:
@@ -174,6 +177,7 @@ async def _answers(connection: AsyncConnection, dataset: str, after: int) -> Seq
             row["rows"],
             row["charge"],
             row["asker"],
+            row["counted"],
         )
         for row in found
     )

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0016"
+REVISION = "0018"
 
 metadata = MetaData()
 
@@ -122,6 +122,8 @@ answers = Table(
     # What an answer with noise cost, in units of 1/10000 of ε, and the space that asked for it first.
     Column("charge", BigInteger, nullable=False, server_default="0"),
     Column("asker", Text, nullable=False, server_default=""),
+    # As `rows`: those of them that have the codes which the question takes; NULL where it takes all.
+    Column("counted", LargeBinary, nullable=True),
 )
 
 Index("answers_once", answers.c.dataset, answers.c.question, unique=True)
@@ -134,6 +136,18 @@ refusals = Table(
     Column("at", BigInteger, nullable=False),
 )
 Index("refusals_of", refusals.c.space, refusals.c.at)
+
+# What was answered about one person: the case as the asking space names it.
+person_answers = Table(
+    "person_answers",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("contract", Text, primary_key=True),
+    Column("asker", Text, nullable=False),
+    Column("case_reference", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+Index("person_answers_of", person_answers.c.dataset, person_answers.c.asker, person_answers.c.at)
 
 beliefs = Table(
     "beliefs",

@@ -16,22 +16,42 @@ from functools import partial
 from gateway.domain.query import Query
 from gateway.rules.statistics import (
     chi_square,
+    correlation,
     corridors,
     count_by,
     cross_tab,
     funnel,
     histogram,
+    hit,
     kruskal_wallis,
+    linear_regression,
+    logistic_regression,
     overlap,
+    program,
     quantiles,
     rate,
     repeats,
     summary,
     survival,
+    t_test,
 )
 from gateway.rules.statistics.base import Codes, Rules, Use, Used, code_lists
 
-__all__ = ["STATISTICS", "UNLINKED", "Codes", "Rules", "Use", "Used", "code_lists", "computed_by", "of", "placing"]
+__all__ = [
+    "ABOUT_ONE_PERSON",
+    "STATISTICS",
+    "UNLINKED",
+    "Codes",
+    "Rules",
+    "Use",
+    "Used",
+    "about_one_person",
+    "code_lists",
+    "computed_by",
+    "of",
+    "placing",
+    "program_of",
+]
 
 STATISTICS: Mapping[str, Rules] = {
     "count_by": count_by,
@@ -47,7 +67,15 @@ STATISTICS: Mapping[str, Rules] = {
     "chi_square": chi_square,
     "kruskal_wallis": kruskal_wallis,
     "quantiles": quantiles,
+    "hit": hit,
+    "t_test": t_test,
+    "correlation": correlation,
+    "program": program,
+    "linear_regression": linear_regression,
+    "logistic_regression": logistic_regression,
 }
+# Kinds whose answer is about one person: `gateway.rules.one_person` has what holds of them.
+ABOUT_ONE_PERSON = frozenset({"hit"})
 
 # Those that can be asked of records too, where nobody is recognised across lists: an empty `link_on`.
 UNLINKED = ("count_by", "rate", "histogram", "summary")
@@ -56,6 +84,16 @@ UNLINKED = ("count_by", "rate", "histogram", "summary")
 def computed_by(program: str) -> tuple[str, ...]:
     """The kinds that a program computes."""
     return tuple(name for name, rules in STATISTICS.items() if program == rules.PROGRAM)
+
+
+def about_one_person(asked: Query) -> bool:
+    return asked.statistic.name in ABOUT_ONE_PERSON
+
+
+def program_of(asked: Query) -> str:
+    """The name of the program that computes what is asked."""
+    packaged = asked.statistic.program
+    return of(asked).PROGRAM if packaged is None else packaged.name
 
 
 def of(asked: Query) -> Rules:

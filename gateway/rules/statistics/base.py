@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 from gateway.domain.contract import Contract, Limits
 from gateway.domain.dataset import ColumnType
 from gateway.domain.errors import IsthmusError, Reason
-from gateway.domain.query import Query
+from gateway.domain.query import Between, Filter, Query
 from gateway.domain.result import Row, Table
 from gateway.rules import noise, sharing
 
@@ -44,7 +44,8 @@ class Used:
     all of them. Of a column of codes, all of them must have one code list; of another one, `edges` say into which
     intervals its owner sorts it (`histogram.intervals`). What is measured says `within` which bounds its owner's own
     public ones have to lie. `instead` is what else would pass where a source lacks it. `codes` are those that the query
-    takes, in its order, where it does not take all: whoever has another one is left out."""
+    takes, in its order, where it does not take all: whoever has another one is left out. So is whoever is not between
+    the first and the last of `closed` edges."""
 
     column: str
     field: str
@@ -55,6 +56,16 @@ class Used:
     instead: str = ""
     within: tuple[str | int, str | int] | None = None
     codes: tuple[str, ...] = ()
+    closed: bool = False
+
+    @property
+    def picks(self) -> Filter | None:
+        """What the query leaves people out by, beside its filters."""
+        if self.codes:
+            return Filter(self.column, one_of=self.codes)
+        if self.closed and isinstance(self.edges[-1], int):
+            return Filter(self.column, between=Between(self.edges[0], self.edges[-1] - 1))
+        return None
 
     def taken_from(self, source: int) -> bool:
         return self.sources is None or source in self.sources

@@ -39,15 +39,20 @@ check_limits = no_counts
 def check(asked: Query) -> None:
     wanted = _of(asked)
     grids.check_grid(wanted.of, f"{FIELD}.of", MAX_CELLS)
-    if not 1 <= len(wanted.at) <= MAX_AT:
-        raise malformed(f"{FIELD}.at", f"name 1 to {MAX_AT} probabilities")
-    if any(isinstance(p, bool) or not 0 <= p <= 100 for p in wanted.at) or list(wanted.at) != sorted(set(wanted.at)):
-        raise malformed(f"{FIELD}.at", "whole hundredths from 0, the least, over 50, the median, to 100, ascending")
+    check_at(wanted.at, f"{FIELD}.at")
     if wanted.columns:
         check_columns(wanted.columns, f"{FIELD}.columns", most=5)
     for name in (wanted.of.column, AT):
         if name in wanted.columns:
             raise malformed(f"{FIELD}.columns", f"{name} is what the quantiles are of")
+
+
+def check_at(at: Sequence[int], field: str, least: int = 0, most: int = 100) -> None:
+    """Raises `malformed`: probabilities are few, and ascend."""
+    if not 1 <= len(at) <= MAX_AT:
+        raise malformed(field, f"name 1 to {MAX_AT} probabilities")
+    if any(isinstance(p, bool) or not least <= p <= most for p in at) or list(at) != sorted(set(at)):
+        raise malformed(field, f"whole hundredths from {least} over 50, the median, to {most}, ascending")
 
 
 def uses(asked: Query) -> Iterator[Used]:

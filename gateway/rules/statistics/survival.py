@@ -58,7 +58,7 @@ def uses(asked: Query) -> Iterator[Used]:
     yield Used(wanted.since, f"{FIELD}.since", types=(ColumnType.DATE,))
     yield Used(wanted.until, f"{FIELD}.until", types=(ColumnType.DATE,))
     if wanted.groups is not None:
-        yield Used(wanted.groups.column, f"{FIELD}.groups.column")
+        yield Used(wanted.groups.column, f"{FIELD}.groups.column", codes=wanted.groups.codes)
 
 
 def place(asked: Query, told: Sequence[str | int | None]) -> int | None:

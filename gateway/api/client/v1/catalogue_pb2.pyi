@@ -115,7 +115,7 @@ class Code(_message.Message):
     def __init__(self, value: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Terms(_message.Message):
-    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "dominance", "rounding", "privacy", "roles", "persons", "decide_within", "person_statistics", "standing")
+    __slots__ = ("purposes", "legal_bases", "statistics", "minimum_cell", "exact_statistics", "zero_is_small", "minimum_seats", "demo_view", "version", "expires", "minimum_t", "transfer", "programs", "packages", "dominance", "rounding", "privacy", "roles", "persons", "decide_within", "person_statistics", "standing", "one_person")
     PURPOSES_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +129,7 @@ class Terms(_message.Message):
     MINIMUM_T_FIELD_NUMBER: _ClassVar[int]
     TRANSFER_FIELD_NUMBER: _ClassVar[int]
     PROGRAMS_FIELD_NUMBER: _ClassVar[int]
+    PACKAGES_FIELD_NUMBER: _ClassVar[int]
     DOMINANCE_FIELD_NUMBER: _ClassVar[int]
     ROUNDING_FIELD_NUMBER: _ClassVar[int]
     PRIVACY_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +138,7 @@ class Terms(_message.Message):
     DECIDE_WITHIN_FIELD_NUMBER: _ClassVar[int]
     PERSON_STATISTICS_FIELD_NUMBER: _ClassVar[int]
     STANDING_FIELD_NUMBER: _ClassVar[int]
+    ONE_PERSON_FIELD_NUMBER: _ClassVar[int]
     purposes: _containers.RepeatedScalarFieldContainer[str]
     legal_bases: _containers.RepeatedScalarFieldContainer[str]
     statistics: _containers.RepeatedScalarFieldContainer[str]
@@ -150,6 +152,7 @@ class Terms(_message.Message):
     minimum_t: int
     transfer: _containers.RepeatedScalarFieldContainer[str]
     programs: _containers.RepeatedScalarFieldContainer[str]
+    packages: _containers.RepeatedScalarFieldContainer[str]
     dominance: int
     rounding: int
     privacy: Privacy
@@ -158,7 +161,24 @@ class Terms(_message.Message):
     decide_within: int
     person_statistics: _containers.RepeatedScalarFieldContainer[str]
     standing: int
-    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., privacy: _Optional[_Union[Privacy, _Mapping]] = ..., roles: _Optional[_Iterable[str]] = ..., persons: _Optional[int] = ..., decide_within: _Optional[int] = ..., person_statistics: _Optional[_Iterable[str]] = ..., standing: _Optional[int] = ...) -> None: ...
+    one_person: OnePerson
+    def __init__(self, purposes: _Optional[_Iterable[str]] = ..., legal_bases: _Optional[_Iterable[str]] = ..., statistics: _Optional[_Iterable[str]] = ..., minimum_cell: _Optional[int] = ..., exact_statistics: _Optional[_Iterable[str]] = ..., zero_is_small: _Optional[bool] = ..., minimum_seats: _Optional[int] = ..., demo_view: _Optional[bool] = ..., version: _Optional[int] = ..., expires: _Optional[str] = ..., minimum_t: _Optional[int] = ..., transfer: _Optional[_Iterable[str]] = ..., programs: _Optional[_Iterable[str]] = ..., packages: _Optional[_Iterable[str]] = ..., dominance: _Optional[int] = ..., rounding: _Optional[int] = ..., privacy: _Optional[_Union[Privacy, _Mapping]] = ..., roles: _Optional[_Iterable[str]] = ..., persons: _Optional[int] = ..., decide_within: _Optional[int] = ..., person_statistics: _Optional[_Iterable[str]] = ..., standing: _Optional[int] = ..., one_person: _Optional[_Union[OnePerson, _Mapping]] = ...) -> None: ...
+
+class OnePerson(_message.Message):
+    __slots__ = ("legal_bases", "roles", "least_list", "quota_per_case", "quota_per_day", "case")
+    LEGAL_BASES_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    LEAST_LIST_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_PER_CASE_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_PER_DAY_FIELD_NUMBER: _ClassVar[int]
+    CASE_FIELD_NUMBER: _ClassVar[int]
+    legal_bases: _containers.RepeatedScalarFieldContainer[str]
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    least_list: int
+    quota_per_case: int
+    quota_per_day: int
+    case: str
+    def __init__(self, legal_bases: _Optional[_Iterable[str]] = ..., roles: _Optional[_Iterable[str]] = ..., least_list: _Optional[int] = ..., quota_per_case: _Optional[int] = ..., quota_per_day: _Optional[int] = ..., case: _Optional[str] = ...) -> None: ...
 
 class Privacy(_message.Message):
     __slots__ = ("epsilon", "budget", "total", "required")
@@ -223,7 +243,7 @@ class Objection(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., text: _Optional[str] = ..., advice: _Optional[str] = ...) -> None: ...
 
 class Program(_message.Message):
-    __slots__ = ("name", "version", "digest", "leakage", "title", "inputs", "outputs", "takes", "opens", "formula", "sample", "costs")
+    __slots__ = ("name", "version", "digest", "leakage", "title", "inputs", "outputs", "takes", "opens", "formula", "sample", "costs", "descriptor")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +256,7 @@ class Program(_message.Message):
     FORMULA_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
     COSTS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     digest: str
@@ -248,7 +269,8 @@ class Program(_message.Message):
     formula: str
     sample: str
     costs: _containers.RepeatedCompositeFieldContainer[ProgramCost]
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., leakage: _Optional[str] = ..., title: _Optional[str] = ..., inputs: _Optional[str] = ..., outputs: _Optional[str] = ..., takes: _Optional[str] = ..., opens: _Optional[_Iterable[_Union[Opening, _Mapping]]] = ..., formula: _Optional[str] = ..., sample: _Optional[str] = ..., costs: _Optional[_Iterable[_Union[ProgramCost, _Mapping]]] = ...) -> None: ...
+    descriptor: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., digest: _Optional[str] = ..., leakage: _Optional[str] = ..., title: _Optional[str] = ..., inputs: _Optional[str] = ..., outputs: _Optional[str] = ..., takes: _Optional[str] = ..., opens: _Optional[_Iterable[_Union[Opening, _Mapping]]] = ..., formula: _Optional[str] = ..., sample: _Optional[str] = ..., costs: _Optional[_Iterable[_Union[ProgramCost, _Mapping]]] = ..., descriptor: _Optional[str] = ...) -> None: ...
 
 class Opening(_message.Message):
     __slots__ = ("step", "why")

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class JointQuery(_message.Message):
-    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "limits", "seats", "demo_view", "standing", "common_codes")
+    __slots__ = ("title", "purpose", "legal_basis", "sources", "link_on", "count_by", "overlap", "rate", "histogram", "cross_tab", "corridors", "funnel", "summary", "repeats", "survival", "chi_square", "kruskal_wallis", "quantiles", "hit", "t_test", "correlation", "program", "linear_regression", "logistic_regression", "limits", "seats", "demo_view", "standing", "common_codes")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
@@ -28,6 +28,12 @@ class JointQuery(_message.Message):
     CHI_SQUARE_FIELD_NUMBER: _ClassVar[int]
     KRUSKAL_WALLIS_FIELD_NUMBER: _ClassVar[int]
     QUANTILES_FIELD_NUMBER: _ClassVar[int]
+    HIT_FIELD_NUMBER: _ClassVar[int]
+    T_TEST_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    LINEAR_REGRESSION_FIELD_NUMBER: _ClassVar[int]
+    LOGISTIC_REGRESSION_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     SEATS_FIELD_NUMBER: _ClassVar[int]
     DEMO_VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -51,12 +57,18 @@ class JointQuery(_message.Message):
     chi_square: ChiSquare
     kruskal_wallis: KruskalWallis
     quantiles: Quantiles
+    hit: Hit
+    t_test: TTest
+    correlation: Correlation
+    program: PackagedProgram
+    linear_regression: LinearRegression
+    logistic_regression: LogisticRegression
     limits: Limits
     seats: Seats
     demo_view: bool
     standing: int
     common_codes: bool
-    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
+    def __init__(self, title: _Optional[str] = ..., purpose: _Optional[str] = ..., legal_basis: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., link_on: _Optional[_Iterable[str]] = ..., count_by: _Optional[_Union[CountBy, _Mapping]] = ..., overlap: _Optional[_Union[Overlap, _Mapping]] = ..., rate: _Optional[_Union[Rate, _Mapping]] = ..., histogram: _Optional[_Union[Histogram, _Mapping]] = ..., cross_tab: _Optional[_Union[CrossTab, _Mapping]] = ..., corridors: _Optional[_Union[Corridors, _Mapping]] = ..., funnel: _Optional[_Union[Funnel, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ..., survival: _Optional[_Union[Survival, _Mapping]] = ..., chi_square: _Optional[_Union[ChiSquare, _Mapping]] = ..., kruskal_wallis: _Optional[_Union[KruskalWallis, _Mapping]] = ..., quantiles: _Optional[_Union[Quantiles, _Mapping]] = ..., hit: _Optional[_Union[Hit, _Mapping]] = ..., t_test: _Optional[_Union[TTest, _Mapping]] = ..., correlation: _Optional[_Union[Correlation, _Mapping]] = ..., program: _Optional[_Union[PackagedProgram, _Mapping]] = ..., linear_regression: _Optional[_Union[LinearRegression, _Mapping]] = ..., logistic_regression: _Optional[_Union[LogisticRegression, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., seats: _Optional[_Union[Seats, _Mapping]] = ..., demo_view: _Optional[bool] = ..., standing: _Optional[int] = ..., common_codes: _Optional[bool] = ...) -> None: ...
 
 class Source(_message.Message):
     __slots__ = ("dataset", "filters")
@@ -121,14 +133,28 @@ class Rate(_message.Message):
     def __init__(self, columns: _Optional[_Iterable[str]] = ..., population: _Optional[_Iterable[_Union[Population, _Mapping]]] = ..., per: _Optional[int] = ...) -> None: ...
 
 class Histogram(_message.Message):
-    __slots__ = ("column", "edges", "columns")
+    __slots__ = ("column", "edges", "columns", "private_edges")
     COLUMN_FIELD_NUMBER: _ClassVar[int]
     EDGES_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_EDGES_FIELD_NUMBER: _ClassVar[int]
     column: str
     edges: _containers.RepeatedCompositeFieldContainer[Value]
     columns: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, column: _Optional[str] = ..., edges: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+    private_edges: PrivateEdges
+    def __init__(self, column: _Optional[str] = ..., edges: _Optional[_Iterable[_Union[Value, _Mapping]]] = ..., columns: _Optional[_Iterable[str]] = ..., private_edges: _Optional[_Union[PrivateEdges, _Mapping]] = ...) -> None: ...
+
+class PrivateEdges(_message.Message):
+    __slots__ = ("least", "most", "at", "step")
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    least: Value
+    most: Value
+    at: _containers.RepeatedScalarFieldContainer[int]
+    step: int
+    def __init__(self, least: _Optional[_Union[Value, _Mapping]] = ..., most: _Optional[_Union[Value, _Mapping]] = ..., at: _Optional[_Iterable[int]] = ..., step: _Optional[int] = ...) -> None: ...
 
 class Summary(_message.Message):
     __slots__ = ("measures", "columns")
@@ -208,6 +234,104 @@ class KruskalWallis(_message.Message):
     edges: _containers.RepeatedCompositeFieldContainer[Value]
     def __init__(self, groups: _Optional[_Union[CodedColumn, _Mapping]] = ..., column: _Optional[str] = ..., edges: _Optional[_Iterable[_Union[Value, _Mapping]]] = ...) -> None: ...
 
+class Hit(_message.Message):
+    __slots__ = ("least_list", "each")
+    LEAST_LIST_FIELD_NUMBER: _ClassVar[int]
+    EACH_FIELD_NUMBER: _ClassVar[int]
+    least_list: int
+    each: bool
+    def __init__(self, least_list: _Optional[int] = ..., each: _Optional[bool] = ...) -> None: ...
+
+class PackagedProgram(_message.Message):
+    __slots__ = ("name", "inputs", "settings", "digest", "descriptor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    inputs: _containers.RepeatedCompositeFieldContainer[ProgramInput]
+    settings: _containers.RepeatedCompositeFieldContainer[ProgramSetting]
+    digest: str
+    descriptor: str
+    def __init__(self, name: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[ProgramInput, _Mapping]]] = ..., settings: _Optional[_Iterable[_Union[ProgramSetting, _Mapping]]] = ..., digest: _Optional[str] = ..., descriptor: _Optional[str] = ...) -> None: ...
+
+class ProgramInput(_message.Message):
+    __slots__ = ("name", "column", "codes", "least", "most")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    column: str
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    least: Value
+    most: Value
+    def __init__(self, name: _Optional[str] = ..., column: _Optional[str] = ..., codes: _Optional[_Iterable[str]] = ..., least: _Optional[_Union[Value, _Mapping]] = ..., most: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class ProgramSetting(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: int
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+
+class LinearRegression(_message.Message):
+    __slots__ = ("outcome", "covariates")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    COVARIATES_FIELD_NUMBER: _ClassVar[int]
+    outcome: Outcome
+    covariates: _containers.RepeatedCompositeFieldContainer[Covariate]
+    def __init__(self, outcome: _Optional[_Union[Outcome, _Mapping]] = ..., covariates: _Optional[_Iterable[_Union[Covariate, _Mapping]]] = ...) -> None: ...
+
+class LogisticRegression(_message.Message):
+    __slots__ = ("outcome", "covariates")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    COVARIATES_FIELD_NUMBER: _ClassVar[int]
+    outcome: Events
+    covariates: _containers.RepeatedCompositeFieldContainer[Covariate]
+    def __init__(self, outcome: _Optional[_Union[Events, _Mapping]] = ..., covariates: _Optional[_Iterable[_Union[Covariate, _Mapping]]] = ...) -> None: ...
+
+class Events(_message.Message):
+    __slots__ = ("column", "codes")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, column: _Optional[str] = ..., codes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Outcome(_message.Message):
+    __slots__ = ("column", "least", "most")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    least: Value
+    most: Value
+    def __init__(self, column: _Optional[str] = ..., least: _Optional[_Union[Value, _Mapping]] = ..., most: _Optional[_Union[Value, _Mapping]] = ...) -> None: ...
+
+class Covariate(_message.Message):
+    __slots__ = ("column", "codes", "numbers")
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    CODES_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    column: str
+    codes: _containers.RepeatedScalarFieldContainer[str]
+    numbers: Numbers
+    def __init__(self, column: _Optional[str] = ..., codes: _Optional[_Iterable[str]] = ..., numbers: _Optional[_Union[Numbers, _Mapping]] = ...) -> None: ...
+
+class Numbers(_message.Message):
+    __slots__ = ("least", "most", "step")
+    LEAST_FIELD_NUMBER: _ClassVar[int]
+    MOST_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    least: int
+    most: int
+    step: int
+    def __init__(self, least: _Optional[int] = ..., most: _Optional[int] = ..., step: _Optional[int] = ...) -> None: ...
+
 class CodedColumn(_message.Message):
     __slots__ = ("column", "codes")
     COLUMN_FIELD_NUMBER: _ClassVar[int]
@@ -225,6 +349,20 @@ class Quantiles(_message.Message):
     at: _containers.RepeatedScalarFieldContainer[int]
     columns: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, of: _Optional[_Union[Grid, _Mapping]] = ..., at: _Optional[_Iterable[int]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class TTest(_message.Message):
+    __slots__ = ("groups", "of")
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    groups: Groups
+    of: Grid
+    def __init__(self, groups: _Optional[_Union[Groups, _Mapping]] = ..., of: _Optional[_Union[Grid, _Mapping]] = ...) -> None: ...
+
+class Correlation(_message.Message):
+    __slots__ = ("of",)
+    OF_FIELD_NUMBER: _ClassVar[int]
+    of: _containers.RepeatedCompositeFieldContainer[Grid]
+    def __init__(self, of: _Optional[_Iterable[_Union[Grid, _Mapping]]] = ...) -> None: ...
 
 class Grid(_message.Message):
     __slots__ = ("column", "least", "most", "step")

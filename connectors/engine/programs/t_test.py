@@ -1,0 +1,132 @@
+"""Welch's t: whether two groups of people differ in the mean of a number, whatever their variances.
+
+Output: t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-29, which are one number, each exact where the other is not;
+whether the first mean is below the second; 1/df in units of 2^-12; then whether it is told. 0 where it is not. No
+count, sum or mean is put out.
+
+Route: people by groups and by the interval of a public grid that their number lies in (grids.py); the number is that of
+the interval; then all on these counts (welch.py). Nothing is opened but what linking opens: how many rows of a provider
+are out of order, and comparisons of shuffled rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from connectors.engine.cost import Cost, Shape
+from connectors.engine.errors import InputRejected
+from connectors.engine.field import Array
+from connectors.engine.limits import Limits
+from connectors.engine.linking import OPENS as LINKING_OPENS
+from connectors.engine.programs.about import About
+from connectors.engine.programs.cells import read_columns
+from connectors.engine.programs.grids import (
+    Gridded,
+    gridded_people,
+    gridded_people_clear,
+    gridded_people_cost,
+    read_grid,
+)
+from connectors.engine.programs.parameters import known_of_test
+from connectors.engine.programs.parameters import limits as read_limits
+from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words
+from connectors.engine.welch import MAX_LEVELS, OUTPUTS, welch, welch_clear, welch_cost
+
+if TYPE_CHECKING:
+    from connectors.engine.runtime import Engine
+
+NAME = "t_test"
+VERSION = 1
+OPENS = LINKING_OPENS
+LEAKAGE = (
+    "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
+    "Recipients learn Welch's t of two groups and its degrees of freedom, these as 1/df in steps of 1/4096, or that it "
+    "is not told, which says that a group has few people, or few without one provider's own, or that hardly any of its "
+    "people differ in the number. "
+    "Degrees of freedom lie between the people of the smaller group and all of them, and of few people say how many."
+)
+ABOUT = About(
+    title="Whether two groups differ in a mean: Welch's t",
+    inputs="A row for each person: a linkage key of 60 bits, the index of the person's code, or that it is another "
+    "one, and the number of the interval that its number lies in, or that it has none; padded to a public bound.",
+    outputs="t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-29; whether t is below zero; 1/df in units of 2^-12; "
+    "then whether it is told.",
+    takes=f"a column with two codes, and a grid of up to {MAX_LEVELS} intervals; no dominance, rounding or noise",
+    formula="For n rows of P providers, people by two groups and the intervals; then, whatever n is, limits, "
+    "reciprocals of four amounts, ten products with upper bits, and four ratios.",
+    sampled="2 groups by 24 intervals, least group 11",
+    sample={
+        "test": NAME,
+        "columns": [{"name": "group", "codes": list("ab")}],
+        "grid": {"name": "age", "intervals": 24},
+        "minimum_cell": 11,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    gridded: Gridded
+    limits: Limits
+
+
+def _read(parameters: Parameters) -> _Query:
+    known_of_test(parameters, NAME, ("columns", "grid"))
+    groups = read_columns(parameters)
+    if groups.sizes != (2,):
+        raise InputRejected("columns", "are not one column with the two codes that are compared")
+    gridded = read_grid(parameters, groups, MAX_LEVELS, chosen=True)
+    return _Query(gridded, read_limits(parameters, groups.cells))
+
+
+def words(parameters: Parameters) -> int:
+    """Words of bits per input row."""
+    return _read(parameters).gridded.words
+
+
+def outputs(parameters: Parameters) -> int:
+    _read(parameters)
+    return OUTPUTS
+
+
+def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: TokenBytes) -> Words:
+    """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
+    return _read(parameters).gridded.encoded(rows, bound, token_bytes)
+
+
+def noise_words(parameters: Parameters) -> int:
+    """Words of uniform bits that each provider puts in beside its rows: none."""
+    _read(parameters)
+    return 0
+
+
+def own_noise(parameters: Parameters, seed: bytes) -> Words:
+    """A provider's uniform bits: none."""
+    return np.zeros(noise_words(parameters), dtype=np.uint64)
+
+
+async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
+    """Output shares from the providers' input shares, in the contract's order."""
+    query, rows = _read(parameters), sum(shares.shape[-1] for shares in inputs)
+    people = await gridded_people(rt, query.gridded, inputs, uniform, query.limits, "t test")
+    return await welch(rt, people, rows, query.limits)
+
+
+def clear(
+    parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = (), bounds: Sequence[int] = ()
+) -> list[int]:
+    """Clear-text twin of `run`. The contract's row `bounds` say how finely it computes, which shows in a last place
+    alone; without them there are as many rows as people."""
+    query = _read(parameters)
+    rows = sum(bounds or [max(1, len(own.keys)) for own in providers])
+    return welch_clear(gridded_people_clear(query.gridded, providers), rows, query.limits)
+
+
+def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
+    """What `run` costs for providers with these row bounds."""
+    query = _read(parameters)
+    owners = len(bounds) if query.limits.by_provider else 0
+    out = gridded_people_cost(query.gridded, bounds, shape, query.limits)
+    return out + welch_cost(shape, sum(bounds), query.gridded.intervals, owners, query.limits)
