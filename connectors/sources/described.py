@@ -31,20 +31,21 @@ _RULES = {
     ColumnType.INTEGER: "not an integer",
     ColumnType.CODE: "code not in list",
 }
-_AS_THEY_ARE: Mapping[str, Sequence[str]] = {}
 
 
 class Described:
-    """The columns by name, the derived ones with the day that each is the year of, and what the file has of them.
-    `dates` and `by_digits` are those of `tables.SourceConfig`. Raises ValueError for a description that cannot be."""
+    """The columns by name, the derived ones with the day that each is the year of, and what the file has of them. Days
+    stand in the formats `dates` of their column, beside the ISO form. Of the columns `by_digits` no more is read than
+    which digits they have, without zeros and in order: the same of a day in every format. Raises ValueError for a
+    description that cannot be."""
 
     def __init__(
         self,
         columns: Sequence[Column],
         key_columns: Sequence[str],
         derived: Mapping[str, str],
-        dates: Mapping[str, Sequence[str]] = _AS_THEY_ARE,
-        by_digits: frozenset[str] = frozenset(),
+        dates: Mapping[str, Sequence[str]],
+        by_digits: frozenset[str],
     ) -> None:
         self.columns = {column.name: column for column in columns}
         self.derived, self._keys, self._dates, self._by_digits = derived, key_columns, dates, by_digits
@@ -65,6 +66,10 @@ class Described:
             if (column.type is ColumnType.CODE) != bool(column.codes):
                 raise ValueError(f"{column.name}: a code list belongs to a column of codes, and to no other")
             _check_bounds(column)
+
+    @property
+    def text_keys(self) -> list[Column]:
+        return [self.columns[name] for name in self._keys if self.columns[name].type is ColumnType.TEXT]
 
     def known(self, columns: Sequence[str]) -> None:
         for index, name in enumerate(columns):

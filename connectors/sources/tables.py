@@ -39,8 +39,7 @@ class YearOf:
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
     """`path` is relative to `folder`. `columns` describes the file's columns and the derived ones; `dates` says in
-    which formats days stand in a column, beside the ISO form (vocabularies/days.py). Of the columns `by_digits` no more
-    is read than which digits they have, without zeros and in order: the same of a day in every format."""
+    which formats days stand in a column (vocabularies/days.py); `by_digits` as described.py has it."""
 
     folder: Path
     path: str
@@ -92,13 +91,10 @@ class DatasetSource:
         # approval read.
         self._people: tuple[bytes, Persons] | None = None
         self._chosen: tuple[bytes, tuple[Filter, ...], Places] | None = None
-        self._text_keys = [
-            one for one in config.columns if one.name in config.key_columns and one.type is ColumnType.TEXT
-        ]
-        # The number of the first row: a CSV's header is its line 1.
-        self._first = 2 if config.path.endswith(".csv") else 1
         derived = {item.column: item.date for item in config.derived}
         self._about = Described(config.columns, config.key_columns, derived, config.dates, config.by_digits)
+        # The number of the first row: a CSV's header is its line 1.
+        self._first = 2 if config.path.endswith(".csv") else 1
 
     def at(self, folder: Path, path: str) -> DatasetSource:
         """The same description over another file."""
@@ -132,8 +128,8 @@ class DatasetSource:
             missing = tuple(Problem("missing column", name, 0) for name in self._about.stored if name not in table)
             present = [column for column in self._about.columns.values() if self._about.physical(column.name) in table]
             names = [name for name in self._about.stored if name in table]
-            nameless = [KeyTexts(names.index(key.name), key) for key in self._text_keys if key.name in table]
             rows, broken, snapshot = 0, False, Snapshot(key)
+            nameless = [KeyTexts(names.index(one.name), one) for one in self._about.text_keys if one.name in table]
             hashes: list[bytes] = []
             # One statement: what is pinned is what was checked.
             for batch in opened.rows(opened.engine.compile(self._checking(table, present))):
