@@ -9,9 +9,12 @@ the case of two parents", Proceedings of the Royal Society 58, 1895). What owner
 squares twice the products are what is left. Out come r^2, which needs no root, the sign of C, and the upper 7 bits of
 n - 2.
 
+Of r^2 too only the upper 8 bits come out. All of them would tell the sums themselves: of a hundred people and two
+numbers that are 0 or 1, which four cells they make.
+
 With secret powers of two h, D h^2 has all of 58 bits or all but one, so C h_x h_y has 58 bits at most; of its upper 29
 bits the square is divided by D_x h_x^2 and by D_y h_y^2 (ratios.py). So r^2 is off by less than 2^-25 and a relative
-2^-22.
+2^-22, before it is cut.
 """
 
 from dataclasses import replace
@@ -26,27 +29,27 @@ from connectors.engine.cost import Cost, Shape
 from connectors.engine.field import Array, add, combine, mul, sub
 from connectors.engine.limits import Limits, all_kept, all_kept_cost, kept_clear
 from connectors.engine.ratios import BITS, RATIO_BITS, ratios, ratios_clear, ratios_cost
-from connectors.engine.reciprocals import cut, cut_cost, leading, leading_cost
+from connectors.engine.reciprocals import cut, cut_cost, leading, leading_cost, upper, upper_clear, upper_cost
 from connectors.engine.sharing import reshare, reshare_cost
 from connectors.engine.sums import Sums
-from gateway.rules.sharing import P
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
 
 MAX_LEVELS = 256
 SQUARE_BITS = RATIO_BITS - 1  # r^2 is a whole number of 2^-SQUARE_BITS
-FREEDOM_BITS = 7
+FREEDOM_BITS, UPPER_BITS = 7, 8
 OUTPUTS = 4
 _WIDE = 58  # bits of D at most
+_SQUARE = SQUARE_BITS + 2  # of r^2 at most, which may be off
 _STEP = "correlation"
 
 
 async def correlation(rt: "Engine", sums: Sums, rows: int, limits: Limits) -> Array:
-    """Fresh shares [4], 0 where it is not told: r^2 in units of 2^-SQUARE_BITS, whether r is below zero, the degrees of
-    freedom n - 2 with zeros for all but their upper FREEDOM_BITS, and whether it is told: of `sums` of x, y and x + y,
-    whole numbers from 0 on of which x and y are below MAX_LEVELS, and of their squares, in one cell, of at most `rows`
-    people."""
+    """Fresh shares [4], 0 where it is not told: r^2 in units of 2^-SQUARE_BITS with zeros for all but its upper
+    UPPER_BITS, whether r is below zero, the degrees of freedom n - 2 likewise with FREEDOM_BITS, and whether it is
+    told: of `sums` of x, y and x + y, whole numbers from 0 on of which x and y are below MAX_LEVELS, and of their
+    squares, in one cell, of at most `rows` people."""
     told = await all_kept(rt, sums.known[0], rows, _enough(limits), f"{_STEP}: people")
     n, (x, y), (xx, yy, both) = sums.known[0, 0], sums.carried[:2, 0], sums.squares
     xy = mul(sub(sub(both, xx), yy), HALF)
@@ -62,9 +65,9 @@ async def correlation(rt: "Engine", sums: Sums, rows: int, limits: Limits) -> Ar
     squares, product = add(lone[:2], sub(1, varied)), lone[2:]
     sign = await to_field(rt, await negative(rt, product, _WIDE, f"{_STEP}: sign"), 1, f"{_STEP}: sign")
     product = await multiply(rt, product, sub(1, mul(sign, 2)), f"{_STEP}: sign")
-    square = await _squared(rt, squares, product)
-    upper = await _upper(rt, freedom, _width(rows))
-    out = mul(np.concatenate([square, sign, upper]), varied)
+    square = await upper(rt, await _squared(rt, squares, product), _SQUARE, UPPER_BITS, f"{_STEP}: digits")
+    freedom = await upper(rt, freedom, _width(rows), FREEDOM_BITS, f"{_STEP}: freedom")
+    out = mul(np.concatenate([square, sign, freedom]), varied)
     return await reshare(rt, np.concatenate([out, varied]), "limits: fresh shares")
 
 
@@ -80,16 +83,6 @@ async def _squared(rt: "Engine", squares: Array, product: Array) -> Array:
     # No part is above its whole: of the second one half, so that what the first was rounded up by does not count.
     once = await ratios(rt, product, squares[:1], f"{_STEP}: first")
     return await ratios(rt, mul(once, 1 << SQUARE_BITS), squares[1:], f"{_STEP}: second")
-
-
-async def _upper(rt: "Engine", x: Array, width: int) -> Array:
-    """[1]: 1 <= x < 2^width with zeros for all but its upper FREEDOM_BITS."""
-    places = await leading(rt, x, width, f"{_STEP}: freedom")
-    lift = combine([1 << width - 1 - place for place in range(width)], places)
-    high = await cut(rt, await multiply(rt, x, lift, _STEP), width, width - FREEDOM_BITS, f"{_STEP}: freedom")
-    # Of a shorter number the lowest ones are zeros that the lift has put there: the division is exact in the field.
-    back = combine([pow(2, place + 1 - FREEDOM_BITS, P) for place in range(width)], places)
-    return await multiply(rt, high, back, f"{_STEP}: freedom")
 
 
 def _enough(limits: Limits) -> Limits:
@@ -115,8 +108,7 @@ def correlation_clear(known: list[int], sums: list[int], squares: list[int], lim
     whole = [own * by**2 for own, by in zip(apart, half, strict=True)]
     (once,) = ratios_clear([(abs(product) * half[0] * half[1] >> RATIO_BITS) ** 2], whole[:1])
     (square,) = ratios_clear([once << SQUARE_BITS], whole[1:])
-    below = max((n - 2).bit_length() - FREEDOM_BITS, 0)
-    return [square, int(product < 0), n - 2 >> below << below, 1]
+    return [upper_clear(square, UPPER_BITS), int(product < 0), upper_clear(n - 2, FREEDOM_BITS), 1]
 
 
 def correlation_cost(shape: Shape, n: int, owners: int, limits: Limits) -> Cost:
@@ -131,5 +123,5 @@ def correlation_cost(shape: Shape, n: int, owners: int, limits: Limits) -> Cost:
     out += negative_cost(shape, _WIDE, 1) + to_field_cost(shape, 1, 1) + products(1)
     out += leading_cost(shape, 2, _WIDE) + products(1, 2) + products(2, 2)
     out += cut_cost(shape, BITS, RATIO_BITS, 1) + products(1) + ratios_cost(shape, 1).times(2)
-    out += leading_cost(shape, 1, width) + products(1, 2) + cut_cost(shape, width, width - FREEDOM_BITS, 1)
+    out += upper_cost(shape, 1, _SQUARE, UPPER_BITS) + upper_cost(shape, 1, width, FREEDOM_BITS)
     return out + products(OUTPUTS)

@@ -24,6 +24,7 @@ from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape, levels
 from connectors.engine.field import Array, combine, mul, sub
 from connectors.engine.sharing import reshare_cost
+from gateway.rules.sharing import P
 
 if TYPE_CHECKING:
     from connectors.engine.runtime import Engine
@@ -77,6 +78,22 @@ async def cut(rt: "Engine", x: Array, bits: int, by: int, step: str) -> Array:
     return combine([1 << place for place in range(bits - by)], await to_field(rt, upper, x.size, step))
 
 
+async def upper(rt: "Engine", x: Array, width: int, bits: int, step: str) -> Array:
+    """x with zeros for all but its upper bits, for shares [n] of 0 <= x < 2^width."""
+    places = await leading(rt, x, width, step)  # of zero there is none, and zero comes out
+    lift = combine([1 << width - 1 - place for place in range(width)], places)
+    high = await cut(rt, await multiply(rt, x, lift, step), width, width - bits, step)
+    # Of a shorter number the lowest ones are zeros that the lift has put there: the division is exact in the field.
+    back = combine([pow(2, place + 1 - bits, P) for place in range(width)], places)
+    return await multiply(rt, high, back, step)
+
+
+def upper_clear(x: int, bits: int) -> int:
+    """Clear-text twin of `upper`."""
+    below = max(x.bit_length() - bits, 0)
+    return x >> below << below
+
+
 def reciprocals_clear(x: Sequence[int], width: int) -> list[int]:
     """Clear-text twin of `reciprocals`."""
     lift = [1 << width - int(number).bit_length() for number in x]
@@ -111,6 +128,10 @@ def leading_cost(shape: Shape, n: int, width: int) -> Cost:
 def inverses_cost(shape: Shape, n: int, width: int) -> Cost:
     each = reshare_cost(shape, n).times(2) + cut_cost(shape, width + FRACTION + 1, width, n)
     return (each + cut_cost(shape, 2 * FRACTION + 2, FRACTION, n)).times(STEPS)
+
+
+def upper_cost(shape: Shape, n: int, width: int, bits: int) -> Cost:
+    return leading_cost(shape, n, width) + reshare_cost(shape, n).times(2) + cut_cost(shape, width, width - bits, n)
 
 
 def cut_cost(shape: Shape, bits: int, by: int, n: int) -> Cost:

@@ -44,6 +44,9 @@ from connectors.engine.reciprocals import (
     inverses_cost,
     lifted,
     lifted_cost,
+    upper,
+    upper_clear,
+    upper_cost,
 )
 from connectors.engine.sharing import reshare, reshare_cost
 
@@ -53,14 +56,17 @@ if TYPE_CHECKING:
 Counts = npt.NDArray[np.object_]
 MAX_LEVELS = 128
 DF_BITS = 12  # 1/df is a whole number of 2^-DF_BITS
+UPPER_BITS = 8  # of each ratio
 OUTPUTS = 5
 _SPREAD, _APART = 31, 29  # bits of a variance, of a difference
 _LEAST = 1 << 10  # units of a variance
+_RATIO = RATIO_BITS + 1  # of a ratio at most, which may be off
 _STEP = "t test"
 
 
 async def welch(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Array:
-    """Fresh shares [5], 0 where it is not told: t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-RATIO_BITS, whether
+    """Fresh shares [5], 0 where it is not told: t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-RATIO_BITS, with zeros
+    for all but their upper UPPER_BITS (more digits would be those of one table of few people alone), whether
     the first mean is below the second, 1/df in units of 2^-DF_BITS, and whether it is told: of the people of two groups
     with each number [1 + P, 2, K], all of them, at most `rows`, and of those that each provider has."""
     width, bits = _width(rows), _bits(counts.shape[2])
@@ -88,7 +94,8 @@ async def welch(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Array
     wholes = np.concatenate([variance, variance, whole, whole])
     parts = await ratios(rt, np.concatenate([amounts, variance]), wholes, f"{_STEP}: ratios")
     freedom = await _freedom(rt, parts[:2], inverse[2:], lift[2:], width)
-    out = mul(np.concatenate([parts[2:], sign, freedom]), told)
+    digits = await upper(rt, parts[2:], _RATIO, UPPER_BITS, f"{_STEP}: digits")
+    out = mul(np.concatenate([digits, sign, freedom]), told)
     return await reshare(rt, np.concatenate([out, told]), "limits: fresh shares")
 
 
@@ -179,6 +186,7 @@ def welch_clear(counts: Counts, rows: int, limits: Limits) -> list[int]:
     for g in (0, 1):
         square = scaled_clear(shares[g] ** 2, RATIO_BITS)
         freedom += scaled_clear(square * inverse[2 + g], FRACTION + 1) * lift[2 + g]
+    less, more = (upper_clear(part, UPPER_BITS) for part in (less, more))
     return [less, more, int(crosswise < 0), scaled_clear(freedom, RATIO_BITS + width - 1 - DF_BITS), 1]
 
 
@@ -198,6 +206,6 @@ def welch_cost(shape: Shape, n: int, levels: int, owners: int, limits: Limits) -
     out += scaled_cost(shape, 2, 2 * width + 2 * bits - 2 - _SPREAD) + scaled_cost(shape, 1, 2 * width + bits - _APART)
     out += times(3).times(2) + times(2)
     out += negative_cost(shape, _SPREAD + 1, 2) + to_field_cost(shape, 1, 2) + products(1)
-    out += products(3).times(2) + ratios_cost(shape, 4)
+    out += products(3).times(2) + ratios_cost(shape, 4) + upper_cost(shape, 2, _RATIO, UPPER_BITS)
     out += products(2) + scaled_cost(shape, 2, RATIO_BITS) + times(2) + products(2)
     return out + scaled_cost(shape, 1, RATIO_BITS + width - 1 - DF_BITS) + products(OUTPUTS)

@@ -59,7 +59,8 @@ class Opened:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb", buffering=0) as source:
             while piece := source.read(PIECE):
                 digest.update(piece)
-                self.memory.write(piece)
+                while piece:  # unbuffered, so that it may take a part; a rest that it has no room for is an OSError
+                    piece = piece[self.memory.write(piece) :]
         self.content = digest.digest()
 
     def let_go(self) -> None:

@@ -21,8 +21,9 @@ from connectors.engine.programs import t_test
 from connectors.engine.ratios import RATIO_BITS, ratios_clear
 from connectors.engine.rows import MAX_ROWS, InputRows
 from connectors.engine.runtime import Engine
-from connectors.engine.welch import DF_BITS, MAX_LEVELS, welch_clear
+from connectors.engine.welch import DF_BITS, MAX_LEVELS, UPPER_BITS, welch_clear
 from connectors.engine.wire import ELEMENT_BYTES
+from gateway.rules.statistics.correlation import same_digits
 from tests.engine.harness import SHAPES, revealed
 from tests.engine.relay import Federation
 from tests.engine.relay import run as relayed
@@ -40,6 +41,7 @@ PARAMETERS: dict[str, Any] = {
 FIVE = PARAMETERS | {"minimum_cell": 5}
 EMPTY = InputRows([], [], [])
 ANY = Limits(0)
+CUT = 2.0**-UPPER_BITS * 1.01  # what t is off by, for eight digits of a ratio
 Levels = npt.NDArray[np.int64]
 
 
@@ -73,8 +75,11 @@ def counted(first: Levels, second: Levels, levels: int) -> npt.NDArray[np.object
 
 def t_of(opened: list[int]) -> float:
     less, more, below, _, told = opened
-    assert told == 1 and abs(less + more - (1 << RATIO_BITS)) <= 1 << RATIO_BITS - 20
-    return float((1 - 2 * below) * np.sqrt(less / more))
+    assert told == 1 and 0 <= (1 << RATIO_BITS) + (1 << 9) - less - more <= 1 << RATIO_BITS - 6
+    # Of the smaller one, the middle of what has its digits.
+    part = min(less, more) + (same_digits(min(less, more), UPPER_BITS) - 1) / 2
+    odds = part / ((1 << RATIO_BITS) - part)
+    return float((1 - 2 * below) * np.sqrt(odds if less < more else 1 / odds))
 
 
 @settings(max_examples=80, deadline=None)
@@ -98,7 +103,7 @@ def test_the_twin_is_what_scipy_says_of_everybody_one_by_one(
         assert min(np.var(first), np.var(second)) < (levels / 200) ** 2
         return
     truth = ttest_ind(first, second, equal_var=False)
-    assert t_of(opened) == pytest.approx(truth.statistic, rel=2e-4, abs=1e-4)
+    assert t_of(opened) == pytest.approx(truth.statistic, rel=CUT, abs=1e-4)
     assert opened[3] == pytest.approx((1 << DF_BITS) / truth.df, rel=1e-3, abs=1)
 
 
@@ -109,7 +114,7 @@ def test_of_people_as_there_are_t_is_off_by_some_millionths(sizes: tuple[int, in
     rng = np.random.default_rng(7)
     first, second = (rng.binomial(levels - 1, chance, n) for n, chance in zip(sizes, (0.2, 0.21), strict=True))
     opened = welch_clear(counted(first, second, levels), sum(sizes), ANY)
-    assert t_of(opened) == pytest.approx(ttest_ind(first, second, equal_var=False).statistic, rel=3e-5)
+    assert t_of(opened) == pytest.approx(ttest_ind(first, second, equal_var=False).statistic, rel=CUT)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_it_is_told_only_if_both_groups_have_enough_people_who_differ(own: list[
     assert revealed(execute(FIVE, rows, bounds, SHAPES[0], program=t_test), 1) == expected
     if told:
         first, second = (np.repeat([0, 1], counts) for counts in np.array(own).sum(axis=0))
-        assert t_of(expected) == pytest.approx(ttest_ind(first, second, equal_var=False).statistic, rel=1e-4)
+        assert t_of(expected) == pytest.approx(ttest_ind(first, second, equal_var=False).statistic, rel=CUT)
     else:
         assert expected == [0] * 5
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import random
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from connectors.sources.errors import SourceError
-from connectors.sources.files import Row
+from connectors.sources.files import Opened, Row
 from connectors.sources.snapshot import Snapshot
 from connectors.sources.tables import DatasetSource, Problem, Report, SourceConfig, YearOf
 from gateway.domain.dataset import Code, Column, ColumnType
@@ -454,3 +457,19 @@ def test_a_description_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(ValueError):
         DatasetSource(SourceConfig(tmp_path, "people.csv", columns, keys, derived))
+
+
+class Reluctant(io.BytesIO):
+    """Takes a few bytes at a time, as an unbuffered file may."""
+
+    def write(self, piece: Any) -> int:
+        return super().write(bytes(piece)[:7])
+
+
+def test_what_is_hashed_is_what_is_read_even_if_memory_takes_it_bit_by_bit(tmp_path: Path) -> None:
+    content = b"name,born\nAna,1990-01-02\n" * 3
+    (tmp_path / "list.csv").write_bytes(content)
+    taken = Reluctant()
+    opened = Opened(None, "", taken, ".csv")
+    opened.take(tmp_path / "list.csv")
+    assert taken.getvalue() == content and opened.content == hashlib.sha256(content).digest()

@@ -69,9 +69,9 @@ def test_what_owners_know_and_the_program_puts_out_becomes_what_scipy_says(
         assert row.suppressed
         return
     expected = pearsonr(*zip(*known, strict=True))
-    assert row.values[0] == pytest.approx(expected.statistic, rel=1e-4, abs=2e-4)
+    assert row.values[0] == pytest.approx(expected.statistic, rel=2**-9, abs=2e-4)
     assert row.values[1] == len(known) - 2
-    assert row.values[2] == pytest.approx(expected.pvalue, rel=1e-3, abs=2e-3)
+    assert row.values[2] == pytest.approx(expected.pvalue, rel=2e-2, abs=4e-2)  # of three on one line
 
 
 def test_the_program_takes_the_parameters_that_every_approver_makes_again() -> None:
@@ -80,8 +80,20 @@ def test_the_program_takes_the_parameters_that_every_approver_makes_again() -> N
     check_parameters(made, {})
     with pytest.raises(IsthmusError, match="do not follow"):
         check_parameters(replace(made, query=asked(Correlation((SEEN, replace(AGE, step=2))))), {})
-    there = (correlations.MAX_LEVELS, correlations.SQUARE_BITS, correlations.FREEDOM_BITS, correlations.OUTPUTS)
-    here = (correlation.MAX_LEVELS, correlation.SQUARE_BITS, correlation.FREEDOM_BITS, correlation.outputs(made))
+    there = (
+        correlations.MAX_LEVELS,
+        correlations.SQUARE_BITS,
+        correlations.UPPER_BITS,
+        correlations.FREEDOM_BITS,
+        correlations.OUTPUTS,
+    )
+    here = (
+        correlation.MAX_LEVELS,
+        correlation.SQUARE_BITS,
+        correlation.UPPER_BITS,
+        correlation.FREEDOM_BITS,
+        correlation.outputs(made),
+    )
     assert here == there
 
 
@@ -127,7 +139,7 @@ ONE = 1 << correlation.SQUARE_BITS
 @pytest.mark.parametrize(
     "opened",
     [[ONE // 4, 0, 64, 0], [ONE + 1000, 0, 64, 1], [-1, 0, 64, 1], [ONE, 2, 64, 1], [ONE, 0, 0, 1], [ONE, 0, 129, 1],
-     [ONE, 0, 192, 1], [ONE, 0, 64, 2], [0, 1, 0, 0]],
+     [ONE, 0, 192, 1], [ONE, 0, 64, 2], [0, 1, 0, 0], [ONE // 3, 0, 64, 1]],
 )  # fmt: skip
 def test_what_no_people_can_come_to_is_not_believed(opened: list[int]) -> None:
     with pytest.raises(IsthmusError) as caught:
@@ -137,10 +149,10 @@ def test_what_no_people_can_come_to_is_not_believed(opened: list[int]) -> None:
 
 
 def test_all_on_a_line_have_no_chance_and_many_degrees_of_freedom_are_told_roughly() -> None:
-    (line,) = correlation.table(contract(), [ONE + 3, 1, 64, 1]).rows
+    (line,) = correlation.table(contract(), [ONE, 1, 64, 1]).rows
     assert line.values == (-1, 64, 0)
     (many,) = correlation.table(contract(), [ONE // 4, 0, 130, 1]).rows
-    assert many.values[:2] == (0.5, 130.5)
+    assert many.values[:2] == (pytest.approx(0.5, rel=2**-9), 130.5)
 
 
 def test_it_travels_both_ways() -> None:
@@ -158,6 +170,6 @@ def drawn(opened: list[int]) -> str:
 def test_it_says_what_is_learned_and_is_shown_as_a_sentence() -> None:
     said = statistics.of(asked()).said(asked(), str.upper)
     assert said.startswith("whether SEEN goes together with AGE in a line") and "no sums" in said
-    assert "r of Age and Seen: -0.5 with 64 degrees of freedom, p = 1.9e-05" in drawn([ONE // 4, 1, 64, 1])
+    assert "r of Age and Seen: -0.501 with 64 degrees of freedom, p = 1.8e-05" in drawn([ONE // 4, 1, 64, 1])
     hidden = drawn([0] * 4)
     assert "<11*" in hidden and "fewer than 11 people have both" in hidden and "p =" not in hidden

@@ -71,9 +71,9 @@ def test_what_owners_sort_and_the_program_puts_out_becomes_what_scipy_says(
         assert row.suppressed
         return
     expected = ttest_ind(*groups, equal_var=False)
-    assert row.values[0] == pytest.approx(expected.statistic, rel=2e-4, abs=1e-4)
+    assert row.values[0] == pytest.approx(expected.statistic, rel=2**-7, abs=1e-4)
     assert row.values[1] == pytest.approx(expected.df, rel=0.01)
-    assert row.values[2] == pytest.approx(expected.pvalue, rel=0.02, abs=1e-4)
+    assert row.values[2] == pytest.approx(expected.pvalue, rel=0.1, abs=1e-4)
 
 
 def test_the_program_takes_the_parameters_that_every_approver_makes_again() -> None:
@@ -83,7 +83,12 @@ def test_the_program_takes_the_parameters_that_every_approver_makes_again() -> N
     assert '"grid":{"intervals":120,"name":"age"}' in made.program.parameters
     with pytest.raises(IsthmusError, match="do not follow"):
         check_parameters(replace(made, query=asked(replace(WANTED, of=Grid("age", 0, 119, 2)))), {})
-    assert (t_test.MAX_LEVELS, t_test.RATIO_BITS, t_test.DF_BITS) == (welch.MAX_LEVELS, RATIO_BITS, welch.DF_BITS)
+    assert (t_test.MAX_LEVELS, t_test.RATIO_BITS, t_test.UPPER_BITS, t_test.DF_BITS) == (
+        welch.MAX_LEVELS,
+        RATIO_BITS,
+        welch.UPPER_BITS,
+        welch.DF_BITS,
+    )
     assert t_test.outputs(made) == welch.OUTPUTS
 
 
@@ -93,7 +98,7 @@ def test_groups_in_the_other_order_are_one_question_whose_answer_has_the_other_s
     opened = [1 << RATIO_BITS - 1, 1 << RATIO_BITS - 1, 1, 64, 1]
     assert rearranged(opened, first.program.parameters, again.program.parameters) == opened
     ((one,), (other,)) = (t_test.table(made, opened).rows for made in (first, again))
-    assert one.values[0] == 1 and other.values[0] == -1 and one.values[1:] == other.values[1:]
+    assert one.values[0] == -other.values[0] == pytest.approx(1, rel=2**-7) and one.values[1:] == other.values[1:]
     others = [replace(WANTED, of=Grid("age", 0, 119, 2)), replace(WANTED, groups=Groups("form", ("SEXUAL", "OTHER")))]
     assert len({table(contract(each)) for each in (WANTED, *others)}) == 3
 
@@ -131,6 +136,8 @@ HALF = 1 << RATIO_BITS - 1
     [
         [HALF, HALF, 0, 64, 0],
         [HALF, HALF + 1000, 0, 64, 1],
+        [HALF, 2 * HALF, 0, 64, 1],
+        [HALF, HALF // 2, 0, 64, 1],
         [-1, 2 * HALF, 0, 64, 1],
         [HALF, HALF, 2, 64, 1],
         [HALF, HALF, 0, 5000, 1],
@@ -147,7 +154,7 @@ def test_what_no_people_can_come_to_is_not_believed(opened: list[int]) -> None:
 
 def test_of_many_people_it_is_not_said_how_many() -> None:
     (row,) = t_test.table(contract(), [HALF, HALF, 0, 0, 1]).rows
-    assert row.values[1] == 8192 and row.values[2] == pytest.approx(0.3173, abs=1e-4)
+    assert row.values[1] == 8192 and row.values[2] == pytest.approx(0.3173, abs=3e-3)
 
 
 @pytest.mark.parametrize("wanted", [WANTED, DAYS])
@@ -166,6 +173,6 @@ def drawn(opened: list[int]) -> str:
 def test_it_says_what_is_learned_and_is_shown_as_a_sentence() -> None:
     said = statistics.of(asked()).said(asked(), str.upper)
     assert said.startswith("whether SEXUAL and LABOUR (FORM) differ in the mean of AGE") and "no means" in said
-    assert "t of Form and Age: -1 with 64 degrees of freedom, p = 0.32" in drawn([HALF, HALF, 1, 64, 1])
+    assert "t of Form and Age: -0.996 with 64 degrees of freedom, p = 0.32" in drawn([HALF, HALF, 1, 64, 1])
     hidden = drawn([0] * 5)
     assert "<11*" in hidden and "one of the groups has fewer than 11 people" in hidden and "p =" not in hidden

@@ -1,7 +1,7 @@
 """Pearson's r: whether two numbers of the same people go together, in a line.
 
-Output: r^2 in units of 2^-28, whether r is below zero, the degrees of freedom n - 2 with zeros for all but their upper
-7 bits, then whether it is told. 0 where it is not. No sum is put out.
+Output: r^2 in units of 2^-28 with zeros for all but its upper 8 bits, whether r is below zero, the degrees of freedom
+n - 2 with zeros for all but their upper 7 bits, then whether it is told. 0 where it is not. No sum is put out.
 
 Route: an owner works out at home, of each person of whom it knows both numbers, in which intervals of public grids they
 lie, x and y, and x + y; whoever lacks one counts nowhere; what linked people add up to (summed.py); then all on these
@@ -48,7 +48,8 @@ VERSION = 1
 OPENS = LINKING_OPENS
 LEAKAGE = (
     "Parties learn the row bounds of the providers and the parameters, nothing of the rows. "
-    "Recipients learn Pearson's r of two numbers and its degrees of freedom, exact up to 127 and within a 64th beyond, "
+    "Recipients learn Pearson's r of two numbers within a 256th of it, and its degrees of freedom, exact up to 127 and "
+    "within a 64th beyond, "
     "or that it is not told, which says that few people have both, or few without one provider's own, or that all have "
     "one and the same. "
     "r of 1 or -1 says that all people are on one line."
@@ -57,7 +58,8 @@ ABOUT = About(
     title="Whether two numbers go together: Pearson's r",
     inputs="A row for each person: a linkage key of 60 bits, and whether both numbers are known, the intervals that "
     "they lie in, and the sum of these; padded to a public bound.",
-    outputs="r^2 in units of 2^-28; whether r is below zero; n - 2, its upper 7 bits; then whether it is told.",
+    outputs="r^2 in units of 2^-28, its upper 8 bits; whether r is below zero; n - 2, its upper 7 bits; then whether "
+    "it is told.",
     takes=f"two numbers between public bounds, each in up to {MAX_LEVELS} intervals; no dominance, rounding or noise",
     formula="For n rows of P providers, what group_sum costs for three measures and their squares in one cell, up to "
     "the limits; then, whatever n is, two ratios, one after the other.",

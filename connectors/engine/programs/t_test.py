@@ -1,6 +1,7 @@
 """Welch's t: whether two groups of people differ in the mean of a number, whatever their variances.
 
-Output: t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-29, which are one number, each exact where the other is not;
+Output: the upper 8 bits of t^2 / (1 + t^2) and of 1 / (1 + t^2), in units of 2^-29, one number, each exact where the
+other is not;
 whether the first mean is below the second; 1/df in units of 2^-12; then whether it is told. 0 where it is not. No
 count, sum or mean is put out.
 
@@ -53,8 +54,8 @@ ABOUT = About(
     title="Whether two groups differ in a mean: Welch's t",
     inputs="A row for each person: a linkage key of 60 bits, the index of the person's code, or that it is another "
     "one, and the number of the interval that its number lies in, or that it has none; padded to a public bound.",
-    outputs="t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-29; whether t is below zero; 1/df in units of 2^-12; "
-    "then whether it is told.",
+    outputs="t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-29, upper 8 bits; whether t is below zero; 1/df "
+    "in units of 2^-12; then whether it is told.",
     takes=f"a column with two codes, and a grid of up to {MAX_LEVELS} intervals; no dominance, rounding or noise",
     formula="For n rows of P providers, people by two groups and the intervals; then, whatever n is, limits, "
     "reciprocals of four amounts, ten products with upper bits, and four ratios.",

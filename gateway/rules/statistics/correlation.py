@@ -23,7 +23,7 @@ PROGRAM, LABEL = "correlation", "correlations"
 FIELD = "statistic.correlation"
 MEASURES = ("r", "df", "p")
 # As the program has them (connectors/engine/correlations.py).
-MAX_LEVELS, SQUARE_BITS, FREEDOM_BITS = 256, 28, 7
+MAX_LEVELS, SQUARE_BITS, UPPER_BITS, FREEDOM_BITS = 256, 28, 8, 7
 _OFF = 1 << 7  # units that r^2 may be above 1
 
 check_limits = no_counts
@@ -61,21 +61,28 @@ def outputs(contract: Contract) -> int:
 
 
 def table(contract: Contract, opened: Sequence[int]) -> Table:
-    """One row, of r, its degrees of freedom and its p value, two-sided; nothing where it is not told. Beyond 127
-    degrees of freedom these are the middle of those that have the same upper digits."""
+    """One row, of r, its degrees of freedom and its p value, two-sided; nothing where it is not told. Both are
+    the middle of the numbers that have the same upper digits."""
     square, below, freedom, told = opened
     whole, people = 1 << SQUARE_BITS, sum(provider.row_bound for provider in contract.providers)
-    width = max(freedom.bit_length() - FREEDOM_BITS, 0) if freedom > 0 else 0
+    below_square, below_freedom = same_digits(square, UPPER_BITS), same_digits(freedom, FREEDOM_BITS)
     possible = told in (0, 1) and below in (0, told) and 0 <= square <= told * (whole + _OFF)
-    if not (possible and told <= freedom <= told * (people - 2) and freedom % (1 << width) == 0):
+    if not (
+        possible and told <= freedom <= told * (people - 2) and square % below_square == freedom % below_freedom == 0
+    ):
         raise sharing.inconsistent("the opened values are out of their range")
     if not told:
         return Table((), (Row((), None, (None,) * 3),), MEASURES, counted=False)
-    part = min(square / whole, 1.0)
-    degrees = freedom + ((1 << width) - 1) / 2
+    part = min((square + (below_square - 1) / 2) / whole, 1.0)
+    degrees = freedom + (below_freedom - 1) / 2
     t = math.sqrt(part * degrees / (1 - part)) if part < 1 else math.inf
     values = (math.sqrt(part) * (-1 if below else 1), degrees, t_tails(t, degrees))
     return Table((), (Row((), None, values),), MEASURES, counted=False)
+
+
+def same_digits(number: int, bits: int) -> int:
+    """How many numbers have the same upper bits, of those that the engine leaves of it (reciprocals.py)."""
+    return 1 << max(max(number, 0).bit_length() - bits, 0)
 
 
 def said(asked: Query, called: Callable[[str], str]) -> str:

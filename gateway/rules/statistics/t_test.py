@@ -17,14 +17,14 @@ from gateway.domain.query import CodedColumn, Query, TTest
 from gateway.domain.result import Row, Table
 from gateway.rules import sharing
 from gateway.rules.distributions import t_tails
-from gateway.rules.statistics import chi_square, grids
+from gateway.rules.statistics import chi_square, correlation, grids
 from gateway.rules.statistics.base import Codes, Used, check_column, given, malformed, no_counts, whom
 
 PROGRAM, LABEL = "t_test", "tests of a mean"
 FIELD = "statistic.t_test"
 MEASURES = ("t", "df", "p")
 # As the program has them (connectors/engine/welch.py, ratios.py).
-MAX_LEVELS, RATIO_BITS, DF_BITS = 128, 29, 12
+MAX_LEVELS, RATIO_BITS, UPPER_BITS, DF_BITS = 128, 29, 8, 12
 _OFF = 1 << 8  # units that two ratios are off by together
 
 check_limits = no_counts
@@ -71,13 +71,18 @@ def table(contract: Contract, opened: Sequence[int]) -> Table:
     less, more, below, freedom, told = opened
     whole = 1 << RATIO_BITS
     possible = told in (0, 1) and below in (0, told) and 0 <= freedom <= told * ((1 << DF_BITS) + 1)
-    if not (possible and min(less, more) >= 0 and abs(less + more - told * whole) <= told * _OFF):
+    cut_off = [correlation.same_digits(part, UPPER_BITS) for part in (less, more)]
+    possible = possible and min(less, more) >= 0 and less % cut_off[0] == more % cut_off[1] == 0
+    if not (possible and -sum(cut_off) < less + more - told * whole + _OFF and less + more <= told * (whole + _OFF)):
         raise sharing.inconsistent("the opened values are out of their range")
     if not told:
         return Table((), (Row((), None, (None,) * 3),), MEASURES, counted=False)
     codes = _of(contract.query).groups.codes
     turned = below != (list(codes) != sorted(codes))
-    statistic = math.sqrt(less / max(more, 0.5)) * (-1 if turned else 1)
+    # The smaller one is the more exact; of each the middle of what has its digits.
+    low, high = (part + (own - 1) / 2 for part, own in zip((less, more), cut_off, strict=True))
+    ratio = low / (whole - low) if low < high else (whole - high) / max(high, 0.5)
+    statistic = math.sqrt(ratio) * (-1 if turned else 1)
     degrees = (1 << DF_BITS) / max(freedom, 0.5)  # of more than 8192 it is not said how many
     values = (statistic, degrees, t_tails(statistic, degrees))
     return Table((), (Row((), None, values),), MEASURES, counted=False)
