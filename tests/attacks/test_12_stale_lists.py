@@ -57,6 +57,10 @@ class Federation:
         for gateway in self.gateways:
             assert await gateway.revocations.hear([token], str(ANCHOR)) is None
 
+    async def refreshed(self) -> None:
+        """Everybody has asked everybody, as they do by themselves every twenty seconds."""
+        await asyncio.gather(*(gateway.spaces.refresh() for gateway in self.gateways))
+
     async def asked(self) -> IsthmusError | None:
         """What `care` says to a plan, over its port."""
         profile = Profile.load(self.folder / "users" / "care-analyst.toml")
@@ -76,6 +80,7 @@ class Federation:
                     return ""
                 if problem is not None and (problem.reason, problem.space) == (reason, space):
                     return problem.public
+                await self.refreshed()
                 await asyncio.sleep(0.2)
 
 
