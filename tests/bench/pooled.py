@@ -112,7 +112,8 @@ def _write(file: Path, rows: int, seed: int, further: Sequence[Column]) -> None:
     for place, column in enumerate([*data.columns(), *further]):
         if column.name == data.YEAR:
             continue  # the owner works it out
-        drawn = f"hash(i, {place}, {seed})"
+        # Of a text: the lowest bits of a hash of several numbers differ between columns by one constant alone.
+        drawn = f"hash(i || '/{place}/{seed}')"
         if column.codes:
             codes = ", ".join("'" + code.value.replace("'", "''") + "'" for code in column.codes)
             cell = f"list_extract([{codes}], 1 + ({drawn} % {len(column.codes)})::INT)"

@@ -33,6 +33,7 @@ from tests.e2e.truth import (
     form_and_gender,
     form_by_region,
     funnel_by_gender,
+    medians_of_records,
     quarters_by_gender,
     quartiles_by_gender,
     records_by_year_and_gender,
@@ -267,6 +268,18 @@ def test_quartiles_of_age_by_gender(shell: Shell) -> None:
     shown = shell("run", QUERIES / "quantiles.yaml", COLUMNS="100")
     low, high = found["Feminine", "50"]
     assert shown.code == 0 and "Median" in shown.out and f"{low} – {high}" in shown.out, shown.err
+
+
+def test_the_median_age_of_records(shell: Shell) -> None:
+    done = shell("run", QUERIES / "median_of_records.yaml", "--json")
+    assert done.code == 0, done.err
+    providers = {"care": {"NG"}, "police": {"PFNCA"}, "registry": {"GO"}}
+    truth = medians_of_records(everyone(), providers, (2012, 2014), 4)
+    found = {(row["prs_Gender"], row["at"]): (row["from"], row["to"]) for row in done.json["rows"]}
+    assert found == {cell: (None, None) if ends is None else ends for cell, ends in truth.items()}
+    assert None in truth.values() and truth["Feminine", "50"]
+    shown = shell("run", QUERIES / "median_of_records.yaml", COLUMNS="110")
+    assert shown.code == 0 and "Counted are records of 3 lists" in shown.out and "Median" in shown.out, shown.err
 
 
 def test_people_between_edges_that_nobody_learns(shell: Shell) -> None:

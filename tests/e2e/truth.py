@@ -189,6 +189,33 @@ def quartiles_by_gender(
     return told
 
 
+def medians_of_records(
+    persons: Iterable[Person], providers: Mapping[str, set[str]], years: Iterable[int], step: int
+) -> dict[Cell, tuple[int, int] | None]:
+    """Between which multiples of `step` the median age of records lies, where each provider counts its own people once
+    and nobody sees who is on whose lists. Two providers' people may be the same, so what is within it, below and above
+    are twice as many records as people."""
+    wanted, known = set(years), [person for person in persons if person.age is not None]
+    told: dict[Cell, tuple[int, int] | None] = {}
+    for gender in GENDERS:
+        own = {
+            name: [
+                (person.age or 0) // step for person in known
+                if person.year in wanted and person.gender == gender and lists & set(person.lists)
+            ]
+            for name, lists in providers.items()
+        }  # fmt: skip
+        ages = sorted(age for part in own.values() for age in part)
+        place = ages[(len(ages) - 1) // 2] if ages else 0
+        enough = bool(ages)
+        for side in (-1, 0, 1):
+            parts = [sum((age > place) - (age < place) == side for age in part) for part in own.values()]
+            rests = [sum(parts), *(sum(parts) - part for part in parts)]
+            enough = enough and not any(0 < rest < 2 * MINIMUM for rest in rests)
+        told[gender, "50"] = (place * step, place * step + step - 1) if enough else None
+    return told
+
+
 def design(
     persons: Iterable[Person], lists: Iterable[str], years: Iterable[int], gender: str, forms: Sequence[str]
 ) -> tuple[list[list[float]], list[Person]]:
