@@ -68,7 +68,7 @@ async def welch(rt: "Engine", counts: Array, rows: int, limits: Limits) -> Array
     """Fresh shares [5], 0 where it is not told: t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-RATIO_BITS, with zeros
     for all but their upper UPPER_BITS (more digits would be those of one table of few people alone), whether
     the first mean is below the second, 1/df in units of 2^-DF_BITS, and whether it is told: of the people of two groups
-    with each number [1 + P, 2, K], all of them, at most `rows`, and of those that each provider has."""
+    with each number [1 + Q, 2, K], all of them, at most `rows`, and of the parts that somebody may take away."""
     width, bits = _width(rows), _bits(counts.shape[2])
     people, levels = total(counts), np.arange(counts.shape[2], dtype=np.uint64)
     told = await all_kept(rt, people, rows, _enough(limits), f"{_STEP}: both groups")

@@ -163,7 +163,7 @@ def clear(
 
 
 def chi_square_clear(counts: Counts, limits: Limits) -> list[int]:
-    """What comes of counts [1 + P, r, c] of all people and of those with each provider."""
+    """What comes of counts [1 + Q, r, c] of all people and of the parts that somebody may take away."""
     if not told_clear(counts, limits):
         return [0, 0]
     cells, width = counts[0], MOST_BITS

@@ -101,8 +101,8 @@ class Gridded:
 async def gridded_people(
     rt: "Engine", query: Gridded, inputs: Sequence[Array], uniform: Sequence[Array], limits: Limits, name: str
 ) -> Array:
-    """People [1 + P, G, K] by group and interval: all of them, and, where limits ask for it, those that each provider
-    has. `name` is the program's, for its steps."""
+    """People [1 + Q, G, K] by group and interval: all of them, and, where limits ask for it, the parts that somebody
+    may take away (counting.py). `name` is the program's, for its steps."""
     counts = await count_cells(rt, query.counting(limits), inputs, uniform, name)
     return counts.reshape(-1, *query.shape)
 

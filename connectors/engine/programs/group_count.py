@@ -62,7 +62,7 @@ ABOUT = About(
     takes=f"one to six columns that make {MAX_CELLS} cells at most; the first may be of bins between quantiles",
     formula="For n rows of P providers: a check of order, a shuffle and a sort of n rows by 63 bits, a comparison of "
     "neighbours, 1 + ceil(log2 P) rounds to spread whose a person is over its rows; then a conversion to the field of "
-    "L + (1 + P) H bits a row, with L H cells in two halves; then limits, in the number of cells alone; with bins a "
+    "L + 2 P H bits a row, with L H cells in two halves; then limits, in the number of cells alone; with bins a "
     "comparison for each interval of the grid and each edge before.",
     sampled="66 cells, least cell 11",
     sample={"columns": [{"name": "group", "codes": [str(code) for code in range(66)]}], "minimum_cell": 11},
@@ -187,8 +187,8 @@ def clear(
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query, providers = _read(parameters), len(bounds)
-    rows, owners = query.counting.rows_of(bounds), providers if query.limits.by_provider else 0
+    rows, owners = query.counting.rows_of(bounds), query.counting.owners(providers)
     out = count_cells_cost(shape, query.counting, bounds)
     if query.at:
         out += binned_cost(shape, rows, query.intervals, query.groups, len(query.at), owners)
-    return out + noise.settled_cost(shape, rows, query.columns.cells, providers, query.limits)
+    return out + noise.settled_cost(shape, rows, query.columns.cells, owners, query.limits)

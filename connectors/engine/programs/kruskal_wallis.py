@@ -199,7 +199,7 @@ def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Seque
 
 
 def kruskal_wallis_clear(counts: Counts, limits: Limits) -> list[int]:
-    """What comes of counts [1 + P, k, V] of all people and of those with each provider."""
+    """What comes of counts [1 + Q, k, V] of all people and of the parts that somebody may take away."""
     if not told_clear(counts, limits):
         return [0, 0]
     cells, width, length = counts[0], MOST_BITS, 2 * MOST_BITS

@@ -269,7 +269,7 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query = _read(parameters)
     design, minimum, terms = query.design, query.limits.minimum, len(query.design.coded)
-    n, parts = query.counting.rows_of(bounds), len(bounds) if query.limits.by_provider else 0
+    n, parts = query.counting.rows_of(bounds), query.counting.owners(len(bounds))
     out = count_cells_cost(shape, query.counting, bounds)
     out += margins_kept_cost(shape, design, parts, n, query.limits).times(2)
     out += maximised_cost(shape, design, scales(design, n, 0), minimum)

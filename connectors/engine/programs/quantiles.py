@@ -136,7 +136,7 @@ def clear(
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     """What `run` costs for providers with these row bounds."""
     query = _read(parameters)
-    owners = len(bounds) if query.limits.by_provider else 0
+    owners = query.counting.owners(len(bounds))
     out = gridded_people_cost(query.gridded, bounds, shape, query.limits)
     rows = query.counting.rows_of(bounds)
     return out + limited_quantiles_cost(shape, rows, *query.gridded.shape, len(query.at), owners, query.limits)

@@ -25,7 +25,7 @@ from connectors.engine.arithmetic import multiply
 from connectors.engine.compare import zero_field, zero_field_cost
 from connectors.engine.convert import to_field, to_field_cost
 from connectors.engine.cost import Cost, Shape, levels
-from connectors.engine.counting import count_first_rows, count_first_rows_cost
+from connectors.engine.counting import count_first_rows, count_first_rows_cost, parts_of, parts_with
 from connectors.engine.errors import InputRejected
 from connectors.engine.field import Array, add, sub
 from connectors.engine.life_tables import (
@@ -235,17 +235,17 @@ def clear(
     """
     query = _read(parameters)
     placed = [_placed(rows) for rows in providers]
-    counts = np.zeros((1 + len(placed), query.groups, query.intervals, 2), dtype=np.int64)
+    counts = np.zeros((2 * len(placed), query.groups, query.intervals, 2), dtype=np.int64)
     flat = counts.reshape(len(counts), -1)
     for person in link_clear(placed):
         first, row = next(iter(person.items()))
-        flat[[0, *(1 + p for p in person)], placed[first].codes[row][0]] += 1
+        flat[[0, *(1 + part for part in parts_with(person, len(placed)))], placed[first].codes[row][0]] += 1
     at_risk = counts.sum(axis=-1)[..., ::-1].cumsum(axis=-1)[..., ::-1]
-    numbers: list[list[list[int]]] = at_risk.reshape(1 + len(placed), query.groups, -1).tolist()
+    numbers: list[list[list[int]]] = at_risk.reshape(len(at_risk), query.groups, -1).tolist()
     events: list[list[int]] = counts[0, ..., 1].tolist()
     told = [int(n > 0) for row in numbers[0] for n in row]
     if not query.limits.exact:
-        every, *parts = at_risk.reshape(1 + len(placed), -1).tolist()
+        every, *parts = at_risk.reshape(len(at_risk), -1).tolist()
         told = limited_clear(every, parts, query.limits)[query.cells :]
     width = _width(sum(bounds or [max(1, len(rows.keys)) for rows in providers]))
     out = [s * flag for s, flag in zip(curves_clear(numbers[0], events, width, query.steps), told, strict=True)] + told
@@ -264,7 +264,7 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     tested = cells + 2 * query.intervals * test
     out += zero_field_cost(shape, _width(n), tested) + to_field_cost(shape, 1, tested)
     if not query.limits.exact:
-        out += limited_cost(shape, n, cells, providers, query.limits)
+        out += limited_cost(shape, n, cells, parts_of(providers, query.limits), query.limits)
     out += curves_cost(shape, query.groups, query.intervals, _width(n), query.steps)
     if test:
         out += log_rank_cost(shape, query.intervals, _width(n)) + reshare_cost(shape, 1)

@@ -128,25 +128,25 @@ async def crossed(
     counts = await count_cells(rt, query.counting, inputs, uniform, name)
     cells = counts.reshape(-1, *query.shape)
     of_rows, of_columns = total(cells, axis=2), total(cells, axis=1)
-    totals = np.concatenate([of_rows, of_columns], axis=1)  # [1 + P, r + c]
+    totals = np.concatenate([of_rows, of_columns], axis=1)  # [1 + Q, r + c]
     told = await all_kept(rt, totals, query.counting.rows(inputs), query.limits, f"{name}: all totals")
     return Crossed(cells[0], of_rows[0], of_columns[0], told)
 
 
 def crossed_clear(query: TwoColumns, providers: Sequence[InputRows | InputCells]) -> Counts:
-    """[1 + P, r, c]: all people, and those with each provider."""
+    """[1 + Q, r, c]: all people, and the parts that somebody may take away."""
     counts, parts = count_cells_clear(query.counting, providers, query.cell)
     return np.array([counts, *parts], dtype=object).reshape(-1, *query.shape)
 
 
 def told_clear(counts: Counts, limits: Limits) -> bool:
-    """Whether anything is told of these counts [1 + P, r, c]."""
+    """Whether anything is told of these counts [1 + Q, r, c]."""
     totals = np.concatenate([counts.sum(axis=2), counts.sum(axis=1)], axis=1)
     return all(totals[0]) and all(kept_clear(totals[0].tolist(), totals[1:].tolist(), limits))
 
 
 def crossed_cost(query: TwoColumns, bounds: Sequence[int], shape: Shape) -> Cost:
-    owners = len(bounds) if query.limits.by_provider else 0
+    owners = query.counting.owners(len(bounds))
     out = count_cells_cost(shape, query.counting, bounds)
     return out + all_kept_cost(shape, query.counting.rows_of(bounds), query.totals, owners, query.limits)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connectors.engine.cost import Cost, Shape
-from connectors.engine.counting import count_first_rows, count_first_rows_cost
+from connectors.engine.counting import count_first_rows, count_first_rows_cost, parts_of, parts_with
 from connectors.engine.field import Array
 from connectors.engine.limits import limited, limited_clear, limited_cost
 from connectors.engine.linking import link, link_clear, link_cost
@@ -53,10 +53,10 @@ async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uni
 
 def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Sequence[Words] = ()) -> list[int]:
     asked, _, _ = _read(parameters)
-    counts = [[0] * (asked.columns.cells + 1) for _ in range(1 + len(providers))]
+    counts = [[0] * (asked.columns.cells + 1) for _ in range(2 * len(providers))]
     for person in link_clear(providers):
         first, row = next(iter(person.items()))
-        for part in (0, *(1 + provider for provider in person)):
+        for part in (0, *(1 + own for own in parts_with(person, len(providers)))):
             counts[part][_code(asked, providers[first], row)] += 1
     told, *parts = (own[:-1] for own in counts)
     return limited_clear(told, parts, asked.limits)
@@ -64,7 +64,7 @@ def clear(parameters: Parameters, providers: Sequence[InputRows], uniform: Seque
 
 def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     asked, shared, places = _read(parameters)
-    n, owners = sum(bounds), len(bounds) if asked.limits.by_provider else 0
+    n, owners = sum(bounds), parts_of(len(bounds), asked.limits)
     out = link_cost(shape, n, shared.bits, len(bounds), asked.limits)
     out += count_first_rows_cost(shape, n, shared.bits, places, asked.limits, len(bounds))
     return out + limited_cost(shape, n, asked.columns.cells, owners, asked.limits)
