@@ -17,7 +17,6 @@ Rounds: masks 1, for as many products as are wanted at once; a product 1.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -164,4 +163,4 @@ def _words(elements: Wide) -> Array:
 
 def _elements(words: Array) -> Wide:
     each = np.ascontiguousarray(words, dtype="<u8").view(f"V{_BYTES}").tolist()
-    return wide(list(map(int.from_bytes, each, repeat("little"))))
+    return wide([int.from_bytes(one, "little") for one in each])
