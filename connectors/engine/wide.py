@@ -59,8 +59,8 @@ async def deal_masks(rt: "Engine", n: int, step: str) -> Masks:
     sends: dict[int, Array] = {}
     own = np.zeros(2 * n, dtype=object)
     if rt.pid <= rt.t:
-        upper = _random(rt, n) & ((1 << _UPPER_BITS) - 1)
-        whole = (upper << FRACTION) + (_random(rt, n) & ((1 << FRACTION) - 1))
+        whole = _random(rt, n) & ((1 << _UPPER_BITS + FRACTION) - 1)
+        upper = whole >> FRACTION
         dealt = [
             np.concatenate(pair) for pair in zip(_split(rt, upper, rt.t), _split(rt, whole, 2 * rt.t), strict=True)
         ]
@@ -162,10 +162,10 @@ def _split(rt: "Engine", secrets: Wide, degree: int) -> list[Wide]:
 
 
 def _words(elements: Wide) -> Array:
-    joined = b"".join([int(element).to_bytes(_BYTES, "little") for element in elements])
+    joined = b"".join([element.to_bytes(_BYTES, "little") for element in elements.tolist()])
     return np.frombuffer(joined, dtype="<u8").astype(np.uint64, copy=False)
 
 
 def _elements(words: Array) -> Wide:
-    joined = words.astype("<u8", copy=False).tobytes()
-    return wide([int.from_bytes(joined[at : at + _BYTES], "little") for at in range(0, len(joined), _BYTES)])
+    each = np.ascontiguousarray(words, dtype="<u8").view(f"V{_BYTES}").tolist()
+    return wide([int.from_bytes(one, "little") for one in each])

@@ -12,6 +12,9 @@ totals alone, and on shares:
 So the output is off by less than one unit and a relative 2^-22. Nothing is opened but what linking opens: how many rows
 of a provider are out of order, and comparisons of shuffled rows; and, under MPyC's masks, one number for the truncation
 (masked.py).
+
+Not linked, owners share how many records they have in each cell (pooled.py), and nothing is opened but whether these
+totals are possible.
 """
 
 from collections.abc import Sequence
@@ -59,7 +62,8 @@ LEAKAGE = (
 ABOUT = About(
     title="Whether two columns go together: Pearson's chi-square",
     inputs="A row for each person: a linkage key of 60 bits and the index of the person's code in each column, or that "
-    "it is another one; padded to a public bound.",
+    "it is another one; padded to a public bound. "
+    "Or, not linked, how many there are in each cell, in as many bits as the bound has.",
     outputs="Chi-square in units of 2^-16; then whether it is told.",
     takes=f"two columns of two codes at least, that make {MAX_CELLS} cells at most",
     formula="For n rows of P providers, as people by groups; then, in the number of codes alone, limits, reciprocals "

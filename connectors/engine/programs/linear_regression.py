@@ -9,6 +9,9 @@ Route: link rows by key (linking.py); a person is counted at its first row, with
 all if it has none of these; totals of cells are added up as for group_sum (tables.py); then least_squares.py. Told, if
 what counts people in X'X is kept by the limits (design.py) for those whom a provider has and those whose outcome a
 provider said, and the fit is sound. Nothing is opened but what linking opens, and products under masks (wide.py).
+
+Not linked, owners share for each cell how many records have an outcome, and what these and their squares add up to
+(pooled.py), and nothing is opened but whether these totals are possible.
 """
 
 from collections.abc import Sequence
@@ -81,7 +84,8 @@ LEAKAGE = (
 ABOUT = About(
     title="Linear regression of a number on columns with few values",
     inputs="A row for each person: a linkage key of 60 bits, the number of the person's cell in the design, or that "
-    "it is in none, and its outcome above the lowest value; padded to a public bound.",
+    "it is in none, and its outcome above the lowest value; padded to a public bound. Or, not linked, how many there "
+    "are in each cell, and what their outcomes and the squares of these add up to.",
     outputs="Coefficients, the diagonal of the inverse of X'X, residual and total mean square, each to 16 binary "
     "digits with its power of two; the number of people; whether it is told.",
     takes=f"an outcome within {MAX_OUTCOME_BITS} bits, and one to {MAX_COVARIATES} columns that make {MAX_CELLS} cells "

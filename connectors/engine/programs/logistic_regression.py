@@ -8,6 +8,9 @@ Route: link rows by key (linking.py); a person is counted at its first row, with
 all if it has none of these (counting.py); then likelihood.py. Told, if what counts people in X'X is kept by the limits
 (design.py), of those with the outcome and of those without; if either are EACH for each term; and if the maximum was
 found: under separation there is none. Nothing is opened but what linking opens, and products under masks (wide.py).
+
+Not linked, owners share how many records they have in each cell, without and with the outcome (pooled.py), and nothing
+is opened but whether these totals are possible.
 """
 
 from collections.abc import Sequence
@@ -81,7 +84,8 @@ LEAKAGE = (
 ABOUT = About(
     title="Logistic regression of an outcome on columns with few values",
     inputs="A row for each person: a linkage key of 60 bits, the number of the person's cell in the design and whether "
-    "it has the outcome, or that it is in none; padded to a public bound.",
+    "it has the outcome, or that it is in none; padded to a public bound. "
+    "Or, not linked, how many there are in each cell, in as many bits as the bound has.",
     outputs="Coefficients, the deviance, the diagonal of the inverse of X'VX, each to 16 binary digits with its power "
     "of two; the number of people, and of those with the outcome; whether it is told.",
     takes=f"an outcome of two values, and one to {MAX_COVARIATES} columns that make {MAX_CELLS} cells and "

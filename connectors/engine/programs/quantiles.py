@@ -5,6 +5,9 @@ interval, 0 where it is not told; then for each whether it is told. No count is 
 
 Route: people by groups and intervals (grids.py), then all on these counts (quantiles.py). Nothing is opened but what
 linking opens: how many rows of a provider are out of order, and comparisons of shuffled rows.
+
+Not linked, owners share how many records they have in each cell (pooled.py), and nothing is opened but whether these
+totals are possible.
 """
 
 from collections.abc import Sequence
@@ -50,7 +53,8 @@ LEAKAGE = (
 ABOUT = About(
     title="Quantiles of a number that people have, by groups",
     inputs="A row for each person: a linkage key of 60 bits, the index of the person's code in each column, and the "
-    "number of the interval that its number lies in, or that it has none; padded to a public bound.",
+    "number of the interval that its number lies in, or that it has none; padded to a public bound. "
+    "Or, not linked, how many there are in each cell, in as many bits as the bound has.",
     outputs="For each combination of codes, row-major, and each probability the number of an interval; then for each "
     "whether it is told.",
     takes=f"up to {MAX_AT} probabilities in hundredths, a grid, and up to five columns that make {MAX_CELLS} cells "

@@ -8,6 +8,9 @@ count, sum or mean is put out.
 Route: people by groups and by the interval of a public grid that their number lies in (grids.py); the number is that of
 the interval; then all on these counts (welch.py). Nothing is opened but what linking opens: how many rows of a provider
 are out of order, and comparisons of shuffled rows.
+
+Not linked, owners share how many records they have in each cell (pooled.py), and nothing is opened but whether these
+totals are possible.
 """
 
 from collections.abc import Sequence
@@ -53,7 +56,8 @@ LEAKAGE = (
 ABOUT = About(
     title="Whether two groups differ in a mean: Welch's t",
     inputs="A row for each person: a linkage key of 60 bits, the index of the person's code, or that it is another "
-    "one, and the number of the interval that its number lies in, or that it has none; padded to a public bound.",
+    "one, and the number of the interval that its number lies in, or that it has none; padded to a public bound. "
+    "Or, not linked, how many there are in each cell, in as many bits as the bound has.",
     outputs="t^2 / (1 + t^2) and 1 / (1 + t^2) in units of 2^-29, upper 8 bits; whether t is below zero; 1/df "
     "in units of 2^-12; then whether it is told.",
     takes=f"a column with two codes, and a grid of up to {MAX_LEVELS} intervals; no dominance, rounding or noise",
