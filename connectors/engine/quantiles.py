@@ -38,7 +38,8 @@ Counts = npt.NDArray[np.object_]
 async def limited_quantiles(rt: "Engine", counts: Array, rows: int, at: Sequence[int], limits: Limits) -> Array:
     """Fresh shares of the interval of each quantile [G, A] (0 where it is not told), then of whether it is told [G, A],
     from the people of G groups in K intervals [1 + Q, G, K]: all of them, at most `rows`, and of the parts that
-    somebody may take away. `at` are A probabilities in hundredths; of nobody there is no quantile, whatever `limits` say."""
+    somebody may take away. `at` are A probabilities in hundredths; of nobody there is no quantile, whatever `limits`
+    say."""
     reached, up_to = await _reached(rt, counts[0], rows, at), _up_to(counts)
     here = sub(reached[..., :-1], reached[..., 1:])  # where the ones end
     inside, reached = (total(mul(here[None], part[:, :, None]), axis=3) for part in (counts, up_to))
