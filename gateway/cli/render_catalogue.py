@@ -38,7 +38,7 @@ def catalogue(found: Catalogue, now: int | None = None) -> RenderableType:
                 item.coverage or item.vocabulary,
                 f"edition {item.edition.id} of {day(item.edition.created)}",
             ),
-            _statistics(item),
+            _first_statistics(item),
             str(item.terms.minimum_cell),
             number(item.edition.row_bound),
             age(at - listed.seen),
@@ -50,15 +50,23 @@ def catalogue(found: Catalogue, now: int | None = None) -> RenderableType:
     return Group(made, "", words(note), *_unanswered(found.unreachable))
 
 
+MOST_LISTED = 3
 _RIGHT = ("Cells from", "Padded to", "Seen")
 
 
-def _statistics(item: Dataset) -> Text:
-    said = [
+def _statistics(item: Dataset) -> list[str]:
+    return [
         (STATISTICS[name].LABEL if name in STATISTICS else name)
         + (" (exact)" if name in item.terms.exact_statistics else "")
         for name in item.terms.statistics
     ]
+
+
+def _first_statistics(item: Dataset) -> Text:
+    """Some of them; the page of a dataset has all."""
+    said = _statistics(item)
+    if len(said) > MOST_LISTED + 1:
+        said = [*said[:MOST_LISTED], f"and {len(said) - MOST_LISTED} more"]
     return Text("\n").join(words(text) for text in said)
 
 
@@ -78,7 +86,7 @@ def dataset(listed: Listed, now: int | None = None) -> RenderableType:
         ("Coverage", item.coverage),
         ("Edition", f"{item.edition.id} of {day(item.edition.created)}, seen {age(at - listed.seen)} ago"),
         ("Padded to", f"{number(item.edition.row_bound)} people, whatever their real number"),
-        ("Answers", _statistics(item).plain.replace("\n", "; ")),
+        ("Answers", "; ".join(_statistics(item))),
         ("Answers as", "" if "*" in terms.roles else f"requesters in the role of {' or '.join(terms.roles)}"),
         ("For", ", ".join(terms.purposes)),
         ("On the basis of", ", ".join(terms.legal_bases)),
