@@ -180,7 +180,8 @@ class AgentConfig(Strict):
 
 
 class CodeConfig(Strict):
-    value: str
+    # Programs keep the code without a name for whoever has another one.
+    value: Annotated[str, Some]
     label: str = ""
 
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from connectors.config import CodeConfig
 from connectors.engine.rows import InputCells, InputRows
 from connectors.holdings import Holding, read_rows, row_sets
 from connectors.sources.tables import DatasetSource, SourceConfig
@@ -100,3 +102,9 @@ def test_a_changed_source_is_refused_in_words_that_do_not_depend_on_rows(
     said = f"{problem.public} {problem.advice} {problem.field}"
     assert not any(character.isdigit() for character in said)
     assert "Canary" not in said + problem.private
+
+
+def test_a_code_has_a_value() -> None:
+    """The code without a name is the one that programs keep for whoever has another one than a question compares."""
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        CodeConfig(value="")
