@@ -1,11 +1,16 @@
-"""`python -m tests.bench pooled [csv|parquet] [KIND [ROWS]]`: questions on three lists through gateways with three
-parties; nobody is recognised across them. Kinds, all of them unless one is named, each with its own number of rows of a
-list unless ROWS says otherwise:
+"""`python -m tests.bench lists [csv|parquet] [KIND [ROWS]]`: questions on three lists through gateways with three
+parties. Kinds, all of them unless one is named, each with its own number of rows of a list unless ROWS says otherwise.
+Of records, where nobody is recognised across lists:
 
 - count: records of a million rows each in 1 056 cells;
 - median: of an age, of 10^5 rows each;
 - linear: least squares of an age on ten columns of two codes, of 10^5 rows each;
-- logistic: the same columns, and whether somebody has one code of another one.
+- logistic: the same columns, and whether somebody has one code of another one;
+
+and of people, who are linked:
+
+- overlap: how many of 10^5 people each are on which of the lists;
+- linked_median: the median of an age, of 10^5 people each.
 
 Each run filters other rows away, so that every question is a new one, which the owners' ledgers hold against all
 before.
@@ -42,6 +47,7 @@ from gateway.domain.query import (
     LinearRegression,
     LogisticRegression,
     Outcome,
+    Overlap,
     Quantiles,
     Query,
     Source,
@@ -71,17 +77,22 @@ class Kind:
     rows: int
     columns: tuple[Column, ...]
     asked: Statistic
+    link_on: tuple[str, ...] = ()
 
 
+MEDIAN = Statistic(quantiles=Quantiles(Grid("age", 0, 120), (50,)))
+PEOPLE = load_query(QUERIES / "overlap.yaml").query.link_on
 KINDS: Mapping[str, Kind] = {
     "count": Kind(10**6, (), Statistic(count_by=CountBy(BY))),
-    "median": Kind(10**5, (), Statistic(quantiles=Quantiles(Grid("age", 0, 120), (50,)))),
+    "median": Kind(10**5, (), MEDIAN),
     "linear": Kind(10**5, FEW, Statistic(linear_regression=LinearRegression(Outcome("age", 0, 120), ON))),
     "logistic": Kind(
         10**5,
         FEW,
         Statistic(logistic_regression=LogisticRegression(Events("prs_Gender", ("Feminine",)), ON)),
     ),
+    "overlap": Kind(10**5, (), Statistic(overlap=Overlap()), PEOPLE),
+    "linked_median": Kind(10**5, (), MEDIAN, PEOPLE),
 }
 
 
@@ -129,12 +140,12 @@ def _write(file: Path, rows: int, seed: int, further: Sequence[Column]) -> None:
         engine.execute(f"COPY (SELECT {', '.join(cells)} FROM range({rows}) t(i)) TO '{file}' ({options})")
 
 
-def question(statistic: Statistic, run: int) -> Query:
+def question(kind: Kind, run: int) -> Query:
     """All but those of the last `run` years of age."""
     asked = load_query(QUERIES / "records.yaml").query
     kept = () if not run else (Filter("age", between=Between(0, 79 - run)),)
     sources = tuple(Source(source.dataset, kept) for source in asked.sources)
-    return replace(asked, sources=sources, statistic=statistic)
+    return replace(asked, sources=sources, statistic=kind.asked, link_on=kind.link_on)
 
 
 async def main(suffix: str, name: str, rows: int) -> None:
@@ -146,10 +157,10 @@ async def main(suffix: str, name: str, rows: int) -> None:
             running(Path(folder) / "federation", edit=larger(suffix, rows, kind.columns), log=log.fileno()) as sandbox,
             AsyncClient(Profile.load(sandbox.profile())) as client,
         ):
-            await _offered(client, kind.asked)
-            forecast = (await client.plan(question(kind.asked, 0))).forecast
+            await _offered(client, kind)
+            forecast = (await client.plan(question(kind, 0))).forecast
             for run in range(1 + RUNS):
-                found = await _once(client, question(kind.asked, run), rows)
+                found = await _once(client, question(kind, run), rows)
                 for phase, taken in found.items():
                     # The first is not counted: rows get their numbers, and people theirs.
                     seconds[phase if run else f"first time: {phase}"].append(taken)
@@ -162,12 +173,12 @@ async def main(suffix: str, name: str, rows: int) -> None:
     Console(width=120).print(table)
 
 
-async def _offered(client: AsyncClient, statistic: Statistic) -> None:
+async def _offered(client: AsyncClient, kind: Kind) -> None:
     """Once all agents have checked their files."""
     async with asyncio.timeout(FIRST_WITHIN):
         while True:
             try:
-                await client.plan(question(statistic, 0))
+                await client.plan(question(kind, 0))
                 return
             except IsthmusError:
                 await asyncio.sleep(0.2)
