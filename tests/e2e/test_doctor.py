@@ -50,7 +50,7 @@ def test_a_person_reads_a_list_for_each_way(shell: Shell) -> None:
     assert lines[0] == "From your gateway to registry.example"
     assert "From registry.example to your gateway, as it says" in lines
     assert sum(line.startswith("✓") for line in lines) == 2 * len(LINE)
-    assert "2 of 2 open: go" in done.out
+    assert "3 of 3 open: go" in done.out
     assert lines[-1] == "All is well, both ways."
     assert done.err == ""
 

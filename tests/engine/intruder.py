@@ -193,6 +193,10 @@ def cost(parameters: dict[str, Any], bounds: Sequence[int], shape: Shape) -> Cos
     return overlap.cost(parameters["overlap"], bounds, shape)
 
 
+def outputs(parameters: dict[str, Any]) -> int:
+    return len(_draws()) if parameters["tries"] == "randomness" else 0
+
+
 def words(parameters: dict[str, Any]) -> int:
     return overlap.words(parameters["overlap"])
 
@@ -207,7 +211,7 @@ def encode(parameters: dict[str, Any], *rest: Any) -> Any:
 
 def installed() -> ModuleType:
     """This program, among those that this process knows."""
-    programs.PROGRAMS[NAME] = sys.modules["tests.engine.intruder"]
+    programs.add(sys.modules["tests.engine.intruder"], "0" * 64)
     return programs.PROGRAMS[NAME]
 
 
