@@ -40,8 +40,13 @@ class Anything:
     def __contains__(self, step: object) -> bool:
         return True
 
+    def items(self) -> tuple[tuple[str, str], ...]:
+        """What an offer says of it."""
+        return ()
+
 
 OPENS = Anything()
+ABOUT = overlap.ABOUT  # in whose place it stands
 
 
 def install() -> None:
@@ -67,7 +72,11 @@ def cost(parameters: Parameters, bounds: Sequence[int], shape: Shape) -> Cost:
     return Cost(1000, LARGEST, LARGEST)
 
 
-async def run(rt: Engine, parameters: Parameters, inputs: Sequence[Array]) -> Array:
+def noise_words(parameters: Parameters) -> int:
+    return 0
+
+
+async def run(rt: Engine, parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
     await open_(rt, np.zeros(1, dtype=np.uint64), "bench: start")
     opened = time.monotonic_ns() // 1000
     figures = [await most(rt, opened)]
