@@ -133,7 +133,7 @@ def by_engine(
     return made.tolist()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     lists=st.lists(rows, min_size=1, max_size=2),
     by=st.sampled_from(BY),
@@ -149,7 +149,7 @@ def test_totals_are_those_of_people_who_are_linked_at_home(
         assert by_engine(held, by, filters) == in_python(held, by, filters)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=rows, filters=st.sampled_from(FILTERS), suffix=st.sampled_from([".csv", ".parquet"]))
 def test_identities_are_the_keyed_hashes_of_the_rows_that_filters_keep(
     lines: list[Any], filters: Any, suffix: str
