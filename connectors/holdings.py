@@ -254,11 +254,12 @@ def _row_sets(contract: Contract, index: int, holding: Holding, edition: Input) 
     filters = common_codes.filters(contract, index)
     uses = statistics.of(contract.query).uses(contract.query)
     taken = [used.picks for used in uses if used.picks is not None and used.taken_from(index)]
+    counted = None
+    if taken:
+        counted = _of_edition(holding, edition, partial(DatasetSource.identities, filters=(*filters, *taken)))
+    # Last: a reading leaves at hand which rows it kept, and the session asks for these.
     kept = _of_edition(holding, edition, partial(DatasetSource.identities, filters=filters))
-    if not taken:
-        return RowSets(kept)
-    # Read first: a reading leaves at hand what the session asks of it, which is the rows that the filters keep.
-    return RowSets(kept, _of_edition(holding, edition, partial(DatasetSource.identities, filters=(*filters, *taken))))
+    return RowSets(kept, counted)
 
 
 def named(problem: SourceError, dataset: str, entity: str) -> IsthmusError:
