@@ -100,10 +100,8 @@ def read(body: bytes) -> Job:
             raise _bad("the transcript is not 32 bytes, or demo_view neither true nor false")
         keeper = None if raw["keeper"] is None else _keeper(raw["keeper"])
         parameters = raw["parameters"]
-        cost, sizes = (
-            program.cost(parameters, bounds, shape),
-            tuple(input_size(program, parameters, each) for each in bounds),
-        )
+        cost = program.cost(parameters, bounds, shape)
+        sizes = tuple(input_size(program, parameters, bound) for bound in bounds)
         noise, outputs = program.noise_words(parameters), program.outputs(parameters)
         if ELEMENT_BYTES * cost.largest > MAX_FRAME - 64:
             raise _bad(f"a message would hold {cost.largest} elements, too many for one frame")

@@ -16,6 +16,8 @@ from gateway.domain.query import Filter, Query
 from gateway.rules import statistics
 from gateway.rules.statistics.base import Used
 
+SAID = "of codes that all sources have, people with others left out"
+
 
 def code_values(dataset: Dataset, name: str) -> tuple[str, ...]:
     column = dataset.column(name)

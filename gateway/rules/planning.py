@@ -347,7 +347,7 @@ def _column(dataset: Dataset, name: str, field: str, instead: str = "") -> Colum
 def _outcome(draft: contract.Contract) -> str:
     what = statistics.of(draft.query).said(draft.query, str)
     if draft.query.common_codes:
-        what = f"{what}; of codes that all sources have, people with others left out"
+        what = f"{what}; {common_codes.SAID}"
     what = f"{what}{key_rules.told(draft.key_rules)}"
     if draft.limits.epsilon is not None:
         what = f"{what}, each off by at most {privacy.off_by(draft.limits)} with 95 % (ε = {draft.limits.epsilon})"

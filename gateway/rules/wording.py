@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gateway.domain import contract
 from gateway.domain.dataset import Dataset
 from gateway.domain.query import Filter, Query
-from gateway.rules import key_rules, statistics
+from gateway.rules import common_codes, key_rules, statistics
 from gateway.rules.codelists import LEGAL_BASES, MEMBER_STATES, PURPOSES
 
 # The other states of the Agreement on the European Economic Area, where the GDPR applies (Joint Committee 154/2018).
@@ -31,7 +31,7 @@ def statistic(asked: Query, described: Dataset | None = None, rules: Sequence[co
     """What is counted; columns by their labels where the dataset is known. `rules` are the contract's key rules."""
     said = statistics.of(asked).said(asked, lambda name: _column(name, described))
     if asked.common_codes:
-        said = f"{said}; of codes that all sources have, people with others left out"
+        said = f"{said}; {common_codes.SAID}"
     if not asked.link_on:
         return f"{said}; each owner counts its own people once, and shares its totals alone"
     linked = ", ".join(_column(name, described) for name in asked.link_on)
