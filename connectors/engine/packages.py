@@ -19,13 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
 from connectors.engine import programs
 from connectors.engine.linking import OPENS as LINKING_OPENS
-from connectors.engine.programs import packaged
+from connectors.engine.programs import noiseless, packaged
 from connectors.engine.programs.about import About
-from connectors.engine.rows import Parameters, Words
+from connectors.engine.rows import Parameters
 from gateway.domain.errors import IsthmusError, Reason
 from gateway.domain.program import Descriptor
 from gateway.rules import descriptors
@@ -173,8 +171,8 @@ def loaded(package: Package) -> ModuleType:
         "ABOUT": _about(descriptor),
         "DESCRIPTOR": descriptor,
         "outputs": _outputs(descriptor),
-        "noise_words": _no_noise,
-        "own_noise": _no_uniform_bits,
+        "noise_words": noiseless.noise_words,
+        "own_noise": noiseless.own_noise,
     }
     module.__dict__.update(given)
     return module
@@ -306,15 +304,6 @@ def _outputs(descriptor: Descriptor) -> Callable[[Parameters], int]:
 def coded(descriptor: Descriptor) -> list[str]:
     """The slots of codes, in their order."""
     return [slot.name for slot in descriptor.inputs if slot.use == "codes"]
-
-
-def _no_noise(parameters: Parameters) -> int:
-    """There is no noise in packages."""
-    return 0
-
-
-def _no_uniform_bits(parameters: Parameters, seed: bytes) -> Words:
-    return np.zeros(0, dtype=np.uint64)
 
 
 def _bytes(path: Path) -> bytes:

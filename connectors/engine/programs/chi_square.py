@@ -29,6 +29,8 @@ from connectors.engine.field import Array, add, mul, sub, total
 from connectors.engine.limits import Limits
 from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.two_columns import (
     MAX_CELLS,
     Counts,
@@ -103,17 +105,6 @@ def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, to
     """A provider's rows as [C, bound] words of bits, or its totals; a code that is none of the question's has the
     number after its last. Raises InputRejected, naming the field."""
     return encoded(_read(parameters), given, bound, token_bytes)
-
-
-def noise_words(parameters: Parameters) -> int:
-    """Words of uniform bits that each provider puts in beside its rows: none."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    """A provider's uniform bits: none."""
-    return np.zeros(noise_words(parameters), dtype=np.uint64)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from connectors.engine.correlations import (
     MAX_LEVELS,
     OUTPUTS,
@@ -29,6 +27,8 @@ from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns
 from connectors.engine.programs.measures import check_values, read_bounds
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.parameters import known, known_of_test, strings
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.programs.summed import (
@@ -134,17 +134,6 @@ def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: Tok
     """A provider's rows as [C, bound] words of bits. Raises InputRejected, naming the field."""
     query = _read(parameters)
     return query.summed.encoded(query.worked_out(rows), bound, token_bytes)
-
-
-def noise_words(parameters: Parameters) -> int:
-    """Words of uniform bits that each provider puts in beside its rows: none."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    """A provider's uniform bits: none."""
-    return np.zeros(noise_words(parameters), dtype=np.uint64)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:

@@ -22,8 +22,6 @@ limits are the same, and nothing is opened but whether these totals are possible
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.counting import OPENS as COUNTING_OPENS
 from connectors.engine.errors import InputRejected
@@ -32,6 +30,8 @@ from connectors.engine.pooled import Pooled
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
 from connectors.engine.programs.measures import MAX_APART, MAX_MEASURES, read_measures
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.parameters import LIMITS, MAX_CELLS, known, linked
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.programs.summed import Summed, summed_people, summed_people_clear, summed_people_cost
@@ -105,17 +105,6 @@ def pooled(parameters: Parameters) -> Pooled | None:
 def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
     """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
     return _read(parameters).encoded(given, bound, token_bytes)
-
-
-def noise_words(parameters: Parameters) -> int:
-    """Words of uniform bits that each provider puts in beside its rows: none."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    """A provider's uniform bits: none."""
-    return np.zeros(noise_words(parameters), dtype=np.uint64)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:

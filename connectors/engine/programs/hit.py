@@ -29,6 +29,8 @@ from connectors.engine.field import Array, sub
 from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.linking import both, both_cost, every, every_cost
 from connectors.engine.programs.about import About
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.parameters import known, strings
 from connectors.engine.rows import (
     HEAD_BITS,
@@ -140,16 +142,6 @@ def encode(parameters: Parameters, rows: InputRows, bound: int, token_bytes: Tok
     if any(not 0 < mask < 1 << query.k for mask in rows.lists):
         raise InputRejected("lists", f"a row is on none of the {query.k} lists, or on one that the query does not name")
     return pack(rows.keys, np.array(rows.lists, dtype=np.uint64), query.k, bound, token_bytes)
-
-
-def noise_words(parameters: Parameters) -> int:
-    """None: there is nothing to add noise to."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    return np.zeros(noise_words(parameters), dtype=np.uint64)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:

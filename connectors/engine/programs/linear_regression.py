@@ -55,6 +55,8 @@ from connectors.engine.programs.least_squares import (
     units_of,
 )
 from connectors.engine.programs.measures import check_values, read_measures
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.parameters import MAX_CELLS, known, linked
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputCells, InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
@@ -187,17 +189,6 @@ def _payload(query: _Query, codes: tuple[int, ...], outcome: int | None) -> int:
     if cell is None or outcome is None:
         return query.design.cells
     return cell | (outcome - query.outcome.least) << query.design.bits
-
-
-def noise_words(parameters: Parameters) -> int:
-    """Words of uniform bits that each provider puts in beside its rows: none."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    """A provider's uniform bits: none."""
-    return np.zeros(noise_words(parameters), dtype=np.uint64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ from connectors.engine.programs.likelihood import (
     maximised_clear,
     maximised_cost,
 )
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.parameters import MAX_CELLS as MOST_CODES
 from connectors.engine.programs.parameters import known, linked, strings
 from connectors.engine.programs.parameters import limits as read_limits
@@ -199,17 +201,6 @@ def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, to
     cells = map(query.cell, rows.codes)
     places = np.array([query.cells if cell is None else cell for cell in cells], dtype=np.uint64)
     return pack(rows.keys, places, query.counting.bits, bound, token_bytes)
-
-
-def noise_words(parameters: Parameters) -> int:
-    """Words of uniform bits that each provider puts in beside its rows: none."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    """A provider's uniform bits: none."""
-    return np.zeros(noise_words(parameters), dtype=np.uint64)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:

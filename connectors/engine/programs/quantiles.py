@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from connectors.engine.cost import Cost, Shape
 from connectors.engine.counting import OPENS as COUNTING_OPENS
 from connectors.engine.counting import Counting
@@ -31,6 +29,8 @@ from connectors.engine.programs.grids import (
     gridded_people_cost,
     read_grid,
 )
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.parameters import MAX_AT, MAX_CELLS, known_without_counts, read_probabilities
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.quantiles import limited_quantiles, limited_quantiles_clear, limited_quantiles_cost
@@ -108,17 +108,6 @@ def pooled(parameters: Parameters) -> Pooled | None:
 def encode(parameters: Parameters, given: InputRows | InputCells, bound: int, token_bytes: TokenBytes) -> Words:
     """A provider's rows as [C, bound] words of bits, or its totals. Raises InputRejected, naming the field."""
     return _read(parameters).gridded.encoded(given, bound, token_bytes)
-
-
-def noise_words(parameters: Parameters) -> int:
-    """Words of uniform bits that each provider puts in beside its rows: none."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    """A provider's uniform bits: none."""
-    return np.zeros(noise_words(parameters), dtype=np.uint64)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:

@@ -42,6 +42,8 @@ from connectors.engine.linking import OPENS as LINKING_OPENS
 from connectors.engine.linking import link, link_clear, link_cost
 from connectors.engine.programs.about import About
 from connectors.engine.programs.cells import Columns, read_columns
+from connectors.engine.programs.noiseless import noise_words as noise_words
+from connectors.engine.programs.noiseless import own_noise as own_noise
 from connectors.engine.programs.parameters import known
 from connectors.engine.programs.parameters import limits as read_limits
 from connectors.engine.rows import InputRows, Parameters, TokenBytes, Words, check_rows, pack, words_per_row
@@ -160,17 +162,6 @@ def _placed(rows: InputRows) -> InputRows:
     """Those who have a place in the question."""
     here = [i for i, (place,) in enumerate(rows.codes) if place >= 0]
     return InputRows([rows.keys[i] for i in here], [], [rows.codes[i] for i in here])
-
-
-def noise_words(parameters: Parameters) -> int:
-    """None: this program takes no noise."""
-    _read(parameters)
-    return 0
-
-
-def own_noise(parameters: Parameters, seed: bytes) -> Words:
-    _read(parameters)
-    return np.zeros(0, dtype=np.uint64)
 
 
 async def run(rt: "Engine", parameters: Parameters, inputs: Sequence[Array], uniform: Sequence[Array] = ()) -> Array:
